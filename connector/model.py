@@ -1,0 +1,372 @@
+"""The words of the product as data: App, Trigger, Action, Search, Field, Request, Identity.
+
+A node prints as JSON unless it carries `run`, own code for what a request cannot say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field as Attribute, field_validator
+
+if TYPE_CHECKING:
+    from connector.errors import ApiError
+
+Json = Any
+Key = Annotated[str, Attribute(pattern=r"^[a-z][a-z0-9_]*$")]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "object", "any"]
+
+
+class Data(BaseModel):
+    """Base of everything a bundle declares: frozen, keyword-only, closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+# --- fields ---------------------------------------------------------------------------------
+
+
+class Choice(Data):
+    """One allowed value and the words for it."""
+
+    value: str | int | float | bool | None
+    label: str = ""
+
+
+class Field(Data):
+    """One input or output of a node: a leaf of its schema, addressed by a dotted path."""
+
+    path: str
+    label: str
+    type: FieldType = "string"
+    required: bool = False
+    read_only: bool = False
+    write_only: bool = False
+    list: bool = False
+    """It repeats: it is, or lies in, an array."""
+    array: str | None = None
+    """The path of the innermost array it is or lies in."""
+    choices: tuple[Choice, ...] = ()
+    """The values known today; an API may accept more tomorrow (`open_choices`)."""
+    open_choices: bool = False
+    format: str | None = None
+    """A stricter form than the type, as JSON Schema names it: email, uri, decimal …"""
+    max_length: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    default: Json = None
+    example: Json = None
+    help: str = ""
+    group: str = ""
+    """The title of the object it belongs to, for forms."""
+    by_id: str | None = None
+    """Path of the id that already chooses the object this field only describes."""
+
+
+class SchemaRef(Data):
+    """A schema file by name (`fatture_in_cloud/client`) and the path its fields hang under."""
+
+    schema_name: str
+    prefix: str = ""
+    require: tuple[str, ...] = ()
+    """Paths (with the prefix) that this node needs although the schema does not."""
+
+
+def schema(name: str, prefix: str = "", *, require: tuple[str, ...] = ()) -> SchemaRef:
+    """Name the schema whose fields a node takes or gives; nothing is read until a catalogue does."""
+    return SchemaRef(schema_name=name, prefix=prefix, require=require)
+
+
+# --- HTTP as data ---------------------------------------------------------------------------
+
+
+class HttpRequest(Data):
+    """One request as it leaves us, without credentials: those are added when it is sent."""
+
+    method: Method
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Answer(Data):
+    """One HTTP answer: lower-case header names, the whole body."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, whatever its case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+    def json(self) -> Json:
+        """The body as JSON with exact decimals, or None when it is not JSON."""
+        import json
+        from decimal import Decimal
+
+        try:
+            return json.loads(self.body, parse_float=Decimal)
+        except ValueError:
+            return None
+
+
+class Request(Data):
+    """How a node's inputs become one HTTP request.
+
+    `path` and `query` values name inputs in braces: `/c/{company_id}/entities/clients`.
+    `wrap` lists the top-level inputs that become keys of the body; `root` names the one input
+    whose value is the whole body.
+    """
+
+    method: Method
+    path: str
+    query: Mapping[str, str] = {}
+    wrap: tuple[str, ...] = ()
+    root: str | None = None
+    encoding: Literal["json", "form"] = "json"
+
+
+# --- nodes ----------------------------------------------------------------------------------
+
+
+class Identity(Data):
+    """How a written record is recognised, so that it is never written twice.
+
+    `find` is the key of a Search of the same app; `by` maps its inputs to our inputs. `when_unsure`
+    says what follows when a write may or may not have arrived and the search finds nothing: `park`
+    waits for a person (legal documents), `resend_once` sends once more, `repeat` may be sent again
+    and again because the write sets a state.
+    """
+
+    record_id: str = "id"
+    """Path of the new record's id in the answer."""
+    marker: str | None = None
+    """Path of an input where our mark is appended: stored, listed, not printed."""
+    natural_key: tuple[str, ...] = ()
+    find: str | None = None
+    by: Mapping[str, str] = {}
+    list_lag_seconds: float = 5
+    when_unsure: Literal["park", "resend_once", "repeat"] = "park"
+
+
+class Caller(Protocol):
+    """What a node's own code may do: read and write its app through the one guarded door."""
+
+    connection: Connection
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json = None,
+        encoding: Literal["json", "form"] = "json",
+    ) -> Json:
+        """Send one request with the connection's credentials; raises ApiError, gives the JSON."""
+        ...
+
+
+Run = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class Node(Data):
+    """What a Trigger, an Action and a Search share."""
+
+    app: Key
+    key: Key
+    noun: str
+    label: str
+    description: str
+    docs_url: str | None = None
+    inputs: tuple[Field | SchemaRef, ...] = ()
+    output: SchemaRef | None = None
+    sample: Json = None
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The full name, unique everywhere: `app.key`."""
+        return f"{self.app}.{self.key}"
+
+
+class Operation(Node):
+    """A node that a step can run: by a request, or by its own code."""
+
+    request: Request | None = None
+    result: str = ""
+    """Path in the answer where the record lies; empty means the whole answer."""
+    run: Run | None = Attribute(default=None, exclude=True)
+    summary: str = ""
+    """One line for the run list, an expression over `input` and `output`."""
+
+    @field_validator("run")
+    @classmethod
+    def _callable(cls, value: Run | None) -> Run | None:
+        return value
+
+
+class Action(Operation):
+    """A node that writes."""
+
+    kind: Literal["action"] = "action"
+    identity: Identity = Identity()
+    destructive: bool = False
+
+
+class Search(Operation):
+    """A node that reads."""
+
+    kind: Literal["search"] = "search"
+
+
+class Trigger(Node):
+    """A node that starts a flow when one of its resource's events arrives."""
+
+    kind: Literal["trigger"] = "trigger"
+    enrich: bool = True
+    """Whether the record is read before the flow runs."""
+    outputs: Mapping[str, SchemaRef] = {}
+    """The schema of `trigger.resource` for each resource."""
+
+
+AnyNode = Trigger | Action | Search
+
+
+# --- apps -----------------------------------------------------------------------------------
+
+
+class OAuth2(Data):
+    """Authorization-code consent; `authorize_path` and `token_path` hang on the base URL."""
+
+    kind: Literal["oauth2"] = "oauth2"
+    authorize_path: str
+    token_path: str
+    manual_token: bool = True
+    """Whether the app also issues a long-lived token by hand."""
+
+
+class Token(Data):
+    """A token that the owner copies from the app, sent in `header` after `prefix`."""
+
+    kind: Literal["token"] = "token"
+    header: str
+    prefix: str = ""
+    help: str = ""
+
+
+class Quota(Data):
+    """At most `calls` in `seconds`; `calendar` windows start afresh on the hour or month."""
+
+    calls: int
+    seconds: int
+    window: Literal["sliding", "calendar"] = "sliding"
+
+
+class Reader(Data):
+    """How the records of one resource are read: singly, and in batches where the list allows."""
+
+    get: Request
+    """Reads one record; `{id}` and the trigger's inputs fill its path."""
+    batch: Request | None = None
+    """Lists records; `{q}` is the id filter in the app's own language."""
+    batch_size: int = 40
+    result: str = "data"
+
+
+class Inbound(Data):
+    """One incoming webhook request; header names in lower case, in the order they came."""
+
+    method: str
+    headers: tuple[tuple[str, str], ...]
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header given in lower case."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class Hook(Data):
+    """The place where one app's events for one connection arrive."""
+
+    id: str
+    connection_id: str
+    url: str
+    """The public address we registered; never built from request headers."""
+    account: str = ""
+    """The app's own account id (Fatture in Cloud: the company)."""
+    verify_until: datetime | None = None
+    """Until when a handshake we asked for may be answered."""
+    subscription: Json = None
+
+
+class Delivery(Data):
+    """One verified event: ids are hints to be read, never values to act on."""
+
+    delivery_id: str
+    type: str
+    resource: str
+    operation: str
+    ids: tuple[str, ...] = ()
+    subject: str = ""
+    time: str = ""
+    silent: bool = False
+    """Kept and acknowledged, but it starts no run (welcome events, unknown types)."""
+
+
+class Connection(Data):
+    """One authorised account at an app; its secrets stay in the vault."""
+
+    id: str
+    tenant: str = "main"
+    app: str
+    name: str
+    base_url: str
+    settings: Mapping[str, Json] = {}
+    status: Literal["active", "reconnect"] = "active"
+
+
+class WebhookSource(Protocol):
+    """How an app's webhooks are recognised and subscribed to."""
+
+    def challenge(self, hook: Hook, inbound: Inbound, now: datetime) -> Json:
+        """The JSON that answers a handshake, or None when this is an event. Raises HookRefused."""
+        ...
+
+    def receive(self, hook: Hook, inbound: Inbound, now: datetime) -> Delivery:
+        """Verify and read one event. Raises HookRefused for forged or malformed requests."""
+        ...
+
+    async def subscribe(self, caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json:
+        """Make the app send these events (`resource.operation`) to the hook; gives its record."""
+        ...
+
+
+class App(Data):
+    """A product we connect to, and what all its nodes share."""
+
+    key: Key
+    title: str
+    docs_url: str | None = None
+    base_url: str | None = None
+    """None when every owner has an own address (then it is a setting of the connection)."""
+    auth: OAuth2 | Token
+    headers: Mapping[str, str] = {}
+    quotas: tuple[Quota, ...] = ()
+    check: Request
+    """A cheap read that proves a connection works."""
+    read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
+    """Turns an answer into the error it means, or None when it is a success."""
+    webhook: WebhookSource | None = Attribute(default=None, exclude=True)
+    readers: Mapping[str, Reader] = {}
+    """How `enriched_event` reads each resource."""
+    resource_groups: Mapping[str, tuple[str, ...]] = {}
+    """Resources that stand for several (`entities.all`)."""
+    id_filter: Callable[[tuple[str, ...]], str] | None = Attribute(default=None, exclude=True)
+    """Writes the list filter that picks these ids."""
