@@ -113,13 +113,13 @@ class ExpressionError(ConnectorError):
 class SchemaError(ConnectorError):
     """A schema file is missing or cannot be turned into fields."""
 
-    who = "developer"
+    who: Who = "developer"
 
 
 class BundleError(ConnectorError):
     """A manifest, a node file or a plugin cannot be loaded."""
 
-    who = "developer"
+    who: Who = "developer"
 
 
 class MappingError(ConnectorError):
@@ -133,13 +133,13 @@ class FlowError(ConnectorError):
 class NotConnected(ConnectorError):
     """A connection is missing, belongs to another app, or must be renewed by its owner."""
 
-    who = "connection_owner"
+    who: Who = "connection_owner"
 
 
 class HookRefused(ConnectorError):
     """An incoming webhook is forged or malformed; `status` is the 4xx to answer."""
 
-    who = "developer"
+    who: Who = "developer"
 
     def __init__(self, message: str, *, status: int = 401, **rest: Any) -> None:
         super().__init__(message, **rest)
@@ -164,19 +164,19 @@ class ApiError(ConnectorError):
 class NotSent(ApiError):
     """No byte of the request reached the API (DNS, refused, TLS): trying again is safe."""
 
-    who = "wait"
+    who: Who = "wait"
 
 
 class Unclear(ApiError):
     """The request may or may not have been applied: look before sending again."""
 
-    who = "wait"
+    who: Who = "wait"
 
 
 class Throttled(ApiError):
     """A quota is used up; `retry_after` is the wait in seconds."""
 
-    who = "wait"
+    who: Who = "wait"
 
     def __init__(self, message: str, *, retry_after: float, **rest: Any) -> None:
         super().__init__(message, **rest)
@@ -190,13 +190,13 @@ class Refused(ApiError):
 class Unauthorized(Refused):
     """The credentials are missing, expired or revoked: the owner must reconnect."""
 
-    who = "connection_owner"
+    who: Who = "connection_owner"
 
 
 class Forbidden(Refused):
     """A scope, role, plan feature or licence is missing."""
 
-    who = "connection_owner"
+    who: Who = "connection_owner"
 
 
 class Missing(Refused):
@@ -214,16 +214,16 @@ class Invalid(Refused):
 class StoreError(ConnectorError):
     """The database cannot do what was asked."""
 
-    who = "developer"
+    who: Who = "developer"
 
 
 class StoreBusy(StoreError):
     """The database cannot write at this moment; nothing was stored."""
 
-    who = "wait"
+    who: Who = "wait"
 
 
 class StoreOwned(StoreError):
     """Another process already drives this database."""
 
-    who = "user"
+    who: Who = "user"

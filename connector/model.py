@@ -6,10 +6,13 @@ A node prints as JSON unless it carries `run`, own code for what a request canno
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field as Attribute, field_validator
+from pydantic import BaseModel, ConfigDict, Field as Attribute
+
+from connector.codec import decode
 
 if TYPE_CHECKING:
     from connector.errors import ApiError
@@ -76,14 +79,15 @@ class SchemaRef(Data):
 
 
 def schema(name: str, prefix: str = "", *, require: tuple[str, ...] = ()) -> SchemaRef:
-    """Name the schema whose fields a node takes or gives; nothing is read until a catalogue does."""
+    """Name the schema whose fields a node takes or gives; nothing is read yet."""
     return SchemaRef(schema_name=name, prefix=prefix, require=require)
 
 
 # --- HTTP as data ---------------------------------------------------------------------------
 
 
-class HttpRequest(Data):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
     """One request as it leaves us, without credentials: those are added when it is sent."""
 
     method: Method
@@ -92,7 +96,8 @@ class HttpRequest(Data):
     body: bytes = b""
 
 
-class Answer(Data):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
     """One HTTP answer: lower-case header names, the whole body."""
 
     status: int
@@ -106,11 +111,8 @@ class Answer(Data):
 
     def json(self) -> Json:
         """The body as JSON with exact decimals, or None when it is not JSON."""
-        import json
-        from decimal import Decimal
-
         try:
-            return json.loads(self.body, parse_float=Decimal)
+            return decode(self.body)
         except ValueError:
             return None
 
@@ -205,11 +207,6 @@ class Operation(Node):
     summary: str = ""
     """One line for the run list, an expression over `input` and `output`."""
 
-    @field_validator("run")
-    @classmethod
-    def _callable(cls, value: Run | None) -> Run | None:
-        return value
-
 
 class Action(Operation):
     """A node that writes."""
@@ -279,7 +276,8 @@ class Reader(Data):
     result: str = "data"
 
 
-class Inbound(Data):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
     """One incoming webhook request; header names in lower case, in the order they came."""
 
     method: str
@@ -306,7 +304,8 @@ class Hook(Data):
     subscription: Json = None
 
 
-class Delivery(Data):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
     """One verified event: ids are hints to be read, never values to act on."""
 
     delivery_id: str
@@ -366,6 +365,8 @@ class App(Data):
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)
     readers: Mapping[str, Reader] = {}
     """How `enriched_event` reads each resource."""
+    account_input: str | None = None
+    """The trigger input that names the account whose events are followed (the company)."""
     resource_groups: Mapping[str, tuple[str, ...]] = {}
     """Resources that stand for several (`entities.all`)."""
     id_filter: Callable[[tuple[str, ...]], str] | None = Attribute(default=None, exclude=True)

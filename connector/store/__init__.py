@@ -1,0 +1,33 @@
+"""The durable rows: events, flows, runs, steps, effects, connections.
+
+`open_database` chooses the back end by address. SQLite is the embedded default; what PostgreSQL
+must offer to take its place is what `Database` and `TenantStore` offer here, and nothing above
+this floor may use more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connector.store.database import Database
+
+
+def open_database(url: str) -> Database:
+    """Open (and migrate) the store at `sqlite:///relative.db` or `sqlite:////absolute.db`.
+
+    Raises StoreError when the file cannot be opened or the address is of another kind.
+    """
+    from pathlib import Path
+
+    from connector.errors import StoreError
+    from connector.store.database import Database
+
+    scheme, _, place = url.partition(":///")
+    if scheme != "sqlite" or not place:
+        raise StoreError(
+            f"CONNECTOR_DATABASE must look like 'sqlite:///connector.db', not {scheme!r}…",
+            remedy="Use three slashes and a path relative to this folder, or four for a full path.",
+            who="user",
+        )
+    return Database(Path(place))

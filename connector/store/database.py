@@ -1,0 +1,111 @@
+"""The SQLite back end: one file, one writer, a store for each tenant."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from connector.store.files import Ownership, migrate, open_connection
+from connector.store.journal import Journal
+from connector.store.rows import EventRow, HookRow, RunRow
+from connector.store.tenant import (
+    EVENT_COLUMNS,
+    HOOK_COLUMNS,
+    RUN_COLUMNS,
+    TenantStore,
+    event_row,
+    hook_row,
+    run_row,
+)
+
+
+class Database:
+    """One SQLite file: what crosses tenants (who drives, what is open) and the way to a tenant.
+
+    Reads run on their own connection; `journal` is the only writer.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ownership = Ownership(path)
+        writer = open_connection(path)
+        migrate(writer)
+        self._writer = writer
+        self.reader = open_connection(path, busy_ms=2_000)
+        self.journal = Journal(writer)
+        self._tenants: dict[str, TenantStore] = {}
+
+    def tenant(self, tenant: str) -> TenantStore:
+        """The store of one tenant: there is no query without one."""
+        store = self._tenants.get(tenant)
+        if store is None:
+            store = self._tenants[tenant] = TenantStore(tenant, self.reader, self.journal)
+        return store
+
+    def own(self) -> None:
+        """Become the one process that drives the runs of this file. Raises StoreOwned."""
+        self._ownership.take()
+
+    async def ping(self) -> None:
+        """Prove that a commit reaches the disk. Raises StoreBusy or StoreError."""
+        await self.journal.write(
+            ("INSERT OR REPLACE INTO instance (name, value) VALUES ('ping', ?)", (b"",))
+        )
+
+    def revision(self) -> int:
+        """A number that changes when another process has written to the file."""
+        value: int = self.reader.execute("PRAGMA data_version").fetchone()[0]
+        return value
+
+    def hook(self, hook_id: str) -> HookRow | None:
+        """The hook with this id, whoever's it is: the request that names it knows no tenant yet."""
+        row = self.reader.execute(
+            f"SELECT {HOOK_COLUMNS} FROM hook WHERE id = ?", (hook_id,)
+        ).fetchone()
+        return hook_row(row) if row else None
+
+    def open_events(self) -> list[EventRow]:
+        """Every event that was accepted and not yet matched, oldest first."""
+        rows = self.reader.execute(
+            f"SELECT {EVENT_COLUMNS} FROM event WHERE state = 'received' ORDER BY id"
+        )
+        return [event_row(row) for row in rows]
+
+    def open_runs(self) -> list[tuple[str, int, int, str, float, str | None]]:
+        """Tenant, run, flow, record, due time and reason of every unfinished run, in order."""
+        return self.reader.execute(
+            "SELECT tenant, id, flow_id, item_id, due_at, reason FROM run"
+            " WHERE finished_at IS NULL ORDER BY id"
+        ).fetchall()
+
+    def run(self, run_id: int) -> RunRow:
+        """An unfinished run with its context, for the dispatcher."""
+        row = self.reader.execute(
+            f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", (run_id,)
+        ).fetchone()
+        return run_row(row)
+
+    def instance(self, name: str) -> bytes | None:
+        """A value of this installation (the vault's canary)."""
+        row = self.reader.execute("SELECT value FROM instance WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def has_secrets(self) -> bool:
+        """Whether any ciphertext exists: then the key must never be made anew."""
+        row = self.reader.execute(
+            "SELECT EXISTS (SELECT 1 FROM connection WHERE secrets IS NOT NULL)"
+        ).fetchone()
+        return bool(row[0])
+
+    async def set_instance(self, name: str, value: bytes) -> None:
+        """Keep a value of this installation."""
+        await self.journal.write(
+            ("INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)", (name, value))
+        )
+
+    async def close(self) -> None:
+        """Finish the writes handed in, then close the file and let another process drive."""
+        await self.journal.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._writer.close)
+        self.reader.close()
+        self._ownership.free()

@@ -1,0 +1,120 @@
+"""Opening a SQLite file: its settings, its migrations, and who drives it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from connector.errors import StoreError, StoreOwned
+
+_NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
+_SETTINGS = (
+    ("journal_mode", "wal", "wal"),
+    # NORMAL loses acknowledged events in a power cut (security-and-delivery.md §1).
+    ("synchronous", "full", 2),
+    ("foreign_keys", "on", 1),
+)
+
+
+def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
+    """A connection whose durable settings are set and read back. Raises StoreError."""
+    try:
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
+        for name, wanted, expected in _SETTINGS:
+            connection.execute(f"PRAGMA {name} = {wanted}")
+            found = connection.execute(f"PRAGMA {name}").fetchone()[0]
+            if found != expected:
+                raise StoreError(
+                    f"The database file {path.name} does not keep {name}={wanted} (it has {found}).",
+                    remedy="Put it on a local disk: network file systems cannot hold it safely.",
+                    who="user",
+                )
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"The database file {path} cannot be opened ({error}).",
+            remedy="Check that the folder exists and is writable, and that the file is a "
+            "Connector database.",
+            who="user",
+        ) from error
+    return connection
+
+
+def migrations() -> Iterator[tuple[int, str]]:
+    """The numbered SQL files of this release, in order."""
+    folder = resources.files("connector.store").joinpath("migrations", "sqlite")
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        match = _NUMBERED.match(entry.name)
+        if match:
+            yield int(match[1]), entry.read_text(encoding="utf-8")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file to this release's tables, each step in its own transaction."""
+    known = 0
+    for number, script in migrations():
+        known = number
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            connection.execute("ROLLBACK")
+            raise StoreError(f"Migration {number:04d} failed ({error}).") from error
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > known:
+        raise StoreError(
+            f"The database is from a newer release (tables {found}, this one knows {known}).",
+            remedy="Upgrade Connector, or restore a backup made by this release.",
+            who="user",
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+class Ownership:
+    """The right to drive a file's runs: one process has it, and its end frees it, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
+        self._handle: int | None = None
+
+    def take(self) -> None:
+        """Raises StoreOwned, naming the process that holds it."""
+        import fcntl
+
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(handle)
+            raise StoreOwned(
+                f"Another process (number {holder}) is already serving {self._path.stem}.",
+                remedy="Stop it first, or choose another file with CONNECTOR_DATABASE.",
+            ) from error
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode("ascii"))
+        self._handle = handle
+
+    def free(self) -> None:
+        """Let another process drive; harmless when nothing is held."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None

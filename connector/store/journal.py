@@ -1,0 +1,156 @@
+"""Group commit on SQLite: many callers, one transaction, one fsync.
+
+Statements run on the event loop's thread and only COMMIT (which waits for the disk) runs in a
+worker thread. Running the statements in a thread as well would be slower: `sqlite3` gives the GIL
+away at every one of them and a busy loop returns it only after its switch interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from connector.errors import StoreBusy, StoreError
+
+Statement = tuple[str, Sequence[Any]]
+Outcome = list[tuple[int, list[Any]]]
+"""For each statement: how many rows it touched, and the rows it returned."""
+
+MAX_UNITS = 2_000
+LOCK_PATIENCE_SECONDS = 3.0
+LOCK_RETRY_SECONDS = 0.01
+
+
+class Journal:
+    """The one writer of a SQLite file; a unit of statements is stored whole or not at all."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._pending: list[tuple[Sequence[Statement], asyncio.Future[Outcome]]] = []
+        self._busy = False
+        self._closed = False
+        self._locked_since: float | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="connector-commit")
+
+    async def write(self, *statements: Statement) -> Outcome:
+        """Store a unit durably; returns after its commit. Raises StoreBusy or StoreError."""
+        if self._closed:
+            raise StoreBusy("The database is closing.", remedy="Try again in a moment.")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Outcome] = loop.create_future()
+        self._pending.append((statements, done))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._flush)
+        return await done
+
+    async def close(self) -> None:
+        """Finish what was handed in, then refuse more."""
+        self._closed = True
+        while self._busy:
+            await asyncio.sleep(0.005)
+        self._thread.shutdown(wait=True)
+
+    def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._begin(loop):
+            return
+        units, self._pending = self._pending[:MAX_UNITS], self._pending[MAX_UNITS:]
+        try:
+            outcomes: list[Outcome | Exception] = [self._run(unit) for unit, _ in units]
+        except sqlite3.Error:
+            # One unit is at fault: give each its own savepoint so that the others are stored.
+            self._connection.execute("ROLLBACK")
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                outcomes = [self._run_apart(unit) for unit, _ in units]
+            except sqlite3.Error as error:
+                self._fail([done for _, done in units], error)
+                self._next(loop)
+                return
+        commit = loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
+        waiting = [done for _, done in units]
+        commit.add_done_callback(lambda result: self._committed(loop, result, waiting, outcomes))
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> bool:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            # Another process (a command at the shell) writes: come back without holding the loop.
+            since = self._locked_since = self._locked_since or loop.time()
+            if loop.time() - since < LOCK_PATIENCE_SECONDS:
+                loop.call_later(LOCK_RETRY_SECONDS, self._flush)
+            else:
+                self._fail([done for _, done in self._pending], error)
+                self._pending = []
+                self._locked_since = None
+                self._busy = False
+            return False
+        self._locked_since = None
+        return True
+
+    def _run(self, unit: Sequence[Statement]) -> Outcome:
+        outcome: Outcome = []
+        for sql, values in unit:
+            cursor = self._connection.execute(sql, values)
+            rows = cursor.fetchall() if cursor.description else []
+            outcome.append((cursor.rowcount, rows))
+        return outcome
+
+    def _run_apart(self, unit: Sequence[Statement]) -> Outcome | Exception:
+        self._connection.execute("SAVEPOINT unit")
+        try:
+            outcome = self._run(unit)
+        except sqlite3.Error as error:
+            self._connection.execute("ROLLBACK TO unit")
+            self._connection.execute("RELEASE unit")
+            return _translated(error)
+        self._connection.execute("RELEASE unit")
+        return outcome
+
+    def _committed(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        result: asyncio.Future[Any],
+        waiting: Sequence[asyncio.Future[Outcome]],
+        outcomes: Sequence[Outcome | Exception],
+    ) -> None:
+        error = result.exception()
+        if error is None:
+            for done, outcome in zip(waiting, outcomes, strict=True):
+                if done.done():
+                    continue
+                if isinstance(outcome, Exception):
+                    done.set_exception(outcome)
+                else:
+                    done.set_result(outcome)
+        else:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._fail(waiting, error)
+        self._next(loop)
+
+    def _fail(self, waiting: Sequence[asyncio.Future[Outcome]], error: BaseException) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        for done in waiting:
+            if not done.done():
+                done.set_exception(_translated(error))
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._pending:
+            loop.call_soon(self._flush)
+        else:
+            self._busy = False
+
+
+def _translated(error: BaseException) -> StoreError:
+    if isinstance(error, sqlite3.OperationalError):
+        return StoreBusy(
+            f"The database cannot write now ({error}).",
+            remedy="Check the disk; what was asked has not been stored and may be tried again.",
+        )
+    return StoreError(f"The database refused a row ({type(error).__name__}: {error}).")

@@ -1,0 +1,142 @@
+"""The rows of the store as plain data; names are the words, times are seconds since 1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+EventState = Literal["received", "matched", "unmatched", "silent", "failed"]
+RunState = Literal["queued", "waiting", "succeeded", "filtered", "failed", "parked"]
+StepState = Literal["done", "skipped", "failed"]
+EffectState = Literal["planned", "sending", "done", "refused", "uncertain", "parked"]
+
+FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
+
+
+@dataclass(slots=True)
+class EventRow:
+    """One accepted delivery; `ids` are hints of what changed."""
+
+    tenant: str
+    connection_id: str
+    delivery_id: str
+    type: str
+    resource: str
+    operation: str
+    ids: tuple[str, ...]
+    received_at: float
+    account: str = ""
+    happened_at: str = ""
+    state: EventState = "received"
+    attempts: int = 0
+    due_at: float = 0
+    error: Any = None
+    id: int = 0
+
+
+@dataclass(slots=True)
+class FlowRow:
+    """A flow as it stands: the document of its present version."""
+
+    id: int
+    tenant: str
+    key: str
+    enabled: bool
+    version: int
+    document: str
+    created_at: float
+
+
+@dataclass(slots=True)
+class RunRow:
+    """One flow applied to one record of one event; `context` is what its expressions see."""
+
+    tenant: str
+    flow_id: int
+    flow_version: int
+    event_id: int
+    item_id: str
+    state: RunState
+    context: dict[str, Any]
+    created_at: float
+    replay: int = 0
+    reason: str | None = None
+    attempts: int = 0
+    due_at: float = 0
+    epoch: int = 0
+    finished_at: float | None = None
+    error: Any = None
+    id: int = 0
+
+
+@dataclass(slots=True)
+class StepRow:
+    """The recorded end of one step of a run."""
+
+    run_id: int
+    position: int
+    id: str
+    state: StepState
+    started_at: float
+    finished_at: float
+    summary: str | None = None
+    output: Any = None
+    error: Any = None
+    exchange: Any = None
+
+
+@dataclass(slots=True)
+class EffectRow:
+    """One write to a foreign API, recorded before it is sent; `request` is exactly what is sent."""
+
+    key: str
+    tenant: str
+    connection_id: str
+    run_id: int
+    step_id: str
+    node: str
+    state: EffectState
+    marker: str
+    inputs: dict[str, Any]
+    created_at: float
+    updated_at: float
+    request: bytes | None = None
+    payload_hash: str = ""
+    sends: int = 0
+    searches: int = 0
+    due_at: float = 0
+    sent_at: float | None = None
+    remote_id: str | None = None
+    output: Any = None
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class HookRow:
+    """Where one app's events for one connection and account arrive."""
+
+    id: str
+    tenant: str
+    connection_id: str
+    url: str
+    account: str
+    created_at: float
+    verify_until: float | None = None
+    verified_at: float | None = None
+    subscription: Any = None
+
+
+@dataclass(slots=True)
+class ConnectionRow:
+    """One authorised account; `secrets` is ciphertext only."""
+
+    id: str
+    tenant: str
+    app: str
+    name: str
+    base_url: str
+    settings: dict[str, Any]
+    status: str
+    created_at: float
+    secrets: bytes | None = None
+    version: int = 0
