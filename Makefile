@@ -1,0 +1,96 @@
+# `make` lists the targets. Needs make and Python 3.11 or newer; everything else goes into .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.NOTPARALLEL:
+.PHONY: help setup run test lint format bench chaos lock clean
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+PYTEST ?=
+
+# A stamp carries the checksum of what was installed, so that a changed file installs anew and an
+# unchanged one costs nothing, whatever git did to its date.
+sum      = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
+RUN_SET := $(VENV)/.run-$(call sum,requirements.txt)
+DEV_SET := $(VENV)/.dev-$(call sum,requirements-dev.txt)
+SELF    := $(VENV)/.self-$(call sum,pyproject.toml)
+MADE    := $(VENV)/.made
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+help:  ## list the targets
+	@echo "Connector: make TARGET"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(RUN_SET) $(SELF)  ## install into .venv, and no more
+	@echo "Installed: $(BIN)/connector"
+
+run: $(RUN_SET) $(SELF)  ## start it, with the emulated apps and an example flow (ARGS=--once ends after the table)
+	@exec $(BIN)/connector run $(ARGS)
+
+test: lint  ## check style and types, run every test (PYTEST='-k word' for some)
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(DEV_SET) $(SELF)  ## check style and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV_SET)  ## put the code in form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(DEV_SET) $(SELF)  ## measure, as ratios against references of the same run
+	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(DEV_SET) $(SELF)  ## kill it again and again: no event lost, nothing written twice
+	$(BIN)/python -m pytest tests/chaos $(PYTEST)
+
+# The second file holds the pins of the first, so that one .venv serves both.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header
+lock: $(DEV_SET)  ## pin the newest versions that fit, with their hashes
+	@rm -rf $(VENV)/lock && mkdir $(VENV)/lock
+	$(LOCK) --upgrade pyproject.toml --extra server --group build -o $(VENV)/lock/run.txt
+	$(LOCK) --upgrade pyproject.toml --extra server --group dev -c $(VENV)/lock/run.txt \
+		--no-annotate -o $(VENV)/lock/dev.txt
+	@{ echo "# Written by 'make lock': what the server needs, and what builds it."; \
+		cat $(VENV)/lock/run.txt; } > requirements.txt
+	@{ echo "# Written by 'make lock': requirements.txt, and what tests and checks it."; \
+		cat $(VENV)/lock/dev.txt; } > requirements-dev.txt
+
+clean:  ## remove what this file made; your data stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# --- the environment ----------------------------------------------------------------------------
+
+$(MADE):
+	@found=; for one in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+		if $$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then found=$$one; break; fi; done; \
+	if [ -z "$$found" ]; then \
+		echo "Connector needs Python 3.11 or newer; python3 is `python3 --version 2>/dev/null || echo missing`." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; fi; \
+	echo "[1/3] $(VENV) with `$$found --version`"; \
+	$$found -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python has no venv module here (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@rm -f $(VENV)/.run-* $(VENV)/.dev-* $(VENV)/.self-* && touch $@
+
+$(RUN_SET): | $(MADE)
+	@echo "[2/3] installing `grep -c '==' requirements.txt` pinned packages (a minute, the first time)"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@rm -f $(VENV)/.run-* && touch $@
+
+$(DEV_SET): | $(MADE)
+	@echo "[2/3] installing `grep -c '==' requirements-dev.txt` pinned packages (two minutes, the first time)"
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@rm -f $(VENV)/.run-* $(VENV)/.dev-* && touch $@ $(RUN_SET)
+
+# hatchling is among the pinned packages: nothing is fetched to build.
+$(SELF): | $(MADE)
+	@echo "[3/3] installing Connector itself, as a link to this folder"
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.self-* && touch $@
