@@ -1,0 +1,167 @@
+"""What an installation is told by its environment; `docs/settings.md` explains every name."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from connector.errors import ConnectorError, Issue
+
+PREFIX = "CONNECTOR_"
+SQLITE = "sqlite:///"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PEM = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
+
+
+class Limits(BaseModel):
+    """How much, and for how long, a client of the web server may ask of us."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connections: int = Field(default=1000, ge=1)
+    header_bytes: int = Field(default=16 * 1024, ge=256)
+    header_seconds: float = Field(default=10, gt=0)
+    body_seconds: float = Field(default=15, gt=0)
+    idle_seconds: float = Field(default=15, gt=0)
+    hook_bytes: int = Field(default=64 * 1024, ge=1)
+    hook_seconds: float = Field(default=1, gt=0)
+    api_bytes: int = Field(default=1024 * 1024, ge=1)
+    stop_seconds: int = Field(default=10, ge=1)
+
+
+class OAuthClient(BaseModel):
+    """What identifies this installation at an app that uses OAuth."""
+
+    model_config = ConfigDict(frozen=True)
+
+    client_id: str
+    client_secret: SecretStr
+
+
+class Settings(BaseSettings):
+    """One installation's settings, read from `CONNECTOR_…` variables; secrets print masked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    database: str = f"{SQLITE}connector.db"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8420, ge=0, le=65535)
+    public_url: str = ""
+    key: SecretStr | None = None
+    key_file: Path | None = None
+    api_token: SecretStr | None = None
+    allowed_hosts: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    limits: Limits = Limits()
+    fatture_in_cloud_client_id: str = ""
+    fatture_in_cloud_client_secret: SecretStr | None = None
+    fatture_in_cloud_application_id: str = ""
+    fatture_in_cloud_keys: str = ""
+
+    @classmethod
+    def load(cls, **given: Any) -> Settings:
+        """The settings of the environment, with `given` before them; raises ConnectorError."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            issues = [_issue(one["loc"], one["msg"]) for one in error.errors(include_input=False)]
+            raise ConnectorError(
+                "The settings cannot be used.",
+                remedy="Correct the variables named below; docs/settings.md explains each.",
+                issues=issues,
+            ) from None
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must begin with https:// (or http://) and name a host")
+        if parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError("must hold no user name, query or fragment")
+        return value.rstrip("/")
+
+    @field_validator("api_token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("must have at least 16 characters")
+        return value
+
+    @property
+    def base_url(self) -> str:
+        """The address under which others reach us, without a slash at its end."""
+        if self.public_url:
+            return self.public_url
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The host names, in lower case and without port, that the API answers to."""
+        more = (one.strip().strip("[]").lower() for one in self.allowed_hosts.split(","))
+        public = urlsplit(self.base_url).hostname or ""
+        return frozenset(one for one in (*LOOPBACK, self.host.lower(), public, *more) if one)
+
+    @property
+    def database_path(self) -> Path | None:
+        """The file of an SQLite database, or None for another kind."""
+        if not self.database.startswith(SQLITE):
+            return None
+        return Path(self.database.removeprefix(SQLITE))
+
+    def oauth_client(self, app: str) -> OAuthClient | None:
+        """The OAuth client registered at an app; apps of plugins are read by the same rule."""
+        if app == "fatture_in_cloud":
+            client_id, secret = self.fatture_in_cloud_client_id, self.fatture_in_cloud_client_secret
+        else:
+            name = f"{PREFIX}{app.upper()}"
+            client_id = os.environ.get(f"{name}_CLIENT_ID", "")
+            secret = SecretStr(os.environ.get(f"{name}_CLIENT_SECRET", ""))
+        if not client_id or secret is None or not secret.get_secret_value():
+            return None
+        return OAuthClient(client_id=client_id, client_secret=secret)
+
+    def fatture_in_cloud_public_keys(self) -> tuple[str, ...]:
+        """The configured webhook keys as PEM texts; none means the vendor's published key."""
+        text = self.fatture_in_cloud_keys
+        if not text:
+            return ()
+        if "-----BEGIN" not in text:
+            text = _read(Path(text))
+        found = tuple(_PEM.findall(text))
+        if not found:
+            raise ConnectorError(
+                f"{PREFIX}FATTURE_IN_CLOUD_KEYS holds no public key in PEM form.",
+                remedy="Give the path of a PEM file, or the text from -----BEGIN to -----END.",
+            )
+        return found
+
+
+def _issue(place: tuple[int | str, ...], message: str) -> Issue:
+    name = PREFIX + "__".join(str(part) for part in place).upper()
+    return Issue(message=message.removeprefix("Value error, "), field=name)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConnectorError(
+            f"The key file {path} cannot be read ({type(error).__name__}).",
+            remedy=f"Point {PREFIX}FATTURE_IN_CLOUD_KEYS at a readable PEM file.",
+        ) from None

@@ -1,0 +1,1 @@
+"""The HTTP face: hooks, the JSON API, health, and the server that carries them."""

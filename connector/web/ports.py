@@ -1,0 +1,94 @@
+"""What the web asks of the runtime; `connector.runtime.Runtime` fits it without knowing it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from connector.model import AnyNode, App, Connection, Field, Inbound, Json
+
+Row = Mapping[str, Json]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Catalog(Protocol):
+    """The apps and nodes of this installation, by their names."""
+
+    @property
+    def apps(self) -> Mapping[str, App]: ...
+
+    @property
+    def nodes(self) -> Mapping[str, AnyNode]: ...
+
+    def fields(self, node: str) -> Iterable[Field]:
+        """The inputs of a node that `nodes` holds."""
+        ...
+
+
+class Hooks(Protocol):
+    """The one call of the hot path."""
+
+    async def receive(self, hook_id: str, inbound: Inbound) -> Json | None:
+        """Store one webhook durably; gives the answer of a handshake, else None.
+
+        Raises HookRefused (404 for an unknown hook) and HookUnsure. Any other error, and being
+        cancelled after a second, is answered with 503, so the sender tries again.
+        """
+        ...
+
+
+class Runtime(Hooks, Protocol):
+    """Everything the web can ask; ids and cursors are positive integers, rows are plain JSON.
+
+    A getter gives None where this tenant has no such record; so do `enable_flow` and `replay`.
+    Lists come newest first and hold the rows with an id below `before`.
+    """
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    async def ready(self) -> Mapping[str, str]:
+        """Why we cannot work now, by part; empty when we can."""
+        ...
+
+    async def list_connections(self) -> Iterable[Connection]: ...
+
+    async def start_connect(self, app: str, name: str, settings: Row) -> Row:
+        """Begin an OAuth consent: `authorize_url` and its one-time `state`."""
+        ...
+
+    async def finish_connect(self, state: str, code: str) -> Connection: ...
+
+    async def connect_with_token(
+        self, app: str, name: str, token: str, settings: Row
+    ) -> Connection: ...
+
+    async def list_events(self, limit: int, before: int | None) -> list[Row]: ...
+
+    async def get_event(self, event_id: int) -> Row | None: ...
+
+    async def list_runs(
+        self, limit: int, before: int | None, state: str | None, flow: str | None
+    ) -> list[Row]: ...
+
+    async def get_run(self, run_id: int) -> Row | None:
+        """A run with its `steps` and `effects`."""
+        ...
+
+    async def replay(self, run_id: int) -> int | None:
+        """Run it again with the same effect keys; gives the id of the new run."""
+        ...
+
+    async def list_flows(self) -> list[Row]: ...
+
+    async def get_flow(self, key: str) -> Row | None: ...
+
+    async def apply_flow(self, text: str, enable: bool) -> Row: ...
+
+    async def enable_flow(self, key: str, on: bool) -> Row | None: ...
+
+    async def check_flow(self, text: str) -> Row: ...
