@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connector.store.database import Database
+    from connector.store.sqlite.database import Database
 
 
 def open_database(url: str) -> Database:
@@ -21,7 +21,7 @@ def open_database(url: str) -> Database:
     from pathlib import Path
 
     from connector.errors import StoreError
-    from connector.store.database import Database
+    from connector.store.sqlite.database import Database
 
     scheme, _, place = url.partition(":///")
     if scheme != "sqlite" or not place:

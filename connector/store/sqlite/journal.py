@@ -32,6 +32,7 @@ class Journal:
         self._pending: list[tuple[Sequence[Statement], asyncio.Future[Outcome]]] = []
         self._busy = False
         self._closed = False
+        self._idle: asyncio.Future[None] | None = None
         self._locked_since: float | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="connector-commit")
 
@@ -50,8 +51,9 @@ class Journal:
     async def close(self) -> None:
         """Finish what was handed in, then refuse more."""
         self._closed = True
-        while self._busy:
-            await asyncio.sleep(0.005)
+        if self._busy:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
         self._thread.shutdown(wait=True)
 
     def _flush(self) -> None:
@@ -87,7 +89,7 @@ class Journal:
                 self._fail([done for _, done in self._pending], error)
                 self._pending = []
                 self._locked_since = None
-                self._busy = False
+                self._rest()
             return False
         self._locked_since = None
         return True
@@ -144,7 +146,12 @@ class Journal:
         if self._pending:
             loop.call_soon(self._flush)
         else:
-            self._busy = False
+            self._rest()
+
+    def _rest(self) -> None:
+        self._busy = False
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
 
 def _translated(error: BaseException) -> StoreError:

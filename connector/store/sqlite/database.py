@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from connector.store.files import Ownership, migrate, open_connection
-from connector.store.journal import Journal
 from connector.store.rows import EventRow, HookRow, RunRow
-from connector.store.tenant import (
+from connector.store.sqlite.columns import (
     EVENT_COLUMNS,
     HOOK_COLUMNS,
     RUN_COLUMNS,
-    TenantStore,
     event_row,
     hook_row,
     run_row,
 )
+from connector.store.sqlite.files import Ownership, migrate, open_connection
+from connector.store.sqlite.journal import Journal
+from connector.store.sqlite.tenant import TenantStore
 
 
 class Database:
@@ -52,45 +52,45 @@ class Database:
             ("INSERT OR REPLACE INTO instance (name, value) VALUES ('ping', ?)", (b"",))
         )
 
-    def revision(self) -> int:
+    async def revision(self) -> int:
         """A number that changes when another process has written to the file."""
         value: int = self.reader.execute("PRAGMA data_version").fetchone()[0]
         return value
 
-    def hook(self, hook_id: str) -> HookRow | None:
+    async def hook(self, hook_id: str) -> HookRow | None:
         """The hook with this id, whoever's it is: the request that names it knows no tenant yet."""
         row = self.reader.execute(
             f"SELECT {HOOK_COLUMNS} FROM hook WHERE id = ?", (hook_id,)
         ).fetchone()
         return hook_row(row) if row else None
 
-    def open_events(self) -> list[EventRow]:
+    async def open_events(self) -> list[EventRow]:
         """Every event that was accepted and not yet matched, oldest first."""
         rows = self.reader.execute(
             f"SELECT {EVENT_COLUMNS} FROM event WHERE state = 'received' ORDER BY id"
         )
         return [event_row(row) for row in rows]
 
-    def open_runs(self) -> list[tuple[str, int, int, str, float, str | None]]:
+    async def open_runs(self) -> list[tuple[str, int, int, str, float, str | None]]:
         """Tenant, run, flow, record, due time and reason of every unfinished run, in order."""
         return self.reader.execute(
             "SELECT tenant, id, flow_id, item_id, due_at, reason FROM run"
             " WHERE finished_at IS NULL ORDER BY id"
         ).fetchall()
 
-    def run(self, run_id: int) -> RunRow:
+    async def run(self, run_id: int) -> RunRow:
         """An unfinished run with its context, for the dispatcher."""
         row = self.reader.execute(
             f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", (run_id,)
         ).fetchone()
         return run_row(row)
 
-    def instance(self, name: str) -> bytes | None:
+    async def instance(self, name: str) -> bytes | None:
         """A value of this installation (the vault's canary)."""
         row = self.reader.execute("SELECT value FROM instance WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
-    def has_secrets(self) -> bool:
+    async def has_secrets(self) -> bool:
         """Whether any ciphertext exists: then the key must never be made anew."""
         row = self.reader.execute(
             "SELECT EXISTS (SELECT 1 FROM connection WHERE secrets IS NOT NULL)"

@@ -32,7 +32,7 @@ def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
             found = connection.execute(f"PRAGMA {name}").fetchone()[0]
             if found != expected:
                 raise StoreError(
-                    f"The database file {path.name} does not keep {name}={wanted} (it has {found}).",
+                    f"The database {path.name} does not keep {name}={wanted} (it has {found}).",
                     remedy="Put it on a local disk: network file systems cannot hold it safely.",
                     who="user",
                 )
@@ -48,7 +48,7 @@ def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
 
 def migrations() -> Iterator[tuple[int, str]]:
     """The numbered SQL files of this release, in order."""
-    folder = resources.files("connector.store").joinpath("migrations", "sqlite")
+    folder = resources.files("connector.store.sqlite").joinpath("migrations")
     for entry in sorted(folder.iterdir(), key=lambda one: one.name):
         match = _NUMBERED.match(entry.name)
         if match:
@@ -89,7 +89,7 @@ def _statements(script: str) -> Iterator[str]:
 
 
 class Ownership:
-    """The right to drive a file's runs: one process has it, and its end frees it, however it ends."""
+    """The right to drive a file's runs: one process has it until it ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".lock")

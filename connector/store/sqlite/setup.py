@@ -1,0 +1,204 @@
+"""What a tenant has set up: connections, hooks, consents, flows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connector.codec import decode, encode_text
+from connector.errors import StoreError
+from connector.store.rows import ConnectionRow, FlowRow, HookRow
+from connector.store.sqlite.columns import (
+    CONNECTION_COLUMNS,
+    FLOW_COLUMNS,
+    FLOW_FROM,
+    HOOK_COLUMNS,
+    connection_row,
+    flow_row,
+    hook_row,
+    json_text,
+)
+from connector.store.sqlite.journal import Statement
+from connector.store.sqlite.rows_of_tenant import TenantRows
+
+
+class SetUp(TenantRows):
+    """A tenant's connections, hooks, consents and flows."""
+
+    # --- connections and hooks --------------------------------------------------------------
+
+    async def connections(self) -> list[ConnectionRow]:
+        """Every connection, by name."""
+        rows = self._all(
+            f"SELECT {CONNECTION_COLUMNS} FROM connection WHERE tenant = ? ORDER BY name",
+            self.tenant,
+        )
+        return [connection_row(row) for row in rows]
+
+    async def connection(self, id_or_name: str) -> ConnectionRow | None:
+        """The connection with this id or name."""
+        row = self._one(
+            f"SELECT {CONNECTION_COLUMNS} FROM connection"
+            " WHERE tenant = ?1 AND (id = ?2 OR name = ?2) ORDER BY id = ?2 DESC LIMIT 1",
+            self.tenant,
+            id_or_name,
+        )
+        return connection_row(row) if row else None
+
+    async def save_connection(self, row: ConnectionRow) -> None:
+        """Add a connection, or replace what one of the same id says (its secrets included)."""
+        await self._journal.write(
+            (
+                "INSERT INTO connection (id, tenant, app, name, base_url, settings, status,"
+                " secrets, version, created_at) VALUES (?,?,?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (id) DO UPDATE SET name = excluded.name, base_url ="
+                " excluded.base_url, settings = excluded.settings, status = excluded.status,"
+                " secrets = excluded.secrets, version = version + 1",
+                (
+                    row.id, self.tenant, row.app, row.name, row.base_url,
+                    encode_text(row.settings), row.status, row.secrets, row.version,
+                    row.created_at,
+                ),
+            )
+        )  # fmt: skip
+
+    async def save_secrets(self, connection_id: str, secrets: bytes, version: int) -> bool:
+        """Replace the secrets if nobody has since `version`; tells whether it was done."""
+        outcome = await self._journal.write(
+            (
+                "UPDATE connection SET secrets = ?, version = version + 1, status = 'active'"
+                " WHERE tenant = ? AND id = ? AND version = ?",
+                (secrets, self.tenant, connection_id, version),
+            )
+        )
+        return outcome[0][0] == 1
+
+    async def set_connection_status(self, connection_id: str, status: str) -> None:
+        """Mark a connection as usable or as waiting for its owner."""
+        await self._journal.write(
+            (
+                "UPDATE connection SET status = ? WHERE tenant = ? AND id = ?",
+                (status, self.tenant, connection_id),
+            )
+        )
+
+    async def hooks(self) -> list[HookRow]:
+        """Every hook."""
+        rows = self._all(f"SELECT {HOOK_COLUMNS} FROM hook WHERE tenant = ?", self.tenant)
+        return [hook_row(row) for row in rows]
+
+    async def save_hook(self, row: HookRow) -> None:
+        """Add a hook or replace what it says."""
+        await self._journal.write(
+            (
+                f"INSERT INTO hook ({HOOK_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (id) DO UPDATE SET url = excluded.url, verify_until ="
+                " excluded.verify_until, verified_at = excluded.verified_at, subscription ="
+                " excluded.subscription",
+                (
+                    row.id, self.tenant, row.connection_id, row.url, row.account,
+                    row.verify_until, row.verified_at, json_text(row.subscription), row.created_at,
+                ),
+            )
+        )  # fmt: skip
+
+    async def start_consent(self, state: str, request: Any, expires_at: float) -> None:
+        """Remember what a one-time consent state stands for."""
+        await self._journal.write(
+            (
+                "INSERT INTO consent (state, tenant, request, expires_at) VALUES (?,?,?,?)",
+                (state, self.tenant, encode_text(request), expires_at),
+            )
+        )
+
+    async def take_consent(self, state: str, now: float) -> Any:
+        """Give back what a state stands for, once; None when it is unknown, used or too old."""
+        outcome = await self._journal.write(
+            (
+                "DELETE FROM consent WHERE tenant = ? AND state = ? RETURNING request, expires_at",
+                (self.tenant, state),
+            ),
+            ("DELETE FROM consent WHERE expires_at < ?", (now,)),
+        )
+        rows = outcome[0][1]
+        return decode(rows[0][0]) if rows and rows[0][1] >= now else None
+
+    # --- flows ------------------------------------------------------------------------------
+
+    async def flows(self) -> list[FlowRow]:
+        """Every flow, by key."""
+        rows = self._all(
+            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? ORDER BY flow.key",
+            self.tenant,
+        )
+        return [flow_row(row) for row in rows]
+
+    async def flow(self, key: str) -> FlowRow | None:
+        """The flow with this key."""
+        row = self._one(
+            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? AND flow.key = ?",
+            self.tenant,
+            key,
+        )
+        return flow_row(row) if row else None
+
+    async def flow_document(self, flow_id: int, version: int) -> str | None:
+        """The text of one version of a flow."""
+        row = self._one(
+            "SELECT document FROM flow_version JOIN flow ON flow.id = flow_version.flow_id"
+            " WHERE flow.tenant = ? AND flow_id = ? AND flow_version.version = ?",
+            self.tenant,
+            flow_id,
+            version,
+        )
+        return row[0] if row else None
+
+    async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
+        """Store a flow; a changed document becomes its next version, the old ones stay."""
+        existing = await self.flow(key)
+        if existing is None:
+            await self._journal.write(
+                (
+                    "INSERT INTO flow (tenant, key, enabled, version, created_at)"
+                    " VALUES (?,?,?,1,?)",
+                    (self.tenant, key, int(bool(enable)), now),
+                ),
+                (
+                    "INSERT INTO flow_version (flow_id, version, document, created_at)"
+                    " SELECT id, 1, ?, ? FROM flow WHERE tenant = ? AND key = ?",
+                    (document, now, self.tenant, key),
+                ),
+            )
+        else:
+            changes: list[Statement] = []
+            if existing.document != document:
+                changes = [
+                    (
+                        "INSERT INTO flow_version (flow_id, version, document, created_at)"
+                        " VALUES (?,?,?,?)",
+                        (existing.id, existing.version + 1, document, now),
+                    ),
+                    (
+                        "UPDATE flow SET version = ? WHERE id = ?",
+                        (existing.version + 1, existing.id),
+                    ),
+                ]
+            if enable is not None:
+                changes.append(
+                    ("UPDATE flow SET enabled = ? WHERE id = ?", (int(enable), existing.id))
+                )
+            if changes:
+                await self._journal.write(*changes)
+        saved = await self.flow(key)
+        if saved is None:
+            raise StoreError(f"The flow {key!r} vanished while it was stored.")
+        return saved
+
+    async def enable_flow(self, key: str, enabled: bool) -> bool:
+        """Switch a flow on or off; tells whether there is such a flow."""
+        outcome = await self._journal.write(
+            (
+                "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ?",
+                (int(enabled), self.tenant, key),
+            )
+        )
+        return outcome[0][0] == 1

@@ -1,0 +1,254 @@
+"""What a tenant's flows do: events, runs, steps, effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+
+from connector.codec import encode_text
+from connector.errors import StoreError
+from connector.store.rows import EffectRow, EventRow, RunRow, StepRow
+from connector.store.sqlite.columns import (
+    EFFECT_COLUMNS,
+    EVENT_COLUMNS,
+    INSERT_RUN,
+    INSERT_STEP,
+    RUN_COLUMNS,
+    STEP_COLUMNS,
+    effect_row,
+    event_row,
+    json_text,
+    run_row,
+    step_row,
+)
+from connector.store.sqlite.journal import Statement
+from connector.store.sqlite.rows_of_tenant import TenantRows
+
+
+class Work(TenantRows):
+    """A tenant's events, runs, steps and effects."""
+
+    # --- events -----------------------------------------------------------------------------
+
+    async def accept(self, event: EventRow) -> int | None:
+        """Store an event durably; its new id, or None when this delivery was here before."""
+        outcome = await self._journal.write(
+            (
+                "INSERT INTO event (tenant, connection_id, delivery_id, type, resource,"
+                " operation, account, happened_at, ids, received_at, state)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING RETURNING id",
+                (
+                    self.tenant, event.connection_id, event.delivery_id, event.type,
+                    event.resource, event.operation, event.account, event.happened_at,
+                    encode_text(event.ids), event.received_at, event.state,
+                ),
+            )
+        )  # fmt: skip
+        rows = outcome[0][1]
+        return rows[0][0] if rows else None
+
+    async def events(self, *, limit: int = 50, before: int | None = None) -> list[EventRow]:
+        """The newest events first; `before` is the last id of the page before."""
+        rows = self._all(
+            f"SELECT {EVENT_COLUMNS} FROM event WHERE tenant = ? AND id < ?"
+            " ORDER BY id DESC LIMIT ?",
+            self.tenant,
+            before if before is not None else 1 << 62,
+            limit,
+        )
+        return [event_row(row) for row in rows]
+
+    async def event(self, event_id: int) -> EventRow | None:
+        """One event."""
+        row = self._one(
+            f"SELECT {EVENT_COLUMNS} FROM event WHERE tenant = ? AND id = ?", self.tenant, event_id
+        )
+        return event_row(row) if row else None
+
+    async def items_with_runs(self, event_id: int) -> set[tuple[int, str]]:
+        """The flow and record of every run that an event already has."""
+        rows = self._all("SELECT flow_id, item_id FROM run WHERE event_id = ?", event_id)
+        return {(row[0], row[1]) for row in rows}
+
+    async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
+        """Store an event's runs and its new state in one commit; gives the runs that are new."""
+        runs = list(runs)
+        inserts: list[Statement] = [
+            (
+                INSERT_RUN,
+                (
+                    self.tenant, run.flow_id, run.flow_version, run.event_id, run.item_id,
+                    run.replay, run.state, run.reason, encode_text(run.context), run.due_at,
+                    run.created_at, run.finished_at, json_text(run.error),
+                ),
+            )
+            for run in runs
+        ]  # fmt: skip
+        update: Statement = (
+            "UPDATE event SET state = ?, attempts = ?, due_at = ?, error = ? WHERE id = ?",
+            (event.state, event.attempts, event.due_at, json_text(event.error), event.id),
+        )
+        outcome = await self._journal.write(*inserts, update)
+        fresh = []
+        for run, (_, rows) in zip(runs, outcome, strict=False):
+            if rows:
+                run.id = rows[0][0]
+                fresh.append(run)
+        return fresh
+
+    # --- runs and steps ---------------------------------------------------------------------
+
+    async def runs(
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        state: str | None = None,
+        flow: str | None = None,
+        event_id: int | None = None,
+    ) -> list[RunRow]:
+        """The newest runs first, filtered by state, flow key or event."""
+        rows = self._all(
+            f"SELECT {RUN_COLUMNS} FROM run WHERE tenant = ?1 AND id < ?2"
+            " AND (?3 IS NULL OR state = ?3) AND (?5 IS NULL OR event_id = ?5)"
+            " AND (?4 IS NULL OR flow_id = (SELECT id FROM flow WHERE tenant = ?1 AND key = ?4))"
+            " ORDER BY id DESC LIMIT ?6",
+            self.tenant,
+            before if before is not None else 1 << 62,
+            state,
+            flow,
+            event_id,
+            limit,
+        )
+        return [run_row(row) for row in rows]
+
+    async def run(self, run_id: int) -> RunRow | None:
+        """One run."""
+        row = self._one(
+            f"SELECT {RUN_COLUMNS} FROM run WHERE tenant = ? AND id = ?", self.tenant, run_id
+        )
+        return run_row(row) if row else None
+
+    async def steps(self, run_id: int) -> list[StepRow]:
+        """The recorded steps of a run, in order."""
+        rows = self._all(
+            f"SELECT {STEP_COLUMNS} FROM step WHERE run_id = ? ORDER BY position", run_id
+        )
+        return [step_row(row) for row in rows]
+
+    async def add_run(self, run: RunRow) -> RunRow:
+        """Store one more run of an event (a replay) and give it its id."""
+        latest = self._one(
+            "SELECT max(replay) FROM run WHERE flow_id = ? AND event_id = ? AND item_id = ?",
+            run.flow_id,
+            run.event_id,
+            run.item_id,
+        )[0]
+        run.replay = (latest if latest is not None else -1) + 1
+        outcome = await self._journal.write(
+            (
+                INSERT_RUN,
+                (
+                    self.tenant, run.flow_id, run.flow_version, run.event_id, run.item_id,
+                    run.replay, run.state, run.reason, encode_text(run.context), run.due_at,
+                    run.created_at, None, None,
+                ),
+            )
+        )  # fmt: skip
+        if not outcome[0][1]:
+            raise StoreError("Somebody else replayed this run at the same moment.", who="wait")
+        run.id = outcome[0][1][0][0]
+        return run
+
+    async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
+        """Store the end of a step, the new state of its run, or both in one commit."""
+        unit: list[Statement] = []
+        if step is not None:
+            unit.append(
+                (
+                    INSERT_STEP,
+                    (
+                        step.run_id, step.position, step.id, step.state, step.summary,
+                        json_text(step.output), json_text(step.error), json_text(step.exchange),
+                        step.started_at, step.finished_at,
+                    ),
+                )
+            )  # fmt: skip
+        if run is not None:
+            unit.append(
+                (
+                    "UPDATE run SET state = ?, reason = ?, attempts = ?, due_at = ?,"
+                    " finished_at = ?, error = ? WHERE id = ?",
+                    (
+                        run.state, run.reason, run.attempts, run.due_at, run.finished_at,
+                        json_text(run.error), run.id,
+                    ),
+                )
+            )  # fmt: skip
+        await self._journal.write(*unit)
+
+    async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
+        """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
+        outcome = await self._journal.write(
+            (
+                "UPDATE run SET reason = NULL, due_at = 0, state = 'queued' WHERE tenant = ?"
+                " AND finished_at IS NULL AND reason = ? RETURNING id, flow_id, item_id",
+                (self.tenant, reason),
+            )
+        )
+        return sorted(outcome[0][1])
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """How many events and runs are in each state."""
+        return {
+            table: dict(
+                self._all(
+                    f"SELECT state, count(*) FROM {table} WHERE tenant = ? GROUP BY state",
+                    self.tenant,
+                )
+            )
+            for table in ("event", "run", "effect")
+        }
+
+    # --- effects ----------------------------------------------------------------------------
+
+    async def effect(self, key: str) -> EffectRow | None:
+        """The write with this key."""
+        row = self._one(
+            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ? AND key = ?", self.tenant, key
+        )
+        return effect_row(row) if row else None
+
+    async def effects(
+        self, *, run_id: int | None = None, state: str | None = None
+    ) -> list[EffectRow]:
+        """Writes of a run or in a state, oldest first."""
+        rows = self._all(
+            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ?1"
+            " AND (?2 IS NULL OR run_id = ?2) AND (?3 IS NULL OR state = ?3)"
+            " ORDER BY created_at, key",
+            self.tenant,
+            run_id,
+            state,
+        )
+        return [effect_row(row) for row in rows]
+
+    async def save_effect(self, effect: EffectRow) -> None:
+        """Store a write's present state durably."""
+        values = [getattr(effect, one.name) for one in fields(EffectRow)]
+        names = [one.name for one in fields(EffectRow)]
+        for name in ("inputs", "output", "evidence"):
+            values[names.index(name)] = json_text(getattr(effect, name))
+        values[names.index("tenant")] = self.tenant
+        marks = ",".join("?" * len(names))
+        await self._journal.write(
+            (
+                f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
+                " ON CONFLICT (key) DO UPDATE SET state = excluded.state, request ="
+                " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
+                " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
+                " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
+                " evidence = excluded.evidence, updated_at = excluded.updated_at",
+                values,
+            )
+        )
