@@ -1,17 +1,16 @@
-"""How we answer: exact JSON, one problem shape, and the headers every answer carries."""
+"""How we answer: one problem shape, and the headers that every answer carries."""
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from connector import errors
+from connector.codec import encode
 from connector.web.ports import Send
 
 log = logging.getLogger("connector.web")
@@ -82,39 +81,10 @@ def problem_of(error: errors.ConnectorError) -> dict[str, Any]:
     return {**body, "kind": data["kind"], "who": data["who"]}
 
 
-def dumps(value: Any) -> bytes:
-    """JSON that keeps every digit of a Decimal; raises TypeError for what JSON cannot say."""
-    parts: list[str] = []
-    _write(value, parts)
-    return "".join(parts).encode()
-
-
-def _write(value: Any, parts: list[str]) -> None:
-    if isinstance(value, Decimal):
-        # Written as a number: json.dumps would need a float, which loses digits.
-        parts.append(str(value) if value.is_finite() else "null")
-    elif isinstance(value, Mapping):
-        separator = "{"
-        for key, item in value.items():
-            parts.append(f"{separator}{json.dumps(str(key))}:")
-            _write(item, parts)
-            separator = ","
-        parts.append("}" if value else "{}")
-    elif isinstance(value, list | tuple):
-        separator = "["
-        for item in value:
-            parts.append(separator)
-            _write(item, parts)
-            separator = ","
-        parts.append("]" if value else "[]")
-    else:
-        parts.append(json.dumps(value, allow_nan=False))
-
-
 @lru_cache(maxsize=64)
 def bare_problem(status: int) -> bytes:
     """A problem that says no more than its status: for callers who may be forgers."""
-    return dumps({"title": title(status), "status": status})
+    return encode({"title": title(status), "status": status})
 
 
 async def send_answer(
@@ -131,7 +101,7 @@ async def send_problem(
     send: Send, status: int, detail: str = "", *, remedy: str = "", more: tuple[Header, ...] = ()
 ) -> None:
     """Send one problem that has no error object behind it."""
-    await send_answer(send, status, dumps(problem(status, detail, remedy=remedy)), PROBLEM, more)
+    await send_answer(send, status, encode(problem(status, detail, remedy=remedy)), PROBLEM, more)
 
 
 def log_surprise(what: str, error: BaseException) -> None:

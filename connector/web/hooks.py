@@ -12,10 +12,11 @@ import logging
 import re
 from urllib.parse import parse_qsl
 
+from connector.codec import encode
 from connector.errors import HookRefused
 from connector.model import Inbound
 from connector.settings import Limits
-from connector.web.answers import JSON, PROBLEM, bare_problem, dumps, log_surprise, send_answer
+from connector.web.answers import JSON, PROBLEM, bare_problem, log_surprise, send_answer
 from connector.web.bodies import BodyRefused, ClientGone, check_framing, read_body
 from connector.web.ports import Hooks, Receive, Scope, Send
 
@@ -65,7 +66,7 @@ class HookEdge:
                 return 404, b""
             async with asyncio.timeout(self._limits.hook_seconds):
                 reply = await self._runtime.receive(hook_id, inbound)
-            return (ACCEPTED, b"{}") if reply is None else (200, dumps(reply))
+            return (ACCEPTED, b"{}") if reply is None else (200, encode(reply))
         except BodyRefused as refusal:
             log.info("hook …%s: %d, malformed request", name, refusal.status)
             return refusal.status, b""
@@ -98,8 +99,7 @@ class HookEdge:
         headers = tuple(
             [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         )
-        # Built unchecked: these are our own strings, and checking costs more than the rest here.
-        return Inbound.model_construct(method=method, headers=headers, query=query, body=body)
+        return Inbound(method=method, headers=headers, query=query, body=body)
 
 
 def _query(raw: bytes) -> tuple[tuple[str, str], ...]:
