@@ -1,0 +1,30 @@
+"""What every test may ask for. Fixtures of one room stay in its own test file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+
+# No deadline: a timed assertion fails on a busy machine. In CI the same examples each time.
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout: manifest.yaml, actions, triggers and schemas lie here."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The steering material beside the checkout; a test that needs it skips where it is absent."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("shared/ does not lie beside this checkout")
+    return folder
