@@ -1,0 +1,79 @@
+"""What must hold of every node beyond its types: each name it uses leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from connector.errors import BundleError, Issue
+from connector.model import Action, AnyNode, Operation, Search, Trigger
+from connector.paths import did_you_mean
+
+if TYPE_CHECKING:
+    from connector.catalog import Catalog
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+def check_node(node: AnyNode, catalog: Catalog) -> None:
+    """Raise a BundleError that lists everything in a node that leads nowhere."""
+    issues = list(_issues(node, catalog))
+    if issues:
+        raise BundleError(f"The node {node.name} is not valid.", issues=issues)
+
+
+def _issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
+    inputs = [field.path for field in catalog.fields(node)]
+    catalog.output_fields(node)
+    if isinstance(node, Trigger):
+        for resource in node.outputs:
+            catalog.output_fields(node, resource)
+        return
+    if node.request is None and node.run is None:
+        yield _issue("request", "needs a request, or own code in `run`.")
+    yield from _request_issues(node, inputs)
+    if isinstance(node, Action):
+        yield from _identity_issues(node, inputs, catalog)
+
+
+def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:
+    request = node.request
+    if request is None:
+        return
+    heads = {path.partition(".")[0] for path in inputs}
+    for name in (*request.wrap, *((request.root,) if request.root else ())):
+        if name not in heads:
+            yield _issue("request", f"puts {name!r} in the body.", did_you_mean(name, heads))
+    for template in (request.path, *request.query.values()):
+        for name in _PLACEHOLDER.findall(template):
+            if name not in inputs:
+                yield _issue("request", f"uses {{{name}}}.", did_you_mean(name, inputs))
+
+
+def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Iterator[Issue]:
+    identity = node.identity
+    named = [*identity.natural_key, *identity.by.values()]
+    for path in (*named, *((identity.marker,) if identity.marker else ())):
+        if path not in inputs:
+            yield _issue("identity", f"names the input {path!r}.", did_you_mean(path, inputs))
+    if identity.find is None:
+        return
+    searches = {one.key: one for one in catalog.nodes if _finds(one, node)}
+    search = searches.get(identity.find)
+    if search is None:
+        near = did_you_mean(identity.find, searches)
+        yield _issue("identity.find", f"names the search {identity.find!r}.", near)
+        return
+    known = [field.path for field in catalog.fields(search)]
+    for path in identity.by:
+        if path not in known:
+            yield _issue("identity.by", f"names {path!r} of the search.", did_you_mean(path, known))
+
+
+def _finds(one: AnyNode, node: Action) -> bool:
+    return isinstance(one, Search) and one.app == node.app
+
+
+def _issue(field: str, message: str, remedy: str = "") -> Issue:
+    return Issue(field=field, message=message, remedy=remedy, who="developer")
