@@ -244,7 +244,8 @@ class Work(TenantRows):
         await self._journal.write(
             (
                 f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
-                " ON CONFLICT (key) DO UPDATE SET state = excluded.state, request ="
+                " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
+                " inputs = excluded.inputs, request ="
                 " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
                 " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
                 " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"

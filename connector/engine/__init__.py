@@ -1,0 +1,1 @@
+"""How an event becomes writes: intake, enrichment, matching, runs, effects."""

@@ -1,0 +1,151 @@
+"""Which run goes next in this process: a flow's record one at a time, many records at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from connector.engine.waits import Clock
+from connector.errors import StoreError
+from connector.store.rows import RunRow
+
+logger = logging.getLogger("connector.engine")
+
+WORKERS = 64
+KEEP_IN_MEMORY = 5_000
+"""Runs beyond this wait as numbers only and are read again when their turn comes."""
+STORE_RETRY_SECONDS = 1.0
+
+LaneKey = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A run that wants its turn in its lane."""
+
+    run_id: int
+    lane: LaneKey
+    run: RunRow | None = None
+    due_at: float = 0
+    """When it may go on; inf means when it is released."""
+
+
+class Dispatcher:
+    """Keeps the order of each lane and a fixed number of runs in progress.
+
+    A lane is a flow and a record: two events about one customer never run side by side, or both
+    would find nobody and both would create. A run that waits keeps its lane.
+    """
+
+    def __init__(
+        self,
+        perform: Callable[[RunRow], Awaitable[float | None]],
+        load: Callable[[int], Awaitable[RunRow]],
+        clock: Clock,
+        workers: int = WORKERS,
+    ) -> None:
+        self._perform = perform
+        self._load = load
+        self._clock = clock
+        self._workers = workers
+        self._lanes: dict[LaneKey, deque[Ticket]] = {}
+        self._ready: asyncio.Queue[Ticket] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self) -> None:
+        """Begin working."""
+        self._tasks = [
+            asyncio.create_task(self._work(), name=f"connector-run-{number}")
+            for number in range(self._workers)
+        ]
+
+    async def stop(self) -> None:
+        """Stop at the next safe point: what is interrupted goes on at the next start."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    def enqueue(self, ticket: Ticket) -> None:
+        """Give a run its place at the end of its lane."""
+        if ticket.run is not None and self._ready.qsize() > KEEP_IN_MEMORY:
+            ticket.run = None
+        self._open += 1
+        self._idle.clear()
+        lane = self._lanes.get(ticket.lane)
+        if lane is None:
+            self._lanes[ticket.lane] = deque((ticket,))
+            self._offer(ticket)
+        else:
+            lane.append(ticket)
+
+    def release(self, run_id: int, lane: LaneKey) -> None:
+        """Let a waiting run go on now; harmless when it is not waiting or not here."""
+        queue = self._lanes.get(lane)
+        if queue and queue[0].run_id == run_id and queue[0].due_at > self._clock():
+            timer = self._timers.pop(run_id, None)
+            if timer is not None:
+                timer.cancel()
+            queue[0].due_at = 0
+            queue[0].run = None
+            self._ready.put_nowait(queue[0])
+
+    async def settled(self) -> None:
+        """Return when no run is open (waiting ones count as open)."""
+        await self._idle.wait()
+
+    @property
+    def open(self) -> int:
+        """How many runs are queued, running or waiting."""
+        return self._open
+
+    def _offer(self, ticket: Ticket) -> None:
+        delay = ticket.due_at - self._clock()
+        if delay <= 0:
+            self._ready.put_nowait(ticket)
+        elif math.isfinite(delay):
+            loop = asyncio.get_running_loop()
+            self._timers[ticket.run_id] = loop.call_later(delay, self._ripe, ticket)
+
+    def _ripe(self, ticket: Ticket) -> None:
+        self._timers.pop(ticket.run_id, None)
+        self._ready.put_nowait(ticket)
+
+    async def _work(self) -> None:
+        while True:
+            ticket = await self._ready.get()
+            try:
+                run = ticket.run or await self._load(ticket.run_id)
+                ticket.run = None
+                again = await self._perform(run)
+            except StoreError as error:
+                # The run stays open in the store: nothing of it is lost while the disk is away.
+                logger.warning("run %s waits for the database: %s", ticket.run_id, error.message)
+                again = self._clock() + STORE_RETRY_SECONDS
+            if again is None:
+                self._leave(ticket)
+            else:
+                ticket.due_at = again
+                self._offer(ticket)
+
+    def _leave(self, ticket: Ticket) -> None:
+        lane = self._lanes[ticket.lane]
+        lane.popleft()
+        if lane:
+            self._offer(lane[0])
+        else:
+            del self._lanes[ticket.lane]
+        self._open -= 1
+        if not self._open:
+            self._idle.set()

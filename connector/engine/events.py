@@ -1,0 +1,301 @@
+"""From an accepted event to its runs: who wants it, what the records say, one run each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from connector.engine.enrich import Asker, Found, enrich
+from connector.engine.waits import Backoff, Clock, connection_reason
+from connector.errors import ApiError, ConnectorError, StoreError
+from connector.model import App, Trigger
+from connector.store.rows import EventRow, FlowRow, RunRow
+
+if TYPE_CHECKING:
+    from connector.flow import CompiledFlow
+    from connector.store.sqlite.tenant import TenantStore
+
+logger = logging.getLogger("connector.engine")
+
+MAX_TOGETHER = 200
+STORE_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFlow:
+    """An enabled flow ready to run, and which events it follows."""
+
+    row: FlowRow
+    flow: CompiledFlow
+    trigger: Trigger
+    connection_id: str
+    account: str | None
+    resources: frozenset[str]
+    operations: frozenset[str]
+
+    def wants(self, event: EventRow) -> bool:
+        """Whether this flow follows this event."""
+        return (
+            event.connection_id == self.connection_id
+            and event.operation in self.operations
+            and event.resource in self.resources
+            and (self.account is None or event.account == self.account)
+        )
+
+
+class FlowBook(Protocol):
+    """Gives the enabled flows of a connection, always as they stand now."""
+
+    async def following(self, tenant: str, connection_id: str) -> Sequence[ActiveFlow]: ...
+
+
+class Askers(Protocol):
+    """Opens the way to read an app."""
+
+    async def open(self, tenant: str, connection: str) -> Asker: ...
+
+
+Group = tuple[str, str, str, str]
+"""Tenant, connection, resource, account: events of one group are read together, in order."""
+
+
+class Events:
+    """Matches accepted events; what cannot be read now stays open and is tried again."""
+
+    def __init__(
+        self,
+        book: FlowBook,
+        askers: Askers,
+        app_of: Callable[[str, str], App],
+        store_of: Callable[[str], TenantStore],
+        backoff: Backoff,
+        clock: Clock,
+        start: Callable[[RunRow], None],
+    ) -> None:
+        self._book = book
+        self._askers = askers
+        self._app_of = app_of
+        self._store_of = store_of
+        self._backoff = backoff
+        self._clock = clock
+        self._start = start
+        self._groups: dict[Group, deque[EventRow]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._stopping = False
+
+    def enqueue(self, event: EventRow) -> None:
+        """Take an event on; returns at once."""
+        if self._stopping:
+            return
+        delay = event.due_at - self._clock()
+        if delay > 0:
+            loop = asyncio.get_running_loop()
+            self._timers[event.id] = loop.call_later(delay, self._ripe, event)
+            return
+        group = (event.tenant, event.connection_id, event.resource, event.account)
+        queue = self._groups.get(group)
+        if queue is not None:
+            queue.append(event)
+            return
+        self._groups[group] = deque((event,))
+        task = asyncio.create_task(self._work(group), name="connector-events")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def open(self) -> int:
+        """How many events are queued, read or waiting for another try."""
+        return sum(len(queue) for queue in self._groups.values()) + len(self._timers)
+
+    async def stop(self) -> None:
+        """Stop at once: what is not matched stays open in the store."""
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ripe(self, event: EventRow) -> None:
+        self._timers.pop(event.id, None)
+        event.due_at = 0
+        self.enqueue(event)
+
+    async def _work(self, group: Group) -> None:
+        queue = self._groups[group]
+        while queue:
+            batch = [queue[place] for place in range(min(len(queue), MAX_TOGETHER))]
+            try:
+                await self._batch(group, batch)
+            except StoreError as error:
+                logger.warning("events wait for the database: %s", error.message)
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+                continue
+            except ConnectorError as error:
+                logger.warning("events of %s wait: %s", group[2], error.message)
+                self._postpone_all(batch)
+            except Exception:
+                logger.exception("events of %s stopped on a fault of ours", group[2])
+                self._postpone_all(batch)
+            for _ in batch:
+                queue.popleft()
+        del self._groups[group]
+
+    def _postpone_all(self, batch: Iterable[EventRow]) -> None:
+        for event in batch:
+            event.due_at = self._clock() + 60
+            self.enqueue(event)
+
+    async def _batch(self, group: Group, batch: Sequence[EventRow]) -> None:
+        tenant, connection_id, resource, _ = group
+        store = self._store_of(tenant)
+        flows = await self._book.following(tenant, connection_id)
+        wanted = [(event, [flow for flow in flows if flow.wants(event)]) for event in batch]
+        known: dict[int, set[tuple[int, str]]] = {}
+        ids: dict[str, None] = {}
+        for event, takers in wanted:
+            if event.attempts:
+                known[event.id] = await store.items_with_runs(event.id)
+            if event.operation != "delete" and any(taker.trigger.enrich for taker in takers):
+                done = known.get(event.id, set())
+                ids.update(
+                    (one, None)
+                    for one in event.ids
+                    if any((taker.row.id, one) not in done for taker in takers)
+                )
+        found = await self._read(tenant, connection_id, resource, tuple(ids), batch[0].account)
+        matches = []
+        for event, takers in wanted:
+            runs = self._runs(event, takers, found, known.get(event.id, set()))
+            self._settle(event, takers, found)
+            matches.append(store.match(event, runs))
+        for event, fresh in zip(batch, await asyncio.gather(*matches), strict=True):
+            for run in fresh:
+                if run.finished_at is None:
+                    self._start(run)
+            if event.state == "received":
+                self.enqueue(event)
+
+    async def _read(
+        self, tenant: str, connection_id: str, resource: str, ids: tuple[str, ...], account: str
+    ) -> dict[str, Found]:
+        if not ids:
+            return {}
+        app = self._app_of(tenant, connection_id)
+        reader = app.readers.get(resource)
+        if reader is None:
+            return {one: Found("denied") for one in ids}
+        try:
+            asker = await self._askers.open(tenant, connection_id)
+        except ApiError as error:
+            return {one: Found("deferred", cause=error) for one in ids}
+        inputs = {app.account_input: account} if app.account_input else {}
+        return await enrich(asker, reader, ids, inputs, app.id_filter)
+
+    def _runs(
+        self,
+        event: EventRow,
+        takers: Sequence[ActiveFlow],
+        found: Mapping[str, Found],
+        known: set[tuple[int, str]],
+    ) -> list[RunRow]:
+        runs = []
+        for one in event.ids:
+            for taker in takers:
+                if (taker.row.id, one) in known:
+                    continue
+                reads = taker.trigger.enrich and event.operation != "delete"
+                read = found.get(one, Found("gone")) if reads else Found("gone")
+                if read.enrichment == "deferred":
+                    continue
+                runs.append(self._run(event, taker, one, read, reads))
+        return runs
+
+    def _run(
+        self, event: EventRow, taker: ActiveFlow, one: str, read: Found, reads: bool
+    ) -> RunRow:
+        item = envelope(event, one, read if reads or event.operation == "delete" else None)
+        now = self._clock()
+        run = RunRow(
+            tenant=event.tenant,
+            flow_id=taker.row.id,
+            flow_version=taker.row.version,
+            event_id=event.id,
+            item_id=one,
+            state="queued",
+            context={"trigger": item},
+            created_at=now,
+        )
+        if read.enrichment == "denied":
+            run.state, run.finished_at = "failed", now
+            cause = read.cause or ConnectorError(
+                f"Records of {event.resource} cannot be read.",
+                remedy="Use the raw event, or ask for this resource.",
+                who="developer",
+            )
+            run.error = cause.as_data()
+            return run
+        try:
+            passes = taker.flow.filter(run.context, datetime.fromtimestamp(now, UTC))
+        except ConnectorError as error:
+            run.state, run.finished_at, run.error = "failed", now, error.as_data()
+            return run
+        if not passes:
+            run.state, run.finished_at = "filtered", now
+        return run
+
+    def _settle(
+        self, event: EventRow, takers: Sequence[ActiveFlow], found: Mapping[str, Found]
+    ) -> None:
+        """Decide what the event itself becomes: open while one of its records waits."""
+        if event.operation != "delete":
+            deferred = [
+                found[one].cause
+                for one in event.ids
+                if one in found and found[one].enrichment == "deferred"
+            ]
+            if deferred and takers:
+                self._defer(event, deferred[0])
+                return
+        event.state = "matched" if takers and event.ids else "unmatched"
+        event.error, event.due_at = None, 0
+
+    def _defer(self, event: EventRow, cause: ApiError | None) -> None:
+        cause = cause or ApiError("The record could not be read.")
+        wait = self._backoff.wait(event.attempts, cause, event.connection_id)
+        event.error = cause.as_data()
+        if wait is None:
+            event.state, event.due_at = "failed", 0
+            return
+        event.attempts += 1
+        if wait.due_at is not None:
+            event.due_at = wait.due_at
+        else:
+            # The owner must reconnect; look again now and then in case somebody else mended it.
+            event.error["reason"] = connection_reason(event.connection_id)
+            event.due_at = self._clock() + 300
+
+
+def envelope(event: EventRow, one: str, read: Found | None) -> dict[str, Any]:
+    """What expressions see as `trigger`: the event, the record's id, the record if read."""
+    told = event.account
+    return {
+        "event": {
+            "id": event.delivery_id,
+            "type": event.type,
+            "resource": event.resource,
+            "operation": event.operation,
+            "time": event.happened_at,
+            "company_id": int(told) if told.isdecimal() else told or None,
+        },
+        "id": int(one) if one.isdecimal() else one,
+        "resource": read.resource if read else None,
+        "enrichment": read.enrichment if read else "none",
+    }

@@ -1,0 +1,284 @@
+"""The interpreter: one run of one flow, step by step, each end stored before the next begins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from connector import paths
+from connector.engine.effects import Door, Effects, Intent, decode_or_none
+from connector.engine.waits import Backoff, Clock, Park, Wait
+from connector.errors import (
+    ConnectorError,
+    FlowError,
+    NotSent,
+    StoreError,
+    Throttled,
+    Unauthorized,
+    Unclear,
+)
+from connector.model import Action, Caller, Connection, Search
+from connector.store.rows import FINAL_RUN_STATES, RunRow, StepRow
+
+if TYPE_CHECKING:
+    from connector.catalog import Catalog
+    from connector.flow import CompiledFlow, CompiledStep
+    from connector.store.sqlite.tenant import TenantStore
+
+logger = logging.getLogger("connector.engine")
+
+PASSING = (NotSent, Unclear, Throttled, Unauthorized)
+
+
+class Doors(Protocol):
+    """Opens the way to an app for one of a tenant's connections, by id or name."""
+
+    async def open(self, tenant: str, connection: str) -> AppDoor: ...
+
+
+class AppDoor(Door, Protocol):
+    """A door that nodes with their own code can use as well."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    @property
+    def caller(self) -> Caller: ...
+
+
+class Flows(Protocol):
+    """Gives flows ready to run."""
+
+    async def compiled(self, tenant: str, flow_id: int, version: int) -> CompiledFlow: ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """A run in memory: what expressions see, and where it stands."""
+
+    run: RunRow
+    flow: CompiledFlow
+    store: TenantStore
+    context: dict[str, Any]
+    now: datetime
+
+
+class Runs:
+    """Takes a run as far as it goes; `perform` may be called again after any stop or crash."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        flows: Flows,
+        doors: Doors,
+        effects: Effects,
+        store_of: Callable[[str], TenantStore],
+        backoff: Backoff,
+        clock: Clock,
+        on_finished: Callable[[RunRow], None] | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._flows = flows
+        self._doors = doors
+        self._effects = effects
+        self._store_of = store_of
+        self._backoff = backoff
+        self._clock = clock
+        self._on_finished = on_finished
+
+    async def perform(self, run: RunRow) -> float | None:
+        """Run the open steps; gives the time to come back (inf: when released), None at the end."""
+        store = self._store_of(run.tenant)
+        try:
+            progress = await self._load(run, store)
+            await self._steps(progress)
+        except Wait as wait:
+            run.state, run.reason = "waiting", wait.reason
+            run.due_at = wait.due_at or 0
+            run.error = wait.cause.as_data() if wait.cause else run.error
+            await store.record(None, run)
+            return wait.due_at if wait.due_at is not None else float("inf")
+        except Park as park:
+            await self._finish(run, store, "parked", park.cause)
+        except StoreError:
+            raise
+        except ConnectorError as error:
+            await self._finish(run, store, "failed", error)
+        except Exception as fault:
+            logger.exception("run %s stopped on a fault of ours", run.id)
+            await self._finish(run, store, "failed", _fault(fault))
+        if self._on_finished is not None and run.state in FINAL_RUN_STATES:
+            self._on_finished(run)
+        return None
+
+    async def _load(self, run: RunRow, store: TenantStore) -> Progress:
+        flow = await self._flows.compiled(run.tenant, run.flow_id, run.flow_version)
+        context = dict(run.context)
+        context["flow"] = {"key": flow.key, "version": run.flow_version}
+        context["run"] = {"id": run.id, "created_at": _iso(run.created_at)}
+        context["steps"] = steps = {}
+        now = datetime.fromtimestamp(run.created_at, UTC)
+        if run.state != "queued" or run.attempts or run.replay:
+            for done in await store.steps(run.id):
+                if done.state != "failed":
+                    steps[done.id] = _seen(done)
+        return Progress(run, flow, store, context, now)
+
+    async def _steps(self, progress: Progress) -> None:
+        run, last = progress.run, len(progress.flow.steps) - 1
+        for position, step in enumerate(progress.flow.steps):
+            if step.id in progress.context["steps"]:
+                continue
+            done = await self._step(progress, position, step)
+            progress.context["steps"][step.id] = _seen(done)
+            if position == last:
+                self._close(run, "succeeded", None)
+                await progress.store.record(done, run)
+            else:
+                await progress.store.record(done)
+        if run.state not in FINAL_RUN_STATES:
+            self._close(run, "succeeded", None)
+            await progress.store.record(None, run)
+
+    async def _step(self, progress: Progress, position: int, step: CompiledStep) -> StepRow:
+        started = self._clock()
+        run = progress.run
+        try:
+            if not step.when(progress.context, progress.now):
+                return StepRow(run.id, position, step.id, "skipped", started, self._clock())
+            mapped = step.mapping.apply(progress.context, now=progress.now)
+            mapped.raise_for_errors()
+            output = await self._execute(progress, step, mapped.payload)
+        except PASSING as cause:
+            waiting = self._backoff.wait(run.attempts, cause, await self._id(run, step))
+            if waiting is None:
+                raise await self._failed(progress, position, step, started, cause) from cause
+            if waiting.reason == "retry":
+                run.attempts += 1
+            raise waiting from cause
+        except StoreError:
+            raise
+        except ConnectorError as error:
+            raise await self._failed(progress, position, step, started, error) from error
+        run.attempts, run.error, run.reason = 0, None, None
+        node = self._catalog.node(step.node)
+        summary = _summary(node, mapped.payload, output)
+        return StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
+
+    async def _id(self, run: RunRow, step: CompiledStep) -> str:
+        if step.connection is None:
+            return ""
+        row = await self._store_of(run.tenant).connection(step.connection)
+        return row.id if row else ""
+
+    async def _failed(
+        self,
+        progress: Progress,
+        position: int,
+        step: CompiledStep,
+        started: float,
+        error: ConnectorError,
+    ) -> ConnectorError:
+        row = StepRow(
+            progress.run.id,
+            position,
+            step.id,
+            "failed",
+            started,
+            self._clock(),
+            error={**error.as_data(), "step": step.id},
+        )
+        await progress.store.record(row)
+        return error
+
+    async def _execute(
+        self, progress: Progress, step: CompiledStep, payload: dict[str, Any]
+    ) -> Any:
+        node = self._catalog.node(step.node)
+        run = progress.run
+        if isinstance(node, Search):
+            door = await self._doors.open(run.tenant, step.connection or "")
+            return await read(node, payload, door)
+        if not isinstance(node, Action):
+            raise FlowError(f"{node.name} starts a flow; it cannot be a step.")
+        door = await self._doors.open(run.tenant, step.connection or "")
+
+        async def find(key: str, criteria: dict[str, Any]) -> dict[str, Any]:
+            search = self._catalog.node(f"{node.app}.{key}")
+            if not isinstance(search, Search):
+                raise FlowError(f"{search.name} is no Search.", who="developer")
+            found: dict[str, Any] = await read(search, criteria, door)
+            return found
+
+        intent = Intent(
+            connection_id=door.connection.id,
+            flow=progress.flow.key,
+            step=step.id,
+            event_id=run.event_id,
+            item_id=run.item_id,
+            run_id=run.id,
+            action=node,
+            inputs=payload,
+            business_key=step.business_key(progress.context, progress.now),
+        )
+        return await self._effects.perform(intent, progress.store, door, find)
+
+    def _close(self, run: RunRow, state: Any, error: ConnectorError | None) -> None:
+        run.state, run.reason = state, None
+        run.finished_at = self._clock()
+        run.error = error.as_data() if error else None
+
+    async def _finish(
+        self, run: RunRow, store: TenantStore, state: Any, error: ConnectorError
+    ) -> None:
+        self._close(run, state, error)
+        await store.record(None, run)
+
+
+async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:
+    """A Search's record(s): by its own code, or by its request. Raises ApiError."""
+    if search.run is not None:
+        return await search.run(door.caller, inputs)
+    answer = await door.send(door.render(search, inputs), write=False)
+    error = door.read_error(answer)
+    if error is not None:
+        raise error
+    told = decode_or_none(answer)
+    found = paths.get(told, search.result) if search.result else told
+    return None if found is paths.ABSENT else found
+
+
+def _fault(fault: Exception) -> ConnectorError:
+    # The text of a foreign exception may hold data or addresses: only its type is shown.
+    return ConnectorError(
+        f"Connector itself failed here ({type(fault).__name__}).",
+        remedy="Replay the run after an upgrade; please report it with the log of this time.",
+        who="developer",
+    )
+
+
+def _seen(step: StepRow) -> Any:
+    if step.state == "skipped":
+        return {"skipped": True}
+    if isinstance(step.output, Mapping):
+        return {"skipped": False, **step.output}
+    return {"skipped": False, "output": step.output}
+
+
+def _summary(node: Any, payload: dict[str, Any], output: Any) -> str | None:
+    if not node.summary:
+        return None
+    from connector.expressions import evaluate
+
+    try:
+        return str(evaluate(node.summary, {"input": payload, "output": output}))
+    except ConnectorError:
+        # A summary is a courtesy: an answer with another shape must not fail a finished write.
+        return None
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
