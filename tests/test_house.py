@@ -29,11 +29,12 @@ HOUSE = ROOT / "connector"
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
     0: ("errors", "model", "paths"),
-    1: ("apps", "catalog", "expressions", "fields", "flow", "hookspecs", "mapping", "plugins"),
+    1: ("apps", "bundle", "catalog", "expressions", "fields", "flow", "hookspecs", "mapping",
+        "plugins"),
     2: ("connections", "http", "quota", "store"),
     3: ("engine", "runtime"),
     4: ("cli", "export", "sandbox", "web"),
-}
+}  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 SURFACE = ""  # connector/__init__.py: eager imports from floors 0 and 1 only
 

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from connector.bundle import Bundle, read_bundle
+from connector.catalog.checks import check_node
 from connector.errors import BundleError
 from connector.fields import SchemaStore
 from connector.hookspecs import Filter
 from connector.model import Action, AnyNode, App, Field, SchemaRef, Search, Trigger
-from connector.node_checks import check_node
 from connector.paths import did_you_mean
 from connector.plugins import Plugins, build_plugins
 
@@ -36,30 +36,30 @@ class Catalog:
         self.schemas = schemas
         self.filters: Mapping[str, Filter] = MappingProxyType(dict(sorted(filters.items())))
 
-    @cached_property
-    def apps(self) -> tuple[App, ...]:
-        """Every app, sorted by key."""
-        return tuple(self._apps.values())
+    @property
+    def apps(self) -> Mapping[str, App]:
+        """Every app by key, sorted."""
+        return MappingProxyType(self._apps)
+
+    @property
+    def nodes(self) -> Mapping[str, AnyNode]:
+        """Every node by full name, sorted."""
+        return MappingProxyType(self._nodes)
 
     @cached_property
-    def nodes(self) -> tuple[AnyNode, ...]:
-        """Every node, sorted by full name."""
-        return tuple(self._nodes.values())
-
-    @cached_property
-    def actions(self) -> tuple[Action, ...]:
+    def actions(self) -> Mapping[str, Action]:
         """The nodes that write."""
-        return tuple(node for node in self.nodes if isinstance(node, Action))
+        return {name: node for name, node in self._nodes.items() if isinstance(node, Action)}
 
     @cached_property
-    def searches(self) -> tuple[Search, ...]:
+    def searches(self) -> Mapping[str, Search]:
         """The nodes that read."""
-        return tuple(node for node in self.nodes if isinstance(node, Search))
+        return {name: node for name, node in self._nodes.items() if isinstance(node, Search)}
 
     @cached_property
-    def triggers(self) -> tuple[Trigger, ...]:
+    def triggers(self) -> Mapping[str, Trigger]:
         """The nodes that start flows."""
-        return tuple(node for node in self.nodes if isinstance(node, Trigger))
+        return {name: node for name, node in self._nodes.items() if isinstance(node, Trigger)}
 
     def app(self, key: str) -> App:
         """An app by key. Raises BundleError with the nearest keys."""
@@ -83,7 +83,7 @@ class Catalog:
         if isinstance(node, Trigger):
             raise BundleError(
                 f"{name!r} is a trigger: it starts a flow and is no step.",
-                remedy=did_you_mean(name, [one.name for one in self.nodes if one is not node]),
+                remedy=did_you_mean(name, [*self.actions, *self.searches]),
                 who="user",
             )
         return node
@@ -94,7 +94,7 @@ class Catalog:
         if not isinstance(node, Trigger):
             raise BundleError(
                 f"{name!r} is a step and starts no flow.",
-                remedy=did_you_mean(name, [one.name for one in self.triggers]),
+                remedy=did_you_mean(name, self.triggers),
                 who="user",
             )
         return node
@@ -156,7 +156,7 @@ def load_catalog(plugins: Plugins | None = None) -> Catalog:
                 f"The node {node.name} is of an unknown app.", remedy=did_you_mean(node.app, apps)
             )
     catalog = Catalog(apps, nodes, schemas, plugins.filters())
-    for node in catalog.nodes:
+    for node in catalog.nodes.values():
         check_node(node, catalog)
     return catalog
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from connector.errors import BundleError, Issue
-from connector.model import Action, AnyNode, Operation, Search, Trigger
+from connector.model import Action, AnyNode, Operation, Trigger
 from connector.paths import did_you_mean
 
 if TYPE_CHECKING:
-    from connector.catalog import Catalog
+    from connector.catalog.catalog import Catalog
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
@@ -59,7 +59,7 @@ def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Itera
             yield _issue("identity", f"names the input {path!r}.", did_you_mean(path, inputs))
     if identity.find is None:
         return
-    searches = {one.key: one for one in catalog.nodes if _finds(one, node)}
+    searches = {one.key: one for one in catalog.searches.values() if one.app == node.app}
     search = searches.get(identity.find)
     if search is None:
         near = did_you_mean(identity.find, searches)
@@ -69,10 +69,6 @@ def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Itera
     for path in identity.by:
         if path not in known:
             yield _issue("identity.by", f"names {path!r} of the search.", did_you_mean(path, known))
-
-
-def _finds(one: AnyNode, node: Action) -> bool:
-    return isinstance(one, Search) and one.app == node.app
 
 
 def _issue(field: str, message: str, remedy: str = "") -> Issue:

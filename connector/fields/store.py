@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from connector.errors import Issue, SchemaError
+from connector.fields.files import Place, SchemaFiles, Source
 from connector.model import Choice, Field, FieldType, SchemaRef
 from connector.paths import did_you_mean, join, kind
-from connector.schemas import Place, SchemaFiles, Source
 
 _BASE = "https://schemas.invalid/"
 _TYPES: Mapping[str, FieldType] = {
