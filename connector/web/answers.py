@@ -45,6 +45,9 @@ def status_of(error: errors.ConnectorError) -> int:
     """The HTTP status of one of our errors; 502 and 503 are others' trouble and the store's."""
     if isinstance(error, errors.HookRefused):
         return error.status
+    if isinstance(error, errors.BundleError) and error.who == "user":
+        # Somebody named an app or node that is not there, which is no fault of the bundle.
+        return 422
     return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 
@@ -70,14 +73,14 @@ def problem(
     }
 
 
-def problem_of(error: errors.ConnectorError) -> dict[str, Any]:
-    """The problem that one of our errors stands for."""
+def problem_of(error: errors.ConnectorError, status: int | None = None) -> dict[str, Any]:
+    """The problem that one of our errors stands for, with its usual status or another."""
     data = error.as_data()
     fields = data["issues"]
     if not fields and error.field:
         names = ("message", "remedy", "field", "value_type", "who")
         fields = [{name: data[name] for name in names if data[name]}]
-    body = problem(status_of(error), error.message, remedy=error.remedy, fields=fields)
+    body = problem(status or status_of(error), error.message, remedy=error.remedy, fields=fields)
     return {**body, "kind": data["kind"], "who": data["who"]}
 
 

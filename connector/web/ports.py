@@ -19,14 +19,16 @@ class Catalog(Protocol):
     """The apps and nodes of this installation, by their names."""
 
     @property
-    def apps(self) -> Mapping[str, App]: ...
+    def apps(self) -> tuple[App, ...]: ...
 
     @property
-    def nodes(self) -> Mapping[str, AnyNode]: ...
+    def nodes(self) -> tuple[AnyNode, ...]: ...
 
-    def fields(self, node: str) -> Iterable[Field]:
-        """The inputs of a node that `nodes` holds."""
+    def node(self, name: str) -> AnyNode:
+        """A node by its full name; raises BundleError with the nearest names."""
         ...
+
+    def fields(self, node: AnyNode) -> tuple[Field, ...]: ...
 
 
 class Hooks(Protocol):

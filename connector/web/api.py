@@ -1,0 +1,220 @@
+"""The JSON API under `/api/v1`; its OpenAPI document is at `/api/v1/openapi.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Query
+from fastapi.security import HTTPBearer
+from starlette.responses import Response
+
+from connector.codec import encode
+from connector.errors import BundleError
+from connector.model import AnyNode
+from connector.web import shapes
+from connector.web.answers import problem_of
+from connector.web.faults import NoSuchRecord, add_handlers, answer_problem
+from connector.web.ports import Row, Runtime
+
+PREFIX = "/api/v1"
+MAX_PAGE = 200
+MAX_ID = 2**63 - 1
+
+Id = Annotated[int, Path(ge=1, le=MAX_ID)]
+Key = Annotated[str, Path(max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many rows at most.")]
+Cursor = Annotated[
+    int | None, Query(ge=1, le=MAX_ID, description="`next` of the part before this one.")
+]
+Filter = Annotated[str | None, Query(max_length=200)]
+
+
+class Exact(Response):
+    """JSON that keeps every digit of a Decimal."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return encode(content)
+
+
+def make_api(runtime: Runtime) -> FastAPI:
+    """The API without its door: `Gate` checks host, token and body before anything gets here."""
+    app = FastAPI(
+        title="Connector",
+        version="1",
+        summary="Apps, connections, flows, events and runs of one installation.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # its page would load scripts from a foreign host
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    add_handlers(app)
+    problem = {"model": shapes.Problem, "description": "What went wrong, and where."}
+    router = APIRouter(
+        prefix=PREFIX,
+        redirect_slashes=False,
+        # Only so that the document names it; the Gate has checked the token.
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="The API token."))],
+        responses={"default": problem, 422: problem},
+    )
+    _add_catalog(router, runtime)
+    _add_connections(router, runtime)
+    _add_flows(router, runtime)
+    _add_events(router, runtime)
+    _add_runs(router, runtime)
+    app.include_router(router)
+    document = app.openapi()  # built once, and kept by FastAPI
+    _name_problems(document)
+    return app
+
+
+def _name_problems(document: dict[str, Any]) -> None:
+    """Say in the document that errors are problem+json: FastAPI knows one media type a route."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status in ("default", "422"):
+                content = operation["responses"][status]["content"]
+                content["application/problem+json"] = content.pop("application/json")
+
+
+def _add_catalog(router: APIRouter, runtime: Runtime) -> None:
+    catalog = runtime.catalog
+
+    @router.get("/apps", tags=["catalog"], response_model=shapes.Items)
+    async def list_apps() -> Response:
+        """The apps that this installation knows."""
+        return Exact({"items": [app.model_dump(mode="json") for app in catalog.apps]})
+
+    @router.get("/nodes", tags=["catalog"], response_model=shapes.Items)
+    async def list_nodes(app: Filter = None) -> Response:
+        """The triggers, actions and searches, of one app or of all."""
+        nodes = [node for node in catalog.nodes if app in (None, node.app)]
+        return Exact({"items": [_node(node) for node in nodes]})
+
+    @router.get("/nodes/{name}", tags=["catalog"], response_model=shapes.Record)
+    async def get_node(name: Key) -> Response:
+        """One node, as it is declared."""
+        try:
+            return Exact(_node(catalog.node(name)))
+        except BundleError as error:
+            return answer_problem(problem_of(error, 404))
+
+    @router.get("/nodes/{name}/fields", tags=["catalog"], response_model=shapes.Fields)
+    async def list_fields(name: Key) -> Response:
+        """The inputs of a node, in order."""
+        try:
+            node = catalog.node(name)
+        except BundleError as error:
+            return answer_problem(problem_of(error, 404))
+        return Exact({"items": [field.model_dump(mode="json") for field in catalog.fields(node)]})
+
+
+def _add_connections(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/connections", tags=["connections"], response_model=shapes.Connections)
+    async def list_connections() -> Response:
+        """The authorised accounts, without their secrets."""
+        found = await runtime.list_connections()
+        return Exact({"items": [one.model_dump(mode="json") for one in found]})
+
+    @router.post(
+        "/connections", tags=["connections"], status_code=201, response_model=shapes.Record
+    )
+    async def connect_with_token(asked: shapes.ConnectWithToken) -> Response:
+        """Connect by a token; it is tried before it is stored, and never given back."""
+        token = asked.token.get_secret_value()
+        made = await runtime.connect_with_token(asked.app, asked.name, token, asked.settings)
+        return Exact(made.model_dump(mode="json"), 201)
+
+    @router.post("/connections/start", tags=["connections"], response_model=shapes.Consent)
+    async def start_connect(asked: shapes.StartConnect) -> Response:
+        """Begin an OAuth consent: send the owner's browser to `authorize_url`."""
+        begun = await runtime.start_connect(asked.app, asked.name, asked.settings)
+        return Exact({"authorize_url": begun["authorize_url"]})
+
+
+def _add_flows(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/flows", tags=["flows"], response_model=shapes.Items)
+    async def list_flows() -> Response:
+        """Every flow in its present version."""
+        return Exact({"items": await runtime.list_flows()})
+
+    @router.put("/flows", tags=["flows"], response_model=shapes.Record)
+    async def apply_flow(asked: shapes.ApplyFlow) -> Response:
+        """Store a flow document; a changed one becomes a new version."""
+        return Exact(await runtime.apply_flow(asked.text, asked.enable))
+
+    @router.post("/flows/check", tags=["flows"], response_model=shapes.Record)
+    async def check_flow(asked: shapes.FlowText) -> Response:
+        """Check a flow document and store nothing."""
+        return Exact(await runtime.check_flow(asked.text))
+
+    @router.get("/flows/{key}", tags=["flows"], response_model=shapes.Record)
+    async def get_flow(key: Key) -> Response:
+        """One flow with its document."""
+        return _found(await runtime.get_flow(key), "flow")
+
+    @router.post("/flows/{key}/enable", tags=["flows"], response_model=shapes.Record)
+    async def enable_flow(key: Key) -> Response:
+        """Let coming events start it."""
+        return _found(await runtime.enable_flow(key, True), "flow")
+
+    @router.post("/flows/{key}/disable", tags=["flows"], response_model=shapes.Record)
+    async def disable_flow(key: Key) -> Response:
+        """Keep coming events, and start nothing."""
+        return _found(await runtime.enable_flow(key, False), "flow")
+
+
+def _add_events(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/events", tags=["events"], response_model=shapes.Page)
+    async def list_events(limit: Limit = 50, cursor: Cursor = None) -> Response:
+        """What came in, newest first."""
+        return _page(await runtime.list_events(limit + 1, cursor), limit)
+
+    @router.get("/events/{event_id}", tags=["events"], response_model=shapes.Record)
+    async def get_event(event_id: Id) -> Response:
+        """One event and what became of it."""
+        return _found(await runtime.get_event(event_id), "event")
+
+
+def _add_runs(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/runs", tags=["runs"], response_model=shapes.Page)
+    async def list_runs(
+        limit: Limit = 50, cursor: Cursor = None, state: Filter = None, flow: Filter = None
+    ) -> Response:
+        """What flows did, newest first; of one state, of one flow, or of all."""
+        return _page(await runtime.list_runs(limit + 1, cursor, state, flow), limit)
+
+    @router.get("/runs/{run_id}", tags=["runs"], response_model=shapes.Record)
+    async def get_run(run_id: Id) -> Response:
+        """One run with its steps and effects."""
+        return _found(await runtime.get_run(run_id), "run")
+
+    @router.post(
+        "/runs/{run_id}/replay", tags=["runs"], status_code=202, response_model=shapes.Replayed
+    )
+    async def replay(run_id: Id) -> Response:
+        """Run it again; what it wrote already is not written twice."""
+        made = await runtime.replay(run_id)
+        if made is None:
+            raise NoSuchRecord("run")
+        return Exact({"run": made}, 202)
+
+
+def _node(node: AnyNode) -> dict[str, Any]:
+    return {"name": node.name, **node.model_dump(mode="json")}
+
+
+def _found(row: Mapping[str, Any] | None, what: str) -> Response:
+    if row is None:
+        raise NoSuchRecord(what)
+    return Exact(row)
+
+
+def _page(rows: list[Row], limit: int) -> Response:
+    """One row more than asked for says that there is a next part."""
+    more = len(rows) > limit
+    items = rows[:limit]
+    return Exact({"items": items, "next": items[-1]["id"] if more else None})

@@ -1,0 +1,78 @@
+"""Turns whatever goes wrong behind the API into the one problem shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from connector.codec import encode
+from connector.errors import ConnectorError, Throttled
+from connector.web.answers import PROBLEM, problem, problem_of
+
+DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not answer that method.",
+}
+
+
+class NoSuchRecord(Exception):
+    """This tenant has no such record; another tenant's looks the same."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make the app answer every error as a problem; the Gate answers what nobody foresaw."""
+    app.add_exception_handler(ConnectorError, _ours)
+    app.add_exception_handler(NoSuchRecord, _missing)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def answer_problem(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """A problem as a response."""
+    kind = PROBLEM.decode()
+    return Response(encode(body), status_code=body["status"], headers=headers, media_type=kind)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ConnectorError)
+    headers = {}
+    if isinstance(error, Throttled):
+        headers["retry-after"] = str(math.ceil(error.retry_after))
+    return answer_problem(problem_of(error), headers)
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NoSuchRecord)
+    return answer_problem(problem(404, f"There is no such {error.what}."))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    detail = DETAILS.get(status, "The request cannot be read.")
+    return answer_problem(problem(status, detail), dict(error.headers or {}))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = [_field(one) for one in error.errors()]
+    detail = "The request does not fit this address; `fields` says where."
+    return answer_problem(problem(422, detail, fields=fields))
+
+
+def _field(fault: dict[str, Any]) -> dict[str, Any]:
+    """One fault without the value that caused it: it may be a secret."""
+    place, *keys = fault["loc"]
+    field = {"message": str(fault["msg"]), "where": str(place)}
+    if keys and fault["type"] != "json_invalid":
+        field["field"] = ".".join(str(key) for key in keys)
+    return field

@@ -1,0 +1,97 @@
+"""What the API takes and gives, as its OpenAPI document tells it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from connector.errors import Issue
+from connector.model import Connection, Field as NodeField
+
+Setting = str | int | bool | list[str] | None
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Asked(BaseModel):
+    """Base of every request body: an unknown key is an error, not a surprise later."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class StartConnect(Asked):
+    """An OAuth connection to begin."""
+
+    app: Name
+    name: Name
+    settings: dict[str, Setting] = {}
+
+
+class ConnectWithToken(StartConnect):
+    """A connection by a token that its owner copied from the app; the token is never given back."""
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=16384)]
+
+
+class FlowText(Asked):
+    """A flow document in YAML."""
+
+    text: str
+
+
+class ApplyFlow(FlowText):
+    """A flow document to store as a new version."""
+
+    enable: bool = False
+
+
+class Problem(BaseModel):
+    """Every error, whatever its cause (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str
+    fields: list[Issue]
+    kind: str | None = None
+    who: str | None = None
+
+
+class Items(BaseModel):
+    """A whole list."""
+
+    items: list[dict[str, Any]]
+
+
+class Page(Items):
+    """A part of a list, newest first; `next` is the cursor of the following part, if any."""
+
+    next: int | None
+
+
+class Connections(BaseModel):
+    """All connections; their secrets are write-only."""
+
+    items: list[Connection]
+
+
+class Fields(BaseModel):
+    """The inputs of a node, in order."""
+
+    items: list[NodeField]
+
+
+class Consent(BaseModel):
+    """Where to send the owner's browser."""
+
+    authorize_url: str
+
+
+class Replayed(BaseModel):
+    """The new run."""
+
+    run: int
+
+
+Record = dict[str, Any]
