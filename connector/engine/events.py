@@ -53,6 +53,8 @@ class FlowBook(Protocol):
 
     async def following(self, tenant: str, connection_id: str) -> Sequence[ActiveFlow]: ...
 
+    async def app(self, tenant: str, connection_id: str) -> App: ...
+
 
 class Askers(Protocol):
     """Opens the way to read an app."""
@@ -71,7 +73,6 @@ class Events:
         self,
         book: FlowBook,
         askers: Askers,
-        app_of: Callable[[str, str], App],
         store_of: Callable[[str], TenantStore],
         backoff: Backoff,
         clock: Clock,
@@ -79,7 +80,6 @@ class Events:
     ) -> None:
         self._book = book
         self._askers = askers
-        self._app_of = app_of
         self._store_of = store_of
         self._backoff = backoff
         self._clock = clock
@@ -188,7 +188,7 @@ class Events:
     ) -> dict[str, Found]:
         if not ids:
             return {}
-        app = self._app_of(tenant, connection_id)
+        app = await self._book.app(tenant, connection_id)
         reader = app.readers.get(resource)
         if reader is None:
             return {one: Found("denied") for one in ids}

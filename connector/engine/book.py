@@ -1,0 +1,180 @@
+"""What the engine looks up all the time, kept in memory and never stale: hooks, apps, flows.
+
+Another process (a command at the shell) may change them, so each look-up first asks the store for
+its revision, which costs a microsecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from connector.engine.events import ActiveFlow
+from connector.errors import ConnectorError, FlowError, HookRefused, NotConnected
+from connector.model import App, Connection, Hook, Trigger
+from connector.store.rows import ConnectionRow, FlowRow, HookRow
+
+if TYPE_CHECKING:
+    from connector.catalog import Catalog
+    from connector.flow import CompiledFlow
+    from connector.store.sqlite.database import Database
+    from connector.store.sqlite.tenant import TenantStore
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHook:
+    """A hook ready to receive."""
+
+    tenant: str
+    hook: Hook
+    app: App
+
+
+class Book:
+    """Reads hooks, connections and flows through memory."""
+
+    def __init__(self, catalog: Catalog, database: Database) -> None:
+        self._catalog = catalog
+        self._database = database
+        self._revision = -1
+        self._hooks: dict[str, OpenHook] = {}
+        self._active: dict[str, list[ActiveFlow]] = {}
+        self._connections: dict[tuple[str, str], ConnectionRow] = {}
+        self._compiled: dict[tuple[int, int], CompiledFlow] = {}
+        self.problems: dict[str, str] = {}
+        """Enabled flows that cannot run, and why."""
+
+    def forget(self) -> None:
+        """Read everything anew at the next look-up; call after a change of one's own."""
+        self._hooks.clear()
+        self._active.clear()
+        self._connections.clear()
+
+    async def _fresh(self) -> None:
+        revision = await self._database.revision()
+        if revision != self._revision:
+            self._revision = revision
+            self.forget()
+
+    async def hook(self, hook_id: str) -> OpenHook:
+        """The hook of an incoming request. Raises HookRefused (404) for an unknown one."""
+        await self._fresh()
+        known = self._hooks.get(hook_id)
+        if known is None:
+            row = await self._database.hook(hook_id)
+            if row is None:
+                raise HookRefused("There is no such hook.", status=404)
+            connection = await self.connection(row.tenant, row.connection_id)
+            app = self._catalog.app(connection.app)
+            known = self._hooks[hook_id] = OpenHook(row.tenant, as_hook(row), app)
+        return known
+
+    async def connection(self, tenant: str, id_or_name: str) -> ConnectionRow:
+        """A tenant's connection. Raises NotConnected."""
+        await self._fresh()
+        known = self._connections.get((tenant, id_or_name))
+        if known is None:
+            row = await self._database.tenant(tenant).connection(id_or_name)
+            if row is None:
+                raise NotConnected(
+                    f"There is no connection named {id_or_name!r}.",
+                    remedy="Make it with `connector connect`, or name another one in the flow.",
+                    who="user",
+                )
+            known = self._connections[(tenant, id_or_name)] = row
+        return known
+
+    async def app(self, tenant: str, connection_id: str) -> App:
+        """The app of a connection."""
+        row = await self.connection(tenant, connection_id)
+        return self._catalog.app(row.app)
+
+    async def following(self, tenant: str, connection_id: str) -> Sequence[ActiveFlow]:
+        """The enabled flows that follow a connection's events."""
+        return [flow for flow in await self.active(tenant) if flow.connection_id == connection_id]
+
+    async def active(self, tenant: str) -> Sequence[ActiveFlow]:
+        """Every enabled flow of a tenant that can run; the others are in `problems`."""
+        await self._fresh()
+        known = self._active.get(tenant)
+        if known is None:
+            store = self._database.tenant(tenant)
+            known = []
+            self.problems = {}
+            for row in await store.flows():
+                if not row.enabled:
+                    continue
+                try:
+                    known.append(await self._activate(row, store))
+                except ConnectorError as error:
+                    self.problems[row.key] = str(error)
+            self._active[tenant] = known
+        return known
+
+    async def compiled(self, tenant: str, flow_id: int, version: int) -> CompiledFlow:
+        """One version of a flow, ready to run. Raises FlowError."""
+        known = self._compiled.get((flow_id, version))
+        if known is None:
+            document = await self._database.tenant(tenant).flow_document(flow_id, version)
+            if document is None:
+                raise FlowError(f"Version {version} of this flow is no longer stored.")
+            known = self._compile(document)
+            self._compiled[(flow_id, version)] = known
+        return known
+
+    def _compile(self, document: str) -> CompiledFlow:
+        from connector.flow import check_flow
+
+        return check_flow(document, self._catalog).raise_for_errors()
+
+    async def _activate(self, row: FlowRow, store: TenantStore) -> ActiveFlow:
+        flow = await self.compiled(row.tenant, row.id, row.version)
+        trigger = self._catalog.node(flow.trigger.node)
+        if not isinstance(trigger, Trigger):
+            raise FlowError(f"{trigger.name} is no Trigger.")
+        connection = await self.connection(row.tenant, flow.trigger.connection or "")
+        app = self._catalog.app(trigger.app)
+        given = dict(flow.trigger.inputs)
+        account = given.get(app.account_input) if app.account_input else None
+        resource = str(given.get("resource", ""))
+        return ActiveFlow(
+            row=row,
+            flow=flow,
+            trigger=trigger,
+            connection_id=connection.id,
+            account=None if account is None else str(account),
+            resources=frozenset((resource, *app.resource_groups.get(resource, ()))),
+            operations=frozenset(_texts(given.get("event_types", ()))),
+        )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(one) for one in value)
+
+
+def as_hook(row: HookRow) -> Hook:
+    """The hook as an app's webhook code sees it."""
+    until = row.verify_until
+    return Hook(
+        id=row.id,
+        connection_id=row.connection_id,
+        url=row.url,
+        account=row.account,
+        verify_until=None if until is None else datetime.fromtimestamp(until, UTC),
+        subscription=row.subscription,
+    )
+
+
+def as_connection(row: ConnectionRow) -> Connection:
+    """The connection as nodes see it: no secrets."""
+    return Connection(
+        id=row.id,
+        tenant=row.tenant,
+        app=row.app,
+        name=row.name,
+        base_url=row.base_url,
+        settings=row.settings,
+        status="active" if row.status == "active" else "reconnect",
+    )
