@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field as Attribute
 
 from connector.codec import decode
-
-if TYPE_CHECKING:
-    from connector.errors import ApiError
+from connector.errors import ApiError
 
 Json = Any
 Key = Annotated[str, Attribute(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -273,6 +271,8 @@ class Reader(Data):
     batch: Request | None = None
     """Lists records; `{q}` is the id filter in the app's own language."""
     batch_size: int = 40
+    batch_each: Mapping[str, tuple[str, ...]] = {}
+    """Inputs of `batch` that take each of these values in turn, one request for each."""
     result: str = "data"
 
 
@@ -331,6 +331,7 @@ class Connection(Data):
     status: Literal["active", "reconnect"] = "active"
 
 
+@runtime_checkable
 class WebhookSource(Protocol):
     """How an app's webhooks are recognised and subscribed to."""
 

@@ -1,0 +1,1 @@
+"""The built-in apps, registered through the public hooks like anyone's."""

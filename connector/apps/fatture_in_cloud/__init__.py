@@ -1,0 +1,44 @@
+"""Fatture in Cloud (API v2): the app, its webhooks, and how its records are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from connector.apps.fatture_in_cloud.answers import read_error
+from connector.apps.fatture_in_cloud.resources import GROUPS, id_filter, readers
+from connector.apps.fatture_in_cloud.webhooks import FattureWebhooks
+from connector.hookspecs import hookimpl
+from connector.model import App, OAuth2, Quota, Request
+
+__all__ = ["FattureWebhooks", "build", "register_apps"]
+
+KEY = "fatture_in_cloud"
+
+
+def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App:
+    """The app; `keys` and `app_ids` as FattureWebhooks takes them."""
+    return App(
+        key=KEY,
+        title="Fatture in Cloud",
+        docs_url="https://developers.fattureincloud.it/docs",
+        base_url="https://api-v2.fattureincloud.it",
+        auth=OAuth2(authorize_path="/oauth/authorize", token_path="/oauth/token"),  # noqa: S106
+        quotas=(
+            # All applications and users of a company share the first one.
+            Quota(calls=300, seconds=300),
+            Quota(calls=1_000, seconds=3_600, window="calendar"),
+            Quota(calls=40_000, seconds=31 * 24 * 3_600, window="calendar"),
+        ),
+        check=Request(method="GET", path="/user/info"),
+        read_error=read_error,
+        webhook=FattureWebhooks(keys, app_ids),
+        readers=readers(),
+        resource_groups=GROUPS,
+        id_filter=id_filter,
+    )
+
+
+@hookimpl
+def register_apps(register: Callable[[App], None]) -> None:
+    """Add Fatture in Cloud with the vendor's published key."""
+    register(build())
