@@ -356,6 +356,8 @@ class App(Data):
     docs_url: str | None = None
     base_url: str | None = None
     """None when every owner has an own address (then it is a setting of the connection)."""
+    base_path: str = ""
+    """What follows the owner's own address in every request: `/api`."""
     auth: OAuth2 | Token
     headers: Mapping[str, str] = {}
     quotas: tuple[Quota, ...] = ()
