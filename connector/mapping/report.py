@@ -1,0 +1,61 @@
+"""What a mapping did, field by field: the preview in a form and the record of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Self
+
+from connector.errors import Issue, MappingError
+
+State = Literal["set", "dropped", "empty", "error"]
+
+
+class FieldReport(NamedTuple):
+    """What became of one field; `path` has row numbers, `source` is the text that was mapped."""
+
+    path: str
+    value: Any
+    type: str
+    source: str
+    state: State
+    issue: Issue | None = None
+    note: str = ""
+    """Says so when the value was read as another type: `text read as number`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A payload with its report; send it only when `raise_for_errors` is silent."""
+
+    payload: dict[str, Any]
+    report: tuple[FieldReport, ...]
+    issues: tuple[Issue, ...]
+    title: str = "The mapping"
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing but warnings was found."""
+        return not any(issue.severity == "error" for issue in self.issues)
+
+    def raise_for_errors(self) -> Self:
+        """Itself; raises MappingError with every error when there is one."""
+        raise_for_errors(self.title, self.issues)
+        return self
+
+
+def raise_for_errors(title: str, issues: Sequence[Issue]) -> None:
+    """Raise the MappingError that carries these issues, if one of them is an error."""
+    errors = [issue for issue in issues if issue.severity == "error"]
+    if not errors:
+        return
+    first = errors[0]
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    who = "developer" if all(issue.who == "developer" for issue in errors) else first.who
+    raise MappingError(
+        f"{title} has {count}.",
+        field=first.field if len(errors) == 1 else None,
+        value_type=first.value_type if len(errors) == 1 else None,
+        who=who,
+        issues=errors,
+    )
