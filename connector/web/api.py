@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Response
 from fastapi.security import HTTPBearer
-from starlette.responses import Response
 
 from connector.codec import encode
 from connector.errors import BundleError
@@ -41,7 +40,7 @@ class Exact(Response):
 
 def make_api(runtime: Runtime) -> FastAPI:
     """The API without its door: `Gate` checks host, token and body before anything gets here."""
-    app = FastAPI(
+    app = _Api(
         title="Connector",
         version="1",
         summary="Apps, connections, flows, events and runs of one installation.",
@@ -66,9 +65,16 @@ def make_api(runtime: Runtime) -> FastAPI:
     _add_events(router, runtime)
     _add_runs(router, runtime)
     app.include_router(router)
-    document = app.openapi()  # built once, and kept by FastAPI
-    _name_problems(document)
     return app
+
+
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        fresh = self.openapi_schema is None
+        document = super().openapi()
+        if fresh:
+            _name_problems(document)
+        return document
 
 
 def _name_problems(document: dict[str, Any]) -> None:
@@ -86,12 +92,12 @@ def _add_catalog(router: APIRouter, runtime: Runtime) -> None:
     @router.get("/apps", tags=["catalog"], response_model=shapes.Items)
     async def list_apps() -> Response:
         """The apps that this installation knows."""
-        return Exact({"items": [app.model_dump(mode="json") for app in catalog.apps]})
+        return Exact({"items": [app.model_dump(mode="json") for app in catalog.apps.values()]})
 
     @router.get("/nodes", tags=["catalog"], response_model=shapes.Items)
     async def list_nodes(app: Filter = None) -> Response:
         """The triggers, actions and searches, of one app or of all."""
-        nodes = [node for node in catalog.nodes if app in (None, node.app)]
+        nodes = [node for node in catalog.nodes.values() if app in (None, node.app)]
         return Exact({"items": [_node(node) for node in nodes]})
 
     @router.get("/nodes/{name}", tags=["catalog"], response_model=shapes.Record)

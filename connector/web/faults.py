@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from connector.codec import encode
 from connector.errors import ConnectorError, Throttled
@@ -34,6 +32,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(NoSuchRecord, _missing)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    for status in DETAILS:
+        app.add_exception_handler(status, _http)
 
 
 def answer_problem(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
@@ -56,10 +56,9 @@ async def _missing(request: Request, error: Exception) -> Response:
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    status = error.status_code
+    status: int = getattr(error, "status_code", 400)
     detail = DETAILS.get(status, "The request cannot be read.")
-    return answer_problem(problem(status, detail), dict(error.headers or {}))
+    return answer_problem(problem(status, detail), getattr(error, "headers", None))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -70,6 +70,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(config, *args, **kwargs)
         assert isinstance(config, GuardedConfig)
         self._limits = config.limits
+        # An access log prints query strings, and with them challenges and consent codes.
+        self.access_log = False
         self._head_bytes = 0
         self._drained = 0
         self._unread = False

@@ -56,10 +56,10 @@ async def serve(
         server_header=False,
         timeout_graceful_shutdown=limits.stop_seconds,
     )
-    server = _GuardedServer(config, lambda: _report(listener, on_ready))
+    server = _GuardedServer(config, stop, lambda: _report(listener, on_ready))
     try:
         with _signals(server, stop):
-            await _run(server, listener, stop)
+            await _run(server, listener)
     finally:
         listener.close()
         if on_stop is not None:
@@ -75,9 +75,12 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 class _GuardedServer(Server):
     """uvicorn's server; signals are ours, and deadlines hold while it stops, too."""
 
-    def __init__(self, config: GuardedConfig, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: GuardedConfig, stop: asyncio.Event, on_started: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._limits = config.limits
+        self._stop = stop
         self._on_started = on_started
 
     @contextlib.contextmanager
@@ -89,6 +92,13 @@ class _GuardedServer(Server):
         await super().startup(sockets)
         self._on_started()
 
+    async def main_loop(self) -> None:
+        """Refresh the date header each second until told to stop, which is heard at once."""
+        while not self._stop.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), timeout=1)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         if self.server_state.tasks:
@@ -98,6 +108,10 @@ class _GuardedServer(Server):
             transport = getattr(connection, "transport", None)
             if transport is not None:
                 transport.abort()
+
+    def stop(self) -> None:
+        """Begin the end."""
+        self._stop.set()
 
     async def watch(self) -> None:
         """Tick every connection, for as long as the server runs."""
@@ -112,22 +126,19 @@ class _GuardedServer(Server):
                     connection.tick(now)
 
 
-async def _run(server: _GuardedServer, listener: socket.socket, stop: asyncio.Event) -> None:
+async def _run(server: _GuardedServer, listener: socket.socket) -> None:
     watch = asyncio.create_task(server.watch())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        await serving
+        await asyncio.shield(serving)
     except asyncio.CancelledError:
-        server.should_exit = True
+        # Cancelled or told to stop, requests under way are answered all the same.
+        server.stop()
         await serving
         raise
     finally:
         watch.cancel()
-        stopping.cancel()
-        await asyncio.gather(watch, stopping, return_exceptions=True)
+        await asyncio.gather(watch, return_exceptions=True)
 
 
 async def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,290 @@
+"""A fake runtime, a server on a real loopback socket, and a client that may misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NamedTuple
+
+from connector.errors import BundleError, HookRefused, NotConnected
+from connector.model import Action, App, Connection, Field, Inbound, Request, Token
+from connector.settings import Limits, Settings
+from connector.web.ports import Asgi
+from connector.web.server import serve
+
+TOKEN = "a-token-for-tests-0123456789"
+SECRET = "s3cret-perfex-token"
+HOOK = "hook_known_1234"
+PATIENCE = 20
+"""Seconds after which a test gives up: never what it measures."""
+
+
+class FakeCatalog:
+    def __init__(self) -> None:
+        app = App(
+            key="shop",
+            title="Shop",
+            auth=Token(header="authtoken"),
+            check=Request(method="GET", path="/"),
+            read_error=lambda answer: None,
+        )
+        node = Action(
+            app="shop",
+            key="create_order",
+            noun="order",
+            label="Create an order",
+            description="Writes an order.",
+            inputs=(Field(path="data.total", label="Total", type="number", required=True),),
+        )
+        self.apps = {app.key: app}
+        self.nodes = {node.name: node}
+
+    def node(self, name: str) -> Any:
+        if name not in self.nodes:
+            raise BundleError(f"There is no node {name!r}.", remedy="Did you mean …?", who="user")
+        return self.nodes[name]
+
+    def fields(self, node: Any) -> Any:
+        return node.inputs
+
+
+class FakeRuntime:
+    """Does what a test tells it to; `inbox` holds what arrived."""
+
+    def __init__(self) -> None:
+        self.catalog = FakeCatalog()
+        self.inbox: list[tuple[str, Inbound]] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.reply: Any = None
+        self.error: BaseException | None = None
+        self.gate: asyncio.Event | None = None
+        self.entered = asyncio.Event()
+        self.reasons: dict[str, str] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.commits = 0
+
+    async def receive(self, hook_id: str, inbound: Inbound) -> Any:
+        if hook_id != HOOK:
+            raise HookRefused("unknown hook", status=404)
+        self.inbox.append((hook_id, inbound))
+        self.entered.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        self.commits += 1
+        return self.reply
+
+    async def ready(self) -> dict[str, str]:
+        self._fail()
+        return self.reasons
+
+    async def list_connections(self) -> list[Connection]:
+        return [self._connection()]
+
+    async def start_connect(self, app: str, name: str, settings: Any) -> dict[str, Any]:
+        self._note("start_connect", app, name, settings)
+        return {"authorize_url": "https://app.example/consent?state=s", "state": "s"}
+
+    async def finish_connect(self, state: str, code: str) -> Connection:
+        self._note("finish_connect", state, code)
+        if state != "good":
+            raise NotConnected("This consent is not known.", remedy="Begin again.")
+        return self._connection()
+
+    async def connect_with_token(
+        self, app: str, name: str, token: str, settings: Any
+    ) -> Connection:
+        self._note("connect_with_token", app, name, token, settings)
+        return self._connection()
+
+    async def list_events(self, limit: int, before: int | None) -> list[dict[str, Any]]:
+        self._note("list_events", limit, before)
+        return self.rows[:limit]
+
+    async def get_event(self, event_id: int) -> dict[str, Any] | None:
+        self._note("get_event", event_id)
+        return next((row for row in self.rows if row["id"] == event_id), None)
+
+    async def list_runs(
+        self, limit: int, before: int | None, state: str | None, flow: str | None
+    ) -> list[dict[str, Any]]:
+        self._note("list_runs", limit, before, state, flow)
+        return self.rows[:limit]
+
+    async def get_run(self, run_id: int) -> dict[str, Any] | None:
+        return await self.get_event(run_id)
+
+    async def replay(self, run_id: int) -> int | None:
+        self._note("replay", run_id)
+        return 99 if run_id == 1 else None
+
+    async def list_flows(self) -> list[dict[str, Any]]:
+        return [{"key": "a", "enabled": True}]
+
+    async def get_flow(self, key: str) -> dict[str, Any] | None:
+        return {"key": "a"} if key == "a" else None
+
+    async def apply_flow(self, text: str, enable: bool) -> dict[str, Any]:
+        self._note("apply_flow", text, enable)
+        return {"key": "a", "version": 2}
+
+    async def enable_flow(self, key: str, on: bool) -> dict[str, Any] | None:
+        self._note("enable_flow", key, on)
+        return {"key": key, "enabled": on} if key == "a" else None
+
+    async def check_flow(self, text: str) -> dict[str, Any]:
+        self._note("check_flow", text)
+        return {"issues": []}
+
+    def _note(self, *call: Any) -> None:
+        self.calls.append(call)
+        self._fail()
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def _connection(self) -> Connection:
+        return Connection(id="c1", app="shop", name="My <shop>", base_url="https://shop.example")
+
+
+def settings(**given: Any) -> Settings:
+    """Settings that neither the environment nor a file decides."""
+    return Settings(**{"api_token": TOKEN, "database": "sqlite:///unused.db", **given})
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """One TCP connection to the server, byte by byte if need be."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def reply(self, head_only: bool = False) -> Reply:
+        """The next whole answer."""
+        async with asyncio.timeout(PATIENCE):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            first, *lines = head.rstrip("\r\n").split("\r\n")
+            headers = [
+                (name.lower(), value.strip())
+                for name, _, value in (line.partition(":") for line in lines)
+            ]
+            length = int(dict(headers).get("content-length", "0"))
+            body = b"" if head_only else await self.reader.readexactly(length)
+        return Reply(int(first.split(" ")[1]), headers, body)
+
+    async def rest(self) -> bytes:
+        """All that comes until the server closes; a reset counts as closing."""
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(ConnectionError):
+                return await self.reader.read()
+        return b""
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Reply:
+        self.send(request(method, target, body, headers))
+        return await self.reply(head_only=method == "HEAD")
+
+
+def request(
+    method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()
+) -> bytes:
+    """A well-formed request; a header given here replaces the usual one, empty drops it."""
+    usual = {"host": "localhost"}
+    if method in ("POST", "PUT"):
+        usual |= {"content-type": "application/json", "content-length": str(len(body))}
+    merged = {**usual, **{name.lower(): value for name, value in headers}}
+    lines = [f"{name}: {value}" for name, value in merged.items() if value]
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode("latin-1") + body
+
+
+class Served:
+    """A running server."""
+
+    def __init__(self, port: int, stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+        self.port = port
+        self.stop = stop
+        self.task = task
+        self._clients: list[Client] = []
+
+    async def connect(self) -> Client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        client = Client(reader, writer)
+        self._clients.append(client)
+        return client
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Reply:
+        """One request on a connection of its own."""
+        client = await self.connect()
+        return await client.ask(method, target, body, headers)
+
+    async def api(self, method: str, target: str, data: Any = None, **headers: str) -> Reply:
+        """One request with the API token; `data` goes as JSON."""
+        body = b"" if data is None else json.dumps(data).encode()
+        named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        return await self.ask(
+            method, f"/api/v1{target}", body, [("authorization", f"Bearer {TOKEN}"), *named]
+        )
+
+    async def close(self) -> None:
+        for client in self._clients:
+            client.writer.close()
+            with contextlib.suppress(ConnectionError):
+                await client.writer.wait_closed()
+        self.stop.set()
+        async with asyncio.timeout(PATIENCE):
+            await self.task
+
+
+@contextlib.asynccontextmanager
+async def served(app: Asgi, limits: Limits | None = None, **more: Any) -> AsyncIterator[Served]:
+    """The app on a free loopback port."""
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    task = asyncio.create_task(
+        serve(
+            app,
+            limits=limits,
+            on_ready=lambda host, port: ready.set_result(port),
+            stop=stop,
+            **more,
+        )
+    )
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.wait((ready, task), return_when=asyncio.FIRST_COMPLETED)
+    if not ready.done():
+        await task
+    server = Served(ready.result(), stop, task)
+    try:
+        yield server
+    finally:
+        await server.close()
