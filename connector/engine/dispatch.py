@@ -56,7 +56,7 @@ class Dispatcher:
         self._ready: asyncio.Queue[Ticket] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._open = 0
+        self._known: set[int] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -78,10 +78,12 @@ class Dispatcher:
         self._tasks = []
 
     def enqueue(self, ticket: Ticket) -> None:
-        """Give a run its place at the end of its lane."""
+        """Give a run its place at the end of its lane; a run that has one keeps it."""
         if ticket.run is not None and self._ready.qsize() > KEEP_IN_MEMORY:
             ticket.run = None
-        self._open += 1
+        if ticket.run_id in self._known:
+            return
+        self._known.add(ticket.run_id)
         self._idle.clear()
         lane = self._lanes.get(ticket.lane)
         if lane is None:
@@ -108,7 +110,7 @@ class Dispatcher:
     @property
     def open(self) -> int:
         """How many runs are queued, running or waiting."""
-        return self._open
+        return len(self._known)
 
     def _offer(self, ticket: Ticket) -> None:
         delay = ticket.due_at - self._clock()
@@ -146,6 +148,6 @@ class Dispatcher:
             self._offer(lane[0])
         else:
             del self._lanes[ticket.lane]
-        self._open -= 1
-        if not self._open:
+        self._known.discard(ticket.run_id)
+        if not self._known:
             self._idle.set()

@@ -53,9 +53,9 @@ class Database:
         )
 
     async def revision(self) -> int:
-        """A number that changes when another process has written to the file."""
-        value: int = self.reader.execute("PRAGMA data_version").fetchone()[0]
-        return value
+        """A number that changes when what is set up changes, whichever process did it."""
+        row = self.reader.execute("SELECT value FROM instance WHERE name = 'revision'").fetchone()
+        return int(row[0])
 
     async def hook(self, hook_id: str) -> HookRow | None:
         """The hook with this id, whoever's it is: the request that names it knows no tenant yet."""

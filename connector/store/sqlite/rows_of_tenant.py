@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from connector.store.sqlite.journal import Journal
+from connector.store.sqlite.journal import Journal, Statement
+
+BUMP: Statement = ("UPDATE instance SET value = value + 1 WHERE name = 'revision'", ())
+"""Goes with every change that another process must notice: what is set up, and replays."""
 
 
 class TenantRows:

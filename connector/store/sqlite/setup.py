@@ -18,7 +18,7 @@ from connector.store.sqlite.columns import (
     json_text,
 )
 from connector.store.sqlite.journal import Statement
-from connector.store.sqlite.rows_of_tenant import TenantRows
+from connector.store.sqlite.rows_of_tenant import BUMP, TenantRows
 
 
 class SetUp(TenantRows):
@@ -47,6 +47,7 @@ class SetUp(TenantRows):
     async def save_connection(self, row: ConnectionRow) -> None:
         """Add a connection, or replace what one of the same id says (its secrets included)."""
         await self._journal.write(
+            BUMP,
             (
                 "INSERT INTO connection (id, tenant, app, name, base_url, settings, status,"
                 " secrets, version, created_at) VALUES (?,?,?,?,?,?,?,?,?,?)"
@@ -64,17 +65,19 @@ class SetUp(TenantRows):
     async def save_secrets(self, connection_id: str, secrets: bytes, version: int) -> bool:
         """Replace the secrets if nobody has since `version`; tells whether it was done."""
         outcome = await self._journal.write(
+            BUMP,
             (
                 "UPDATE connection SET secrets = ?, version = version + 1, status = 'active'"
                 " WHERE tenant = ? AND id = ? AND version = ?",
                 (secrets, self.tenant, connection_id, version),
             )
         )
-        return outcome[0][0] == 1
+        return outcome[1][0] == 1
 
     async def set_connection_status(self, connection_id: str, status: str) -> None:
         """Mark a connection as usable or as waiting for its owner."""
         await self._journal.write(
+            BUMP,
             (
                 "UPDATE connection SET status = ? WHERE tenant = ? AND id = ?",
                 (status, self.tenant, connection_id),
@@ -89,6 +92,7 @@ class SetUp(TenantRows):
     async def save_hook(self, row: HookRow) -> None:
         """Add a hook or replace what it says."""
         await self._journal.write(
+            BUMP,
             (
                 f"INSERT INTO hook ({HOOK_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
                 " ON CONFLICT (id) DO UPDATE SET url = excluded.url, verify_until ="
@@ -157,6 +161,7 @@ class SetUp(TenantRows):
         existing = await self.flow(key)
         if existing is None:
             await self._journal.write(
+                BUMP,
                 (
                     "INSERT INTO flow (tenant, key, enabled, version, created_at)"
                     " VALUES (?,?,?,1,?)",
@@ -187,7 +192,7 @@ class SetUp(TenantRows):
                     ("UPDATE flow SET enabled = ? WHERE id = ?", (int(enable), existing.id))
                 )
             if changes:
-                await self._journal.write(*changes)
+                await self._journal.write(BUMP, *changes)
         saved = await self.flow(key)
         if saved is None:
             raise StoreError(f"The flow {key!r} vanished while it was stored.")
@@ -196,9 +201,10 @@ class SetUp(TenantRows):
     async def enable_flow(self, key: str, enabled: bool) -> bool:
         """Switch a flow on or off; tells whether there is such a flow."""
         outcome = await self._journal.write(
+            BUMP,
             (
                 "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ?",
                 (int(enabled), self.tenant, key),
             )
         )
-        return outcome[0][0] == 1
+        return outcome[1][0] == 1

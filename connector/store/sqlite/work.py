@@ -22,7 +22,7 @@ from connector.store.sqlite.columns import (
     step_row,
 )
 from connector.store.sqlite.journal import Statement
-from connector.store.sqlite.rows_of_tenant import TenantRows
+from connector.store.sqlite.rows_of_tenant import BUMP, TenantRows
 
 
 class Work(TenantRows):
@@ -146,6 +146,7 @@ class Work(TenantRows):
         )[0]
         run.replay = (latest if latest is not None else -1) + 1
         outcome = await self._journal.write(
+            BUMP,
             (
                 INSERT_RUN,
                 (
@@ -155,9 +156,9 @@ class Work(TenantRows):
                 ),
             )
         )  # fmt: skip
-        if not outcome[0][1]:
+        if not outcome[1][1]:
             raise StoreError("Somebody else replayed this run at the same moment.", who="wait")
-        run.id = outcome[0][1][0][0]
+        run.id = outcome[1][1][0][0]
         return run
 
     async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:

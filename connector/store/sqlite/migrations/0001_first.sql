@@ -143,3 +143,6 @@ CREATE TABLE instance (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) WITHOUT ROWID;
+
+-- Counts every change of what is set up, so that other processes notice it.
+INSERT INTO instance (name, value) VALUES ('revision', 0);

@@ -1,0 +1,63 @@
+"""The commands, by the rooms they belong to."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from connector.cli import catalogue, connect, flows, history, serving
+from connector.cli.output import fail
+from connector.errors import ConnectorError
+
+HELP = """Move business records between apps without code.
+
+Look around:   connector apps · connector nodes · connector fields NODE
+Try it out:    connector run (a whole tour on emulated apps, nothing to sign up for)
+For real:      connector connect APP · connector flow apply FILE · connector serve
+"""
+
+app = typer.Typer(
+    name="connector",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("connector"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which release.")
+    ] = False,
+) -> None:
+    """See HELP."""
+
+
+root.__doc__ = HELP
+catalogue.add(app)
+flows.add(app)
+connect.add(app)
+history.add(app)
+serving.add(app)
+
+
+def run() -> None:
+    """Run the command that was typed."""
+    try:
+        app()
+    except ConnectorError as error:
+        sys.exit(fail(error, as_json="--json" in sys.argv))
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,152 @@
+"""`events`, `runs`, `run-show`, `replay`: what happened, and doing it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from connector.cli.offline import with_runtime
+from connector.cli.output import JsonOption, console, show_json, show_table
+from connector.errors import ConnectorError
+
+RunArgument = Annotated[int, typer.Argument(help="The run's number, from `connector runs`.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("events")(events)
+    app.command("runs")(runs)
+    app.command("run-show")(run_show)
+    app.command("replay")(replay)
+
+
+def events(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """List the events that were accepted, and what became of each."""
+    rows = with_runtime(lambda runtime: runtime.list_events(limit, None))
+    if json:
+        show_json(rows)
+        return
+    show_table(
+        ("event", "received", "type", "records", "state", "runs"),
+        [
+            (
+                row["id"],
+                local(row["received_at"]),
+                f"{row['resource']}.{row['operation']}",
+                ", ".join(row["ids"][:5]),
+                row["state"],
+                row["runs"],
+            )
+            for row in rows
+        ],
+        empty="No event has arrived yet. Switch a flow on with `connector flow enable`, keep "
+        "`connector serve` running, and change a record in the app.",
+    )
+
+
+def runs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
+    flow: Annotated[str | None, typer.Option(help="Only this flow's.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the runs."""
+    rows = with_runtime(lambda runtime: runtime.list_runs(limit, None, state, flow))
+    if json:
+        show_json(rows)
+        return
+    show_table(
+        ("run", "flow", "record", "state", "started", "seconds", "summary"),
+        [run_line(row) for row in rows],
+        empty="No run yet." if state is None and flow is None else "No run fits.",
+    )
+
+
+def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
+    """Show one run: its event, each step, each write and the error with its remedy."""
+    row = with_runtime(lambda runtime: runtime.get_run(run_id))
+    if row is None:
+        raise ConnectorError(
+            f"There is no run {run_id}.", remedy="`connector runs` lists their numbers."
+        )
+    if json:
+        show_json(row)
+        return
+    out = console()
+    out.print(f"Run {row['id']} of {row['flow']} (version {row['flow_version']})", markup=False)
+    out.print(f"state    {row['state']}", markup=False)
+    out.print(f"event    {row['event_id']} · record {row['item_id']}", markup=False)
+    out.print(f"started  {local(row['created_at'])} · {seconds(row)} s", markup=False)
+    show_table(
+        ("step", "state", "seconds", "what it did"),
+        [
+            (
+                step["id"],
+                step["state"],
+                f"{step['finished_at'] - step['started_at']:.3f}",
+                step["summary"] or (step["error"] or {}).get("message", ""),
+            )
+            for step in row["steps"]
+        ],
+        empty="No step has run.",
+    )
+    for effect in row["effects"]:
+        told = f"write    {effect['node']}: {effect['state']}"
+        out.print(told + (f" · id {effect['remote_id']}" if effect["remote_id"] else ""))
+        request = effect["request"]
+        if request:
+            out.print(f"         {request['method']} {request['url']}", markup=False)
+            out.print(f"         {request['body']}", markup=False)
+    if row["error"]:
+        out.print(f"error    {row['error']['message']}", markup=False, style="red")
+        for issue in row["error"].get("issues", ()):
+            out.print(f"         - {issue.get('field', '')}: {issue['message']}", markup=False)
+        if row["error"].get("remedy"):
+            out.print(f"         {row['error']['remedy']}", markup=False)
+
+
+def replay(run_id: RunArgument, json: JsonOption = False) -> None:
+    """Run it again: what it wrote already is not written twice."""
+    new = with_runtime(lambda runtime: runtime.replay(run_id))
+    if new is None:
+        raise ConnectorError(
+            f"There is no run {run_id}.", remedy="`connector runs` lists their numbers."
+        )
+    if json:
+        show_json({"run": new, "replay_of": run_id})
+        return
+    console().print(f"Run {new} replays run {run_id}; it goes as soon as `connector serve` runs.")
+
+
+def run_line(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A run's cells in every table of runs."""
+    told = row["summary"] or ""
+    if row["error"]:
+        told = row["error"]["message"]
+    return (
+        row["id"],
+        row["flow"],
+        row["item_id"],
+        row["state"],
+        local(row["created_at"]),
+        seconds(row),
+        told,
+    )
+
+
+def seconds(row: Mapping[str, Any]) -> str:
+    """How long a run took, or an ellipsis while it goes on."""
+    if row["finished_at"] is None:
+        return "…"
+    return f"{row['finished_at'] - row['created_at']:.3f}"
+
+
+def local(seconds_since_1970: float) -> str:
+    """A time in this machine's zone."""
+    return datetime.fromtimestamp(seconds_since_1970, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

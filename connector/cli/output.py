@@ -1,0 +1,102 @@
+"""What the command prints: tables for people, JSON for scripts, errors with their remedy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connector.codec import encode_text
+from connector.errors import (
+    ApiError,
+    ConnectorError,
+    FlowError,
+    MappingError,
+    NotConnected,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+EXIT_CODES: Mapping[type[ConnectorError], int] = {
+    FlowError: 3,
+    MappingError: 3,
+    NotConnected: 4,
+    ApiError: 5,
+    StoreError: 6,
+}
+"""2 is the shell's own code for a wrong call; any other error of ours is 1."""
+
+COLOURS = {
+    "succeeded": "green",
+    "done": "green",
+    "active": "green",
+    "filtered": "dim",
+    "skipped": "dim",
+    "failed": "red",
+    "parked": "magenta",
+    "reconnect": "red",
+    "waiting": "yellow",
+    "queued": "yellow",
+}
+
+
+def console(*, error: bool = False) -> Console:
+    """Rich's console; plain text when the output is no terminal."""
+    from rich.console import Console
+
+    return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str) -> None:
+    """One line for a person, on the error stream so that `--json` stays clean."""
+    console(error=True).print(text, markup=False)
+
+
+def show_json(value: Any) -> None:
+    """Print JSON; decimals keep their digits."""
+    sys.stdout.write(encode_text(value) + "\n")
+
+
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, title: str | None = None
+) -> None:
+    """Print rows under their headings, or the sentence that says why there are none."""
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [list(row) for row in rows]
+    if not lines:
+        console().print(empty, markup=False)
+        return
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for line in lines:
+        cells = ["" if cell is None else str(cell) for cell in line]
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in cells))
+    console().print(table)
+
+
+def fail(error: ConnectorError, *, as_json: bool = False) -> int:
+    """Print an error with what to do; gives the exit code."""
+    if as_json:
+        show_json({"error": error.as_data()})
+    else:
+        out = console(error=True)
+        out.print("error: ", style="red bold", end="")
+        head = f"{error.field}: {error.message}" if error.field else error.message
+        out.print(head, markup=False)
+        for issue in error.issues:
+            out.print(f"  - {issue}", markup=False)
+        if error.remedy:
+            out.print(error.remedy, markup=False)
+    for kind, code in EXIT_CODES.items():
+        if isinstance(error, kind):
+            return code
+    return 1
