@@ -34,7 +34,7 @@ class ManifestApp(_Closed):
 
     key: Key
     module: str = Attribute(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    """Where the App object is: `package.module:name`."""
+    """Where the App is, or the function that builds it: `package.module:name`."""
     auth: Literal["oauth2", "token"]
     quotas: tuple[Quota, ...] = ()
 
@@ -71,16 +71,18 @@ class Bundle:
         return folder if folder.is_dir() else None
 
     def app(self, entry: ManifestApp) -> App:
-        """The App object that a manifest entry names."""
+        """The App that a manifest entry names."""
         module, _, name = entry.module.partition(":")
         try:
-            app = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
+            found = getattr(importlib.import_module(module), name)
+            app = found if isinstance(found, App) else found()
+        except Exception as error:
+            # Foreign code: whatever it raises, say which entry of which manifest.
             raise self._fault(
                 f"app {entry.key}: {entry.module} cannot be loaded: {error}"
             ) from error
         if not isinstance(app, App):
-            raise self._fault(f"app {entry.key}: {entry.module} is no App.")
+            raise self._fault(f"app {entry.key}: {entry.module} gives no App.")
         return app
 
     def check_app(self, entry: ManifestApp, app: App) -> None:

@@ -29,8 +29,8 @@ HOUSE = ROOT / "connector"
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
     0: ("errors", "model", "paths"),
-    1: ("apps", "bundle", "catalog", "expressions", "fields", "flow", "hookspecs", "mapping",
-        "plugins"),
+    1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "hookspecs",
+        "mapping", "plugins"),
     2: ("connections", "http", "quota", "store"),
     3: ("engine", "runtime"),
     4: ("cli", "export", "sandbox", "web"),

@@ -123,15 +123,10 @@ class Catalog:
 
     def sample(self, node: AnyNode, resource: str | None = None) -> Any:
         """A node's made-up output; for a trigger, with a record of the named kind."""
-        if not isinstance(node, Trigger) or resource is None:
+        if not isinstance(node, Trigger) or resource is None or not node.sample:
             return node.sample
         ref = _resource_schema(node, resource)
-        if ref is None:
-            return node.sample
-        event = {**node.sample["event"], RESOURCE: resource}
-        record = self.schemas.sample(ref)
-        found = record.get("id", node.sample["id"]) if isinstance(record, Mapping) else None
-        return {**node.sample, "event": event, "id": found, RESOURCE: record}
+        return node.sample if ref is None else _about(node.sample, resource, ref, self.schemas)
 
 
 def load_catalog(plugins: Plugins | None = None) -> Catalog:
@@ -176,8 +171,9 @@ def _apps(plugins: Plugins, bundles: list[Bundle]) -> dict[str, App]:
     apps = dict(plugins.apps())
     for bundle in bundles:
         for entry in bundle.manifest.apps:
-            app = apps.setdefault(entry.key, bundle.app(entry))
-            bundle.check_app(entry, app)
+            if entry.key not in apps:
+                apps[entry.key] = bundle.app(entry)
+            bundle.check_app(entry, apps[entry.key])
     return apps
 
 
@@ -185,7 +181,20 @@ def _with_sample(node: AnyNode, schemas: SchemaStore) -> AnyNode:
     """A node that brings no sample gets one from the examples in its schema."""
     if node.sample is not None or node.output is None:
         return node
-    return node.model_copy(update={"sample": schemas.sample(node.output)})
+    sample = schemas.sample(node.output)
+    if isinstance(node, Trigger) and node.outputs:
+        resource, ref = next(iter(node.outputs.items()))
+        sample = _about(sample, resource, ref, schemas)
+    return node.model_copy(update={"sample": sample})
+
+
+def _about(sample: Any, resource: str, ref: SchemaRef, schemas: SchemaStore) -> Any:
+    """A trigger's sample told of another resource."""
+    record = schemas.sample(ref)
+    event = dict(sample["event"])
+    event["type"] = str(event["type"]).replace(str(event["resource"]), resource)
+    event["resource"] = resource
+    return {**sample, "event": event, "id": record.get("id"), RESOURCE: record}
 
 
 def _resource_schema(node: Trigger, resource: str) -> SchemaRef | None:

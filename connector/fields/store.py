@@ -320,8 +320,11 @@ def _label_of(path: str) -> str:
 
 
 def _made_up(place: Place) -> Any:
-    if "default" in place.keys and place.keys["default"] is not None:
+    """A value for a leaf without an example: nothing, where the schema allows that."""
+    if place.keys.get("default") is not None:
         return place.keys["default"]
+    if "null" in place.keys.get("type", ()):
+        return None
     choices = _choices(place)
     if choices:
         return choices[0].value

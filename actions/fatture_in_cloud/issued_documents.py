@@ -1,0 +1,100 @@
+"""Issued documents of Fatture in Cloud (invoices, quotes …): create one, find one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connector import Action, Caller, Identity, Request, Search, finding, schema
+
+_PER_PAGE = "100"  # the most that the list gives; below 5 it refuses
+
+# Each kind of document has a scope of its own; which one is needed depends on `data.type`.
+_FAMILIES = (
+    "invoices",
+    "credit_notes",
+    "receipts",
+    "orders",
+    "quotes",
+    "proformas",
+    "delivery_notes",
+    "work_reports",
+    "supplier_orders",
+    "self_invoices",
+)
+
+
+def _filter(inputs: dict[str, Any]) -> str:
+    """The list filter in the app's own language: a quote is doubled, a number stands bare."""
+    key, value = finding.strongest(inputs, ("subject", "number"))
+    if key == "number":
+        return f"number = {int(value)}"
+    subject = value.replace("'", "''")
+    return f"any_subject contains '{subject}'"
+
+
+async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
+    given = ("subject", "number", "numeration", "year")
+    wanted = {key: finding.plain(inputs[key]) for key in given if inputs.get(key) is not None}
+    query = {
+        "type": str(inputs["type"]),
+        "q": _filter(inputs),
+        "fieldset": "detailed",
+        "per_page": _PER_PAGE,
+    }
+    path = f"/c/{int(inputs['company_id'])}/issued_documents"
+    rows = [row async for row in finding.pages(caller, path, query)]
+    return finding.found(
+        row
+        for row in rows
+        if all(finding.plain(row.get(key)) == value for key, value in wanted.items())
+    )
+
+
+find_issued_document = Search(
+    app="fatture_in_cloud",
+    key="find_issued_document",
+    noun="Issued document",
+    label="Find Issued Document",
+    description="Finds documents of one type by their whole subject, or by their number.",
+    docs_url="https://developers.fattureincloud.it/api-reference",
+    inputs=(schema("fatture_in_cloud/company"), schema("fatture_in_cloud/find_issued_document")),
+    output=schema("fatture_in_cloud/issued_document_search"),
+    run=_find,
+    scopes=tuple(f"issued_documents.{family}:r" for family in _FAMILIES),
+    summary="{{ output.count }} found",
+)
+
+create_issued_document = Action(
+    app="fatture_in_cloud",
+    key="create_issued_document",
+    noun="Issued document",
+    label="Create Issued Document",
+    description=(
+        "Issues an invoice, quote, order or another document. It does not send it: neither by "
+        "e-mail nor to SDI."
+    ),
+    docs_url="https://developers.fattureincloud.it/docs/guides/invoice-creation/",
+    inputs=(
+        schema("fatture_in_cloud/company"),
+        schema(
+            "fatture_in_cloud/issued_document", "data", require=("data.type", "data.entity.name")
+        ),
+        schema("fatture_in_cloud/issued_document_options", "options"),
+    ),
+    request=Request(
+        method="POST", path="/c/{company_id}/issued_documents", wrap=("data", "options")
+    ),
+    result="data",
+    output=schema("fatture_in_cloud/issued_document"),
+    identity=Identity(
+        record_id="data.id",
+        marker="data.subject",
+        find="find_issued_document",
+        # The subject ends in our mark, which no other document has.
+        by={"company_id": "company_id", "type": "data.type", "subject": "data.subject"},
+        # A legal document is never sent a second time by a machine.
+        when_unsure="park",
+    ),
+    scopes=tuple(f"issued_documents.{family}:a" for family in _FAMILIES),
+    summary="{{ output.type }} {{ output.number }} to {{ input.data.entity.name }}",
+)

@@ -1,0 +1,119 @@
+"""Customers of Perfex CRM: create one, change one, find one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from connector import Action, Caller, Identity, Missing, Request, Search, finding, schema
+
+_DOCS = "https://perfexcrm.themesic.com/apiguide/"
+_SAFE = re.compile(r"[A-Za-z0-9_-]+")
+
+# The strongest first; a weaker key is used only when no stronger one is given.
+_KEYS: dict[str, finding.Same] = {
+    "vat": finding.vat,
+    "company": finding.plain,
+    "phonenumber": finding.plain,
+}
+
+
+def _term(value: str) -> str:
+    """The longest part of a value that every release takes in a path.
+
+    The search looks for any part, so that a part of the value finds all that the whole would; what
+    else it finds is dropped afterwards. Spaces, slashes and accents are refused in paths.
+    """
+    parts = _SAFE.findall(value)
+    return max(parts, key=len) if parts else ""
+
+
+async def _rows(caller: Caller, term: str, value: str) -> list[dict[str, Any]]:
+    """What the search gives, over all its pages; no match is a 404 of its own kind."""
+    path, query = (
+        (f"/customers/search/{quote(term, safe='')}", {})
+        if term
+        else ("/customers/search", {"q": value})
+    )
+    rows: list[dict[str, Any]] = []
+    page = 1
+    while True:
+        asked = {**query, "page": str(page)} if page > 1 else query
+        try:
+            answer = await caller.request("GET", path, query=asked)
+        except Missing:
+            return rows
+        if isinstance(answer, list):
+            return [*rows, *answer]
+        found = answer.get("data", [answer] if "userid" in answer else [])
+        rows += found
+        if not found or not (answer.get("meta") or {}).get("has_more"):
+            return rows
+        page += 1
+
+
+async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
+    key, value = finding.strongest(inputs, _KEYS)
+    same = _KEYS[key]
+    # The digits of a VAT number are in it with and without the country letters.
+    term = _term(same(value).upper() if key == "vat" else value)
+    rows = await _rows(caller, term, value)
+    return finding.found((row for row in rows if same(row.get(key)) == same(value)), "userid")
+
+
+find_customer = Search(
+    app="perfex_crm",
+    key="find_customer",
+    noun="Customer",
+    label="Find Customer",
+    description=(
+        "Finds active customers by the strongest key given: VAT number, company, phone. Only "
+        "exact matches count; capitals, spaces and the IT of a VAT number do not matter."
+    ),
+    docs_url=_DOCS,
+    inputs=(schema("perfex_crm/find_customer"),),
+    output=schema("perfex_crm/customer_search"),
+    run=_find,
+    scopes=("customers:search",),
+    summary="{{ output.count }} found{{ ': ' ~ output.record.company if output.found else '' }}",
+)
+
+create_customer = Action(
+    app="perfex_crm",
+    key="create_customer",
+    noun="Customer",
+    label="Create Customer",
+    description="Adds a customer. Its e-mail addresses belong to contacts, not to it.",
+    docs_url=_DOCS,
+    inputs=(schema("perfex_crm/customer", "data", require=("data.company",)),),
+    # Older releases take no JSON here and say nothing of it.
+    request=Request(method="POST", path="/customers", root="data", encoding="form"),
+    output=schema("perfex_crm/customer_written"),
+    identity=Identity(
+        record_id="record_id",
+        natural_key=("data.vat", "data.company"),
+        find="find_customer",
+        by={"vat": "data.vat", "company": "data.company"},
+        when_unsure="resend_once",
+    ),
+    scopes=("customers:create",),
+    summary="Customer {{ output.id }}: {{ input.data.company }}",
+)
+
+update_customer = Action(
+    app="perfex_crm",
+    key="update_customer",
+    noun="Customer",
+    label="Update Customer",
+    description="Changes the given fields of a customer and leaves the others as they are.",
+    docs_url=_DOCS,
+    inputs=(schema("perfex_crm/customer_choice"), schema("perfex_crm/customer", "data")),
+    # Older releases cannot read a form here.
+    request=Request(method="PUT", path="/customers/{customer_id}", root="data"),
+    output=schema("perfex_crm/customer_changed"),
+    # Writing the same values twice changes nothing.
+    identity=Identity(record_id="", when_unsure="repeat"),
+    scopes=("customers:update",),
+    summary="Customer {{ input.customer_id }} changed",
+)

@@ -1,0 +1,71 @@
+"""What every `find_…` search does alike: equal in people's eyes, all pages, one shape of answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
+
+from connector.errors import MappingError
+from connector.model import Caller
+
+ITALIAN_VAT_DIGITS = 11
+
+Same = Callable[[Any], str]
+"""Brings a value to the form in which two that mean the same are equal."""
+
+
+def plain(value: Any) -> str:
+    """Without capitals and spaces."""
+    return "".join(str("" if value is None else value).split()).casefold()
+
+
+def vat(value: Any) -> str:
+    """A VAT number; the country letters are dropped where the country is Italy."""
+    text = plain(value)
+    digits = text.removeprefix("it")
+    return digits if len(digits) == ITALIAN_VAT_DIGITS and digits.isdecimal() else text
+
+
+def strongest(inputs: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, str]:
+    """The first of these keys that has a value, and the value as trimmed text.
+
+    Raises MappingError when none has.
+    """
+    names = tuple(keys)
+    for name in names:
+        text = str(inputs[name]).strip() if inputs.get(name) is not None else ""
+        if text:
+            return name, text
+    raise MappingError(
+        "Nothing is given to search by.",
+        field=names[0],
+        value_type="nothing",
+        remedy=f"Give one of {', '.join(names)}.",
+    )
+
+
+async def pages(caller: Caller, path: str, query: Mapping[str, str]) -> AsyncIterator[Any]:
+    """Every record of a list that answers `{data, last_page}` and takes `page`."""
+    page, last = 1, 1
+    while page <= last:
+        answer = await caller.request("GET", path, query={**query, "page": str(page)})
+        rows = answer.get("data") or []
+        for row in rows:
+            yield row
+        last = int(answer.get("last_page") or 1) if rows else 0
+        page += 1
+
+
+def found(records: Iterable[Mapping[str, Any]], id_key: str = "id") -> dict[str, Any]:
+    """`{found, count, id, record, records}`; the first is the one with the lowest id."""
+    # A list that moves while it is paged through, or matches twice, gives a record again.
+    by_id = {int(record[id_key]): dict(record) for record in records}
+    ids = sorted(by_id)
+    ordered = [by_id[number] for number in ids]
+    return {
+        "found": bool(ids),
+        "count": len(ids),
+        "id": ids[0] if ids else None,
+        "record": ordered[0] if ordered else None,
+        "records": ordered,
+    }
