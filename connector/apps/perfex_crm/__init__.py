@@ -20,7 +20,6 @@ def build() -> App:
     return App(
         key=KEY,
         title="Perfex CRM",
-        docs_url="https://perfexcrm.themesic.com/apiguide/",
         base_path="/api",
         auth=Token(
             header="authtoken",

@@ -1,0 +1,197 @@
+"""The one guarded door to an app: credentials, quota, one send, and what its answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from connector.codec import decode
+from connector.errors import ApiError, Missing, NotSent, Throttled, Unauthorized, Unclear
+from connector.model import (
+    Action,
+    Answer,
+    App,
+    Connection,
+    HttpRequest,
+    Json,
+    Method,
+    Operation,
+    Request,
+    Search,
+)
+from connector.redaction import redact
+from connector.rendering import build_request, render_request
+
+if TYPE_CHECKING:
+    from connector.connections.keyring import Headers
+    from connector.connections.oauth import Tokens
+    from connector.http import HttpClient
+    from connector.quota import Limiter, Priority
+
+__all__ = ["AppCaller", "Signer", "redact", "render_request"]
+
+TIMEOUT = 30.0
+
+
+class Signer(Protocol):
+    """What gives and renews the credentials of one connection (`connections.Credentials`)."""
+
+    async def get(self) -> Tokens: ...
+
+    async def replace(self, used: Tokens) -> Tokens: ...
+
+    async def give_up(self) -> None: ...
+
+    def headers(self, tokens: Tokens) -> Headers: ...
+
+
+class AppCaller:
+    """Sends requests of one connection; fits `model.Caller`, and the engine's door.
+
+    `account` is whose quota a call takes (Fatture in Cloud: the company), by default the
+    connection's own. `priority` is that of reads; writes have their own.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        connection: Connection,
+        *,
+        http: HttpClient,
+        signer: Signer,
+        limiter: Limiter,
+        account: str = "",
+        priority: Priority = "read",
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.app = app
+        self.connection = connection
+        self._http = http
+        self._signer = signer
+        self._limiter = limiter
+        self._quota_key = f"{app.key}/{account or connection.id}"
+        self._priority: Priority = priority
+        self._timeout = timeout
+
+    def render(self, node: Action | Search | Operation, inputs: Mapping[str, Any]) -> HttpRequest:
+        """The exact request of a node, without credentials. Raises MappingError."""
+        if node.request is None:
+            raise NotSent(f"{node.name} runs its own code: it has no request.", who="developer")
+        return render_request(self.app, self.connection, node.request, inputs)
+
+    def read_error(self, answer: Answer) -> ApiError | None:
+        """What an answer means to this app; None for a success."""
+        return self.app.read_error(answer)
+
+    async def read(self, request: Request, inputs: Mapping[str, Any]) -> Json:
+        """Render, send, judge and decode in one go, for reads. Raises ApiError."""
+        prepared = render_request(self.app, self.connection, request, inputs)
+        return self._result(await self.send(prepared, write=False))
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json = None,
+        encoding: Literal["json", "form"] = "json",
+    ) -> Json:
+        """Send one request of a node's own code; gives its JSON, None when it has none."""
+        prepared = build_request(
+            self.app, self.connection, method, path, query or {}, body, encoding
+        )
+        return self._result(await self.send(prepared, write=method != "GET"))
+
+    async def check(self) -> None:
+        """Prove that the connection works. Raises ApiError when it does not."""
+        try:
+            await self.read(self.app.check, {})
+        except Missing:
+            # That there is no such record is said only to those who may ask.
+            return
+
+    async def send(self, prepared: HttpRequest, *, write: bool) -> Answer:
+        """Send these bytes, once: again only when the app refused the token and gave a new one.
+
+        The answer may be an error: `read_error` tells. Raises NotSent, Unclear, Throttled (by our
+        own count, before anything is sent), and Unauthorized when the owner must reconnect.
+        """
+        tokens = await self._tokens()
+        answer = await self._exchange(prepared, tokens, write)
+        if not self._is_unauthorized(answer):
+            return answer
+        # It was refused at the door, so nothing was applied and the same bytes may go again.
+        tokens = await self._replaced(tokens)
+        answer = await self._exchange(prepared, tokens, write)
+        if self._is_unauthorized(answer):
+            await self._signer.give_up()
+        return answer
+
+    async def _exchange(self, prepared: HttpRequest, tokens: Tokens, write: bool) -> Answer:
+        self._check_target(prepared)
+        wait = self._limiter.reserve(
+            self._quota_key, self.app.quotas, "write" if write else self._priority
+        )
+        if wait > 0:
+            raise Throttled(
+                f"The quota of {self.app.title} has no room for this call now.",
+                retry_after=wait,
+                remedy="It goes on by itself.",
+            )
+        signed = HttpRequest(
+            method=prepared.method,
+            url=prepared.url,
+            headers=(*prepared.headers, *self._signer.headers(tokens)),
+            body=prepared.body,
+        )
+        answer = await self._http.send(signed, timeout=self._timeout, fresh=write)
+        self._limiter.observe(self._quota_key, answer.headers)
+        if answer.status in (403, 429):
+            error = self.app.read_error(answer)
+            if isinstance(error, Throttled):
+                self._limiter.penalise(self._quota_key, error.retry_after)
+        return answer
+
+    def _check_target(self, prepared: HttpRequest) -> None:
+        """Stored bytes of another connection must not carry off this one's token."""
+        base = self.connection.base_url.rstrip("/") + "/"
+        if not prepared.url.startswith(base):
+            raise NotSent(
+                f"The request does not go to the address of {self.connection.name!r}.",
+                remedy="The address of the connection was changed: replay the run.",
+                who="user",
+            )
+
+    async def _tokens(self) -> Tokens:
+        try:
+            return await self._signer.get()
+        except Unclear as error:
+            raise self._not_renewed(error) from error
+
+    async def _replaced(self, used: Tokens) -> Tokens:
+        try:
+            return await self._signer.replace(used)
+        except Unclear as error:
+            raise self._not_renewed(error) from error
+
+    def _not_renewed(self, error: Unclear) -> NotSent:
+        """What is unclear is the renewal of the token; the request itself was not sent."""
+        return NotSent(
+            f"The access to {self.app.title} could not be renewed: {error.message}",
+            remedy="Nothing was sent; it is tried again.",
+        )
+
+    def _is_unauthorized(self, answer: Answer) -> bool:
+        if answer.status < 400:
+            return False
+        return isinstance(self.app.read_error(answer), Unauthorized)
+
+    def _result(self, answer: Answer) -> Json:
+        error = self.app.read_error(answer)
+        if error is not None:
+            raise error
+        try:
+            return decode(answer.body)
+        except ValueError:
+            return None
