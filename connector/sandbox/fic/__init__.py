@@ -1,0 +1,1 @@
+"""An emulated Fatture in Cloud."""

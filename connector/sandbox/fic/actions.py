@@ -1,0 +1,207 @@
+"""What can be done to issued documents beyond writing them, and uploads (facts §4.1–4.3)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connector.sandbox.clock import stamp
+from connector.sandbox.fic.call import Call, single
+from connector.sandbox.fic.crud import allow, event_of, found
+from connector.sandbox.fic.fields import blank, clean
+from connector.sandbox.fic.problem import Faults, Problem, answer, invalid, required
+from connector.sandbox.fic.resources import resources
+from connector.sandbox.fic.rules import Record
+from connector.sandbox.fic.scopes import ISSUED
+from connector.sandbox.fic.state import FicState
+from connector.sandbox.fic.totals import totals as compute
+
+FILE_LIFE = timedelta(days=7)
+_ATTACHABLE = {
+    "issued_documents": "",
+    "received_documents": "received_documents:a",
+    "taxes": "taxes:a",
+    "archive": "archive:a",
+}
+
+
+def totals(call: Call) -> Response:
+    """Compute only: for a new document, or an existing one with the body on top."""
+    resource = resources()["issued_documents"]
+    before = found(call, resource) if "id" in call.path else blank(resource.fields)
+    faults: Faults = {}
+    sent = clean(resource.fields, call.data(), "data", faults, call.company)
+    if faults:
+        raise invalid(faults)
+    return answer({"data": compute(copy.deepcopy(before) | sent)})
+
+
+def _readable(call: Call) -> Record:
+    record = found(call, resources()["issued_documents"])
+    allow(call, resources()["issued_documents"], "r", record["type"])
+    return record
+
+
+def email_data(call: Call) -> Response:
+    """Defaults for an e-mail."""
+    record = _readable(call)
+    number = f"{record['number']}{record['numeration']}"
+    return single(
+        {
+            "recipient_email": record["entity"].get("email"),
+            "default_sender_email": {"id": 0, "email": "noreply@sandbox.example"},
+            "sender_emails_list": [{"id": 0, "email": "noreply@sandbox.example"}],
+            "cc_email": "",
+            "subject": f"{record['type']} {number}",
+            "body": "{{allegati}}",
+            "document_exists": True,
+            "delivery_note_exists": False,
+            "attachment_exists": False,
+            "accompanying_invoice_exists": False,
+            "default_attach_pdf": False,
+        }
+    )
+
+
+def send_email(call: Call) -> Response:
+    """Nothing is mailed; the `email_sent` notification is."""
+    record, data = _readable(call), call.data()
+    faults: Faults = {}
+    for name in ("recipient_email", "subject", "body", "include", "attach_pdf", "send_copy"):
+        if name not in data:
+            faults[f"data.{name}"] = [required(f"data.{name}")]
+    if "sender_id" not in data and "sender_email" not in data:
+        faults["data.sender_email"] = [required("data.sender_email")]
+    if faults:
+        raise invalid(faults)
+    event = f"{event_of(resources()['issued_documents'], record)}.email_sent"
+    call.state.webhooks.emit(call.company.id, event, [record["id"]])
+    return answer(None)
+
+
+def _xml_errors(record: Record) -> list[str]:
+    entity = record.get("entity") or {}
+    wrong = []
+    if not (entity.get("vat_number") or entity.get("tax_code")):
+        wrong.append("Manca la partita IVA o il codice fiscale del cliente.")
+    if not (entity.get("ei_code") or entity.get("certified_email")):
+        wrong.append("Manca il codice destinatario o la PEC del cliente.")
+    if not (entity.get("address_street") and entity.get("country")):
+        wrong.append("Manca l'indirizzo del cliente.")
+    return wrong
+
+
+def xml_verify(call: Call) -> Response:
+    """Whether the e-invoice could be sent."""
+    wrong = _xml_errors(_readable(call))
+    if wrong:
+        problem = Problem(422, "XML non valido.", validation=None, extra={"errors": wrong})
+        problem.body["error"]["validation_result"] = {"xml_errors": wrong}
+        raise problem
+    return answer({"data": {"success": True}})
+
+
+def send_e_invoice(call: Call) -> Response:
+    """Irreversible: the document is locked and its status changes; a dry run only checks."""
+    resource = resources()["issued_documents"]
+    record = copy.deepcopy(found(call, resource))
+    allow(call, resource, "a", record["type"])
+    if not record.get("e_invoice") or record.get("ei_status") not in (None, "not_sent"):
+        raise Problem(422, "Il documento non può essere inviato.", validation=None)
+    xml_verify(call)
+    now = stamp(call.state.clock())
+    options = call.body.get("options")
+    if not (isinstance(options, dict) and options.get("dry_run")):
+        record |= {"ei_status": "attempt", "locked": True, "updated_at": now}
+        call.company.tables["issued_documents"].put(record)
+        call.state.ledger.write("send", "e_invoices", {"id": record["id"]})
+        event = "issued_documents.e_invoices.status_update"
+        call.state.webhooks.emit(call.company.id, event, [record["id"]])
+    return answer({"data": {"name": "CARICATO", "date": now}})
+
+
+def xml(call: Call) -> Response:
+    """Text, not JSON."""
+    record = _readable(call)
+    text = f'<?xml version="1.0"?><FatturaElettronica id="{record["id"]}"/>'
+    return Response(text, media_type="text/xml")
+
+
+def error_reason(call: Call) -> Response:
+    """Why the exchange system refused it."""
+    record = _readable(call)
+    return single(
+        {
+            "reason": "Partita IVA del cessionario non valida",
+            "ei_status": record.get("ei_status"),
+            "solution": "Correggere i dati del cliente e inviare di nuovo.",
+            "code": "00305",
+            "date": record["updated_at"],
+        }
+    )
+
+
+def transform(call: Call) -> Response:
+    """Creates nothing: answers what to send to create the other type."""
+    resource = resources()["issued_documents"]
+    faults = {
+        name: [required(name)]
+        for name in ("original_document_id", "new_type")
+        if not call.query.get(name)
+    }
+    if faults:
+        raise invalid(faults)
+    if call.query["new_type"] not in ISSUED:
+        raise invalid({"new_type": ["The selected new_type is invalid."]})
+    call.path = {**call.path, "id": call.query["original_document_id"]}
+    made = copy.deepcopy(found(call, resource))
+    allow(call, resource, "r", made["type"])
+    made |= {"id": None, "number": None, "type": call.query["new_type"]}
+    if "e_invoice" in call.query:
+        made["e_invoice"] = call.query["e_invoice"] == "1"
+    keep = call.query.get("transform_keep_copy") == "1"
+    origin = [call.query["original_document_id"]]
+    options: dict[str, Any] = {"create_from": origin, "transform": True, "keep_copy": keep}
+    return answer({"data": made, "options": options})
+
+
+def upload(key: str) -> Callable[[Call], Any]:
+    """Two steps: the token of this answer goes into a document's body."""
+
+    async def handler(call: Call) -> Response:
+        if _ATTACHABLE[key]:
+            call.need(_ATTACHABLE[key])
+        form = await call.request.form()
+        if "attachment" not in form:
+            raise invalid({"attachment": [required("attachment")]})
+        token = call.state.tokens.secret()
+        call.company.attachments[token] = str(form.get("filename", ""))
+        call.state.files[token] = call.state.clock() + FILE_LIFE
+        return answer({"data": {"attachment_token": token}})
+
+    return handler
+
+
+def detach(key: str) -> Callable[[Call], Response]:
+    """Take a file off its document."""
+
+    def handler(call: Call) -> Response:
+        record = found(call, resources()[key])
+        allow(call, resources()[key], "a", record.get("type"))
+        call.company.tables[key].put(record | {"attachment_url": None})
+        return answer(None)
+
+    return handler
+
+
+def file(state: FicState, request: Request) -> Response:
+    """A stored file, for seven days."""
+    dies = state.files.get(request.path_params["token"])
+    if dies is None or dies <= state.clock():
+        return answer({"error": {"message": "This link has expired."}}, 403)
+    return Response(b"a file of the sandbox\n", media_type="application/octet-stream")
