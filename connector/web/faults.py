@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from connector.codec import encode
@@ -13,8 +13,10 @@ from connector.errors import ConnectorError, Throttled
 from connector.web.answers import PROBLEM, problem, problem_of
 
 DETAILS = {
+    400: "The body is no JSON that can be read.",
     404: "There is nothing at this address.",
     405: "This address does not answer that method.",
+    500: "Something failed here that we did not foresee.",
 }
 
 
@@ -27,13 +29,13 @@ class NoSuchRecord(Exception):
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Make the app answer every error as a problem; the Gate answers what nobody foresaw."""
+    """Make the app answer every error as a problem; the Gate logs what nobody foresaw."""
     app.add_exception_handler(ConnectorError, _ours)
     app.add_exception_handler(NoSuchRecord, _missing)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    for status in DETAILS:
-        app.add_exception_handler(status, _http)
+    for status in range(400, 600):
+        # By status, and so whichever of the framework's exceptions carries it.
+        app.add_exception_handler(status, _bare)
 
 
 def answer_problem(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
@@ -55,9 +57,9 @@ async def _missing(request: Request, error: Exception) -> Response:
     return answer_problem(problem(404, f"There is no such {error.what}."))
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    status: int = getattr(error, "status_code", 400)
-    detail = DETAILS.get(status, "The request cannot be read.")
+async def _bare(request: Request, error: Exception) -> Response:
+    status: int = getattr(error, "status_code", 500)
+    detail = DETAILS.get(status, "The request cannot be answered.")
     return answer_problem(problem(status, detail), getattr(error, "headers", None))
 
 

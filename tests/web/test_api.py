@@ -1,0 +1,407 @@
+"""The JSON API: who may call it, what it gives, and one shape for every error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from connector.errors import (
+    Conflict,
+    ConnectorError,
+    FlowError,
+    Forbidden,
+    Invalid,
+    Issue,
+    MappingError,
+    Missing,
+    NotConnected,
+    NotSent,
+    SchemaError,
+    StoreBusy,
+    Throttled,
+    Unauthorized,
+    Unclear,
+)
+from connector.settings import Limits
+from connector.web.api import PREFIX, make_api
+from connector.web.app import make_app
+from connector.web.shapes import Problem
+from tests.web.kit import SECRET, TOKEN, FakeCatalog, FakeRuntime, Reply, Served, served, settings
+
+AUTH = [("authorization", f"Bearer {TOKEN}")]
+
+
+def document() -> dict[str, Any]:
+    return make_api(FakeRuntime()).openapi()
+
+
+def routes() -> list[tuple[str, str]]:
+    """(method, path) of every route of the API, with ids filled in, and its document."""
+    found = [
+        (method.upper(), re.sub(r"\{\w+\}", "1", path))
+        for path, operations in document()["paths"].items()
+        for method in operations
+    ]
+    return [*found, ("GET", f"{PREFIX}/openapi.json")]
+
+
+def assert_problem(reply: Reply, status: int) -> dict[str, Any]:
+    assert reply.status == status, reply.body
+    assert reply.header("content-type") == "application/problem+json"
+    body: dict[str, Any] = reply.json()
+    Problem.model_validate(body)
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    assert_guarded(reply)
+    return body
+
+
+def assert_guarded(reply: Reply) -> None:
+    assert reply.header("x-content-type-options") == "nosniff"
+    assert reply.header("cache-control") == "no-store"
+    assert "default-src 'none'" in (reply.header("content-security-policy") or "")
+    names = [name for name, _ in reply.headers]
+    assert len(names) == len(set(names))
+
+
+class TestDoor:
+    @pytest.mark.parametrize(("method", "path"), routes())
+    async def test_every_route_refuses_anonymous_callers(
+        self, web: Served, runtime: FakeRuntime, method: str, path: str
+    ) -> None:
+        reply = await web.ask(method, path, b"{}" if method in ("POST", "PUT") else b"")
+        assert_problem(reply, 401)
+        assert reply.header("www-authenticate") == "Bearer"
+        assert runtime.calls == []
+
+    async def test_walk_sees_the_whole_table(self) -> None:
+        assert len(routes()) >= 18
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "Bearer wrong",
+            "Bearer ",
+            "Bearer",
+            f"Basic {TOKEN}",
+            TOKEN,
+            f"Bearer {TOKEN}x",
+            f"Bearer {TOKEN[:-1]}",
+            "Bearer \xff",
+        ],
+    )
+    async def test_wrong_token_is_401(self, web: Served, value: str) -> None:
+        assert_problem(await web.ask("GET", f"{PREFIX}/apps", b"", [("authorization", value)]), 401)
+
+    async def test_two_tokens_are_none(self, web: Served) -> None:
+        twice = [("authorization", f"Bearer {TOKEN}\r\nAuthorization: Bearer {TOKEN}")]
+        assert_problem(await web.ask("GET", f"{PREFIX}/apps", b"", twice), 401)
+
+    @pytest.mark.parametrize("name", ["token", "access_token", "api_token"])
+    async def test_token_in_the_address_is_no_token(self, web: Served, name: str) -> None:
+        assert_problem(await web.ask("GET", f"{PREFIX}/apps?{name}={TOKEN}"), 401)
+
+    @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+    async def test_right_token_is_let_in(self, web: Served, scheme: str) -> None:
+        head = [("authorization", f"{scheme} {TOKEN}")]
+        assert (await web.ask("GET", f"{PREFIX}/apps", b"", head)).status == 200
+
+    @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "[::2]:80", "."])
+    async def test_foreign_host_name_is_421_even_with_the_token(
+        self, web: Served, host: str
+    ) -> None:
+        reply = await web.ask("GET", f"{PREFIX}/apps", b"", [*AUTH, ("host", host)])
+        assert_problem(reply, 421)
+
+    @pytest.mark.parametrize(
+        "host",
+        ["localhost", "LOCALHOST:99", "127.0.0.1:8420", "[::1]:80", "hub.example", "other.example"],
+    )
+    async def test_own_host_names_are_known(self, runtime: FakeRuntime, host: str) -> None:
+        own = settings(public_url="https://hub.example/c", allowed_hosts="x.example, Other.example")
+        async with served(make_app(runtime, own)) as web:
+            reply = await web.ask("GET", f"{PREFIX}/apps", b"", [*AUTH, ("host", host)])
+            assert reply.status == 200
+
+    async def test_body_over_the_limit_is_413(self, runtime: FakeRuntime) -> None:
+        small = settings(limits=Limits(api_bytes=100))
+        async with served(make_app(runtime, small)) as web:
+            assert_problem(await web.api("POST", "/flows/check", {"text": "x" * 200}), 413)
+            client = await web.connect()
+            chunked = [*AUTH, ("content-length", ""), ("transfer-encoding", "chunked")]
+            body = b"80\r\n" + b" " * 128 + b"\r\n0\r\n\r\n"
+            assert_problem(await client.ask("POST", f"{PREFIX}/flows/check", body, chunked), 413)
+        assert runtime.calls == []
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            ("content-type", "text/plain"),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("content-type", "multipart/form-data; boundary=x"),
+            ("content-type", ""),
+            ("content-encoding", "gzip"),
+        ],
+    )
+    async def test_other_bodies_than_plain_json_are_415(
+        self, web: Served, runtime: FakeRuntime, head: tuple[str, str]
+    ) -> None:
+        body = json.dumps({"text": ""}).encode()
+        assert_problem(await web.ask("PUT", f"{PREFIX}/flows", body, [*AUTH, head]), 415)
+        assert runtime.calls == []
+
+
+class TestErrors:
+    @pytest.mark.parametrize("path", ["/nowhere", "/apps/", "/", "/flows/a/enable/x", "/runs/"])
+    async def test_unknown_address_is_404_and_no_redirect(self, web: Served, path: str) -> None:
+        assert_problem(await web.api("GET", path), 404)
+
+    async def test_wrong_method_is_405(self, web: Served) -> None:
+        reply = await web.api("DELETE", "/apps")
+        assert_problem(reply, 405)
+        assert reply.header("allow") == "GET"
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/flows/b"),
+            ("POST", "/flows/b/enable"),
+            ("POST", "/flows/b/disable"),
+            ("GET", "/events/7"),
+            ("GET", "/runs/7"),
+            ("POST", "/runs/7/replay"),
+            ("GET", "/nodes/shop.nothing"),
+            ("GET", "/nodes/shop.nothing/fields"),
+        ],
+    )
+    async def test_unknown_record_is_404(self, web: Served, method: str, path: str) -> None:
+        assert_problem(await web.api(method, path), 404)
+
+    @pytest.mark.parametrize(
+        ("path", "field"),
+        [
+            ("/runs?limit=0", "limit"),
+            ("/runs?limit=201", "limit"),
+            ("/runs?cursor=x", "cursor"),
+            ("/events?limit=x", "limit"),
+            ("/runs/abc", "run_id"),
+            ("/events/0", "event_id"),
+            (f"/events/{2**63}", "event_id"),
+        ],
+    )
+    async def test_wrong_parameter_is_422_and_named(
+        self, web: Served, path: str, field: str
+    ) -> None:
+        body = assert_problem(await web.api("GET", path), 422)
+        assert [one["field"] for one in body["fields"]] == [field]
+
+    @pytest.mark.parametrize(
+        ("data", "fields"),
+        [
+            ({}, ["app", "name", "token"]),
+            ({"app": "a", "name": "n", "token": ""}, ["token"]),
+            ({"app": "a", "name": "n", "token": [SECRET]}, ["token"]),
+            ({"app": "a", "name": "n", "token": SECRET, "extra": SECRET}, ["extra"]),
+            ({"app": "a", "name": "n", "token": SECRET, "settings": SECRET}, ["settings"]),
+            ({"app": 1, "name": SECRET, "token": SECRET * 2000}, ["app", "token"]),
+        ],
+    )
+    async def test_wrong_body_is_422_named_and_never_echoed(
+        self, web: Served, data: Any, fields: list[str]
+    ) -> None:
+        reply = await web.api("POST", "/connections", data)
+        body = assert_problem(reply, 422)
+        assert [one["field"] for one in body["fields"]] == fields
+        assert SECRET.encode() not in reply.body
+
+    @pytest.mark.parametrize("text", [b"{", b"[" * 50_000, b"\xff\xfe", b'{"text": NaN}', b"[]"])
+    async def test_malformed_json_is_a_problem(self, web: Served, text: bytes) -> None:
+        reply = await web.ask("POST", f"{PREFIX}/flows/check", text, AUTH)
+        assert reply.status in (400, 422)
+        assert_problem(reply, reply.status)
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (FlowError("bad", issues=[Issue(message="no", field="steps.0", line=3)]), 422),
+            (MappingError("bad"), 422),
+            (ConnectorError("bad", field="app"), 422),
+            (NotConnected("gone"), 409),
+            (Conflict("taken"), 409),
+            (Missing("none"), 404),
+            (Invalid("fields"), 422),
+            (Unauthorized("dead token"), 502),
+            (Forbidden("scope"), 502),
+            (NotSent("refused"), 502),
+            (Unclear("reset"), 502),
+            (Throttled("quota", retry_after=2.5), 503),
+            (StoreBusy("locked"), 503),
+            (SchemaError("broken"), 500),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    async def test_each_of_our_errors_has_its_status_and_says_what_to_do(
+        self, web: Served, runtime: FakeRuntime, error: ConnectorError, status: int
+    ) -> None:
+        error.remedy = "Do this."
+        runtime.error = error
+        reply = await web.api("PUT", "/flows", {"text": "flow: x"})
+        body = assert_problem(reply, status)
+        assert (body["detail"], body["remedy"]) == (error.message, "Do this.")
+        assert (body["kind"], body["who"]) == (type(error).__name__, error.who)
+        if isinstance(error, Throttled):
+            assert reply.header("retry-after") == "3"
+
+    async def test_issues_are_the_fields_of_the_problem(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        runtime.error = FlowError("bad", issues=[Issue(message="no", field="steps.0.do", line=3)])
+        body = assert_problem(await web.api("POST", "/flows/check", {"text": "x"}), 422)
+        assert (
+            body["fields"][0] | {"message": "no", "field": "steps.0.do", "line": 3}
+            == (body["fields"][0])
+        )
+
+    async def test_error_on_one_field_is_listed_like_many(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        runtime.error = ConnectorError("No such app.", field="app", value_type="text")
+        body = assert_problem(await web.api("POST", "/flows/check", {"text": "x"}), 422)
+        assert body["fields"] == [
+            {"message": "No such app.", "field": "app", "value_type": "text", "who": "user"}
+        ]
+
+    async def test_surprise_is_500_and_its_text_goes_nowhere(
+        self, web: Served, runtime: FakeRuntime, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        runtime.error = RuntimeError(SECRET)
+        reply = await web.api("GET", "/events")
+        assert_problem(reply, 500)
+        assert SECRET.encode() not in reply.body
+        assert SECRET not in caplog.text
+        assert "RuntimeError" in caplog.text
+
+
+class TestAnswers:
+    async def test_apps_and_nodes_print_as_json(self, web: Served) -> None:
+        apps = await web.api("GET", "/apps")
+        assert apps.json()["items"][0]["key"] == "shop"
+        assert_guarded(apps)
+        nodes = (await web.api("GET", "/nodes")).json()["items"]
+        assert [(node["name"], node["kind"]) for node in nodes] == [("shop.create_order", "action")]
+        assert (await web.api("GET", "/nodes?app=other")).json() == {"items": []}
+        assert (await web.api("GET", "/nodes/shop.create_order")).json()["label"]
+
+    async def test_fields_of_a_node(self, web: Served) -> None:
+        (field,) = (await web.api("GET", "/nodes/shop.create_order/fields")).json()["items"]
+        assert (field["path"], field["type"], field["required"]) == ("data.total", "number", True)
+
+    async def test_token_goes_in_and_never_comes_out(
+        self, web: Served, runtime: FakeRuntime, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        asked = {"app": "shop", "name": "mine", "token": SECRET, "settings": {"url": "x", "n": 1}}
+        reply = await web.api("POST", "/connections", asked)
+        assert (reply.status, reply.json()["id"]) == (201, "c1")
+        call = ("connect_with_token", "shop", "mine", SECRET, {"url": "x", "n": 1})
+        assert runtime.calls == [call]
+        listed = await web.api("GET", "/connections")
+        assert listed.json()["items"][0]["name"] == "My <shop>"
+        assert SECRET.encode() not in reply.body + listed.body
+        assert SECRET not in caplog.text
+
+    async def test_consent_gives_the_address_to_go_to(self, web: Served) -> None:
+        reply = await web.api("POST", "/connections/start", {"app": "shop", "name": "mine"})
+        assert reply.json() == {"authorize_url": "https://app.example/consent?state=s"}
+
+    async def test_flows(self, web: Served, runtime: FakeRuntime) -> None:
+        assert (await web.api("GET", "/flows")).json()["items"][0]["key"] == "a"
+        assert (await web.api("GET", "/flows/a")).json() == {"key": "a"}
+        assert (await web.api("PUT", "/flows", {"text": "t", "enable": True})).status == 200
+        assert (await web.api("POST", "/flows/check", {"text": "t"})).json() == {"issues": []}
+        assert (await web.api("POST", "/flows/a/enable")).json()["enabled"] is True
+        assert (await web.api("POST", "/flows/a/disable")).json()["enabled"] is False
+        assert runtime.calls == [
+            ("apply_flow", "t", True),
+            ("check_flow", "t"),
+            ("enable_flow", "a", True),
+            ("enable_flow", "a", False),
+        ]
+
+    async def test_money_keeps_every_digit(self, web: Served, runtime: FakeRuntime) -> None:
+        amount = Decimal("12345678901234567.10")
+        runtime.rows = [{"id": 1, "steps": [{"output": {"gross": amount}}]}]
+        reply = await web.api("GET", "/runs/1")
+        exact = json.loads(reply.body, parse_float=Decimal)
+        assert exact["steps"][0]["output"]["gross"].as_tuple() == amount.as_tuple()
+
+    async def test_pages_lead_from_one_to_the_next(self, web: Served, runtime: FakeRuntime) -> None:
+        runtime.rows = [{"id": 9}, {"id": 8}, {"id": 7}]
+        first = (await web.api("GET", "/runs?limit=2&state=failed&flow=a")).json()
+        assert first == {"items": [{"id": 9}, {"id": 8}], "next": 8}
+        runtime.rows = [{"id": 7}]
+        last = (await web.api("GET", "/runs?limit=2&cursor=8")).json()
+        assert last == {"items": [{"id": 7}], "next": None}
+        await web.api("GET", "/events?cursor=5")
+        assert runtime.calls == [
+            ("list_runs", 3, None, "failed", "a"),
+            ("list_runs", 3, 8, None, None),
+            ("list_events", 51, 5),
+        ]
+
+    async def test_exactly_full_page_is_the_last(self, web: Served, runtime: FakeRuntime) -> None:
+        runtime.rows = [{"id": 9}, {"id": 8}]
+        assert (await web.api("GET", "/events?limit=2")).json()["next"] is None
+
+    async def test_replay_gives_the_new_run(self, web: Served) -> None:
+        reply = await web.api("POST", "/runs/1/replay")
+        assert (reply.status, reply.json()) == (202, {"run": 99})
+
+
+class TestDocument:
+    async def test_is_served_to_holders_of_the_token(self, web: Served) -> None:
+        reply = await web.api("GET", "/openapi.json")
+        assert reply.status == 200
+        assert reply.json() == document()
+
+    def test_is_openapi_3_1_and_every_reference_leads_somewhere(self) -> None:
+        found = document()
+        assert found["openapi"].startswith("3.1.")
+        assert found["info"]["title"] == "Connector"
+        known = {f"#/components/schemas/{name}" for name in found["components"]["schemas"]}
+        assert set(re.findall(r"#/components/schemas/\w+", json.dumps(found))) <= known
+
+    def test_every_operation_is_named_told_guarded_and_has_the_one_error_shape(self) -> None:
+        names = []
+        for operations in document()["paths"].values():
+            for operation in operations.values():
+                names.append(operation["operationId"])
+                assert operation["description"]
+                assert operation["security"] == [{"HTTPBearer": []}]
+                for status in ("default", "422"):
+                    content = operation["responses"][status]["content"]
+                    assert content == {
+                        "application/problem+json": {
+                            "schema": {"$ref": "#/components/schemas/Problem"}
+                        }
+                    }
+        assert len(names) == len(set(names))
+
+    def test_token_is_marked_as_a_secret(self) -> None:
+        token = document()["components"]["schemas"]["ConnectWithToken"]["properties"]["token"]
+        assert token["format"] == "password"
+        assert token["writeOnly"] is True
+
+
+def test_fake_catalogue_answers_like_the_real_one() -> None:
+    from connector.catalog import Catalog
+
+    public = {name for name in vars(FakeCatalog) if not name.startswith("_")}
+    assert public <= set(vars(Catalog))
