@@ -8,12 +8,15 @@ away at every one of them and a busy loop returns it only after its switch inter
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from connector.errors import StoreBusy, StoreError
+
+logger = logging.getLogger("connector.store")
 
 Statement = tuple[str, Sequence[Any]]
 Outcome = list[tuple[int, list[Any]]]
@@ -27,8 +30,11 @@ LOCK_RETRY_SECONDS = 0.01
 class Journal:
     """The one writer of a SQLite file; a unit of statements is stored whole or not at all."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, patience: float = LOCK_PATIENCE_SECONDS
+    ) -> None:
         self._connection = connection
+        self._patience = patience
         self._pending: list[tuple[Sequence[Statement], asyncio.Future[Outcome]]] = []
         self._busy = False
         self._closed = False
@@ -63,10 +69,10 @@ class Journal:
         units, self._pending = self._pending[:MAX_UNITS], self._pending[MAX_UNITS:]
         try:
             outcomes: list[Outcome | Exception] = [self._run(unit) for unit, _ in units]
-        except sqlite3.Error:
+        except Exception:  # noqa: BLE001 - binding fails with errors that are not SQLite's own
             # One unit is at fault: give each its own savepoint so that the others are stored.
-            self._connection.execute("ROLLBACK")
             try:
+                self._roll_back()
                 self._connection.execute("BEGIN IMMEDIATE")
                 outcomes = [self._run_apart(unit) for unit, _ in units]
             except sqlite3.Error as error:
@@ -79,11 +85,12 @@ class Journal:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> bool:
         try:
+            self._roll_back()
             self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             # Another process (a command at the shell) writes: come back without holding the loop.
             since = self._locked_since = self._locked_since or loop.time()
-            if loop.time() - since < LOCK_PATIENCE_SECONDS:
+            if _locked(error) and loop.time() - since < self._patience:
                 loop.call_later(LOCK_RETRY_SECONDS, self._flush)
             else:
                 self._fail([done for _, done in self._pending], error)
@@ -106,7 +113,7 @@ class Journal:
         self._connection.execute("SAVEPOINT unit")
         try:
             outcome = self._run(unit)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - a number too large, text that is no Unicode
             self._connection.execute("ROLLBACK TO unit")
             self._connection.execute("RELEASE unit")
             return _translated(error)
@@ -130,17 +137,23 @@ class Journal:
                 else:
                     done.set_result(outcome)
         else:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
             self._fail(waiting, error)
         self._next(loop)
 
     def _fail(self, waiting: Sequence[asyncio.Future[Outcome]], error: BaseException) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        try:
+            self._roll_back()
+        except sqlite3.Error:
+            # The callers must hear of it all the same; the next BEGIN says what is wrong.
+            logger.exception("a failed write could not be rolled back")
         for done in waiting:
             if not done.done():
                 done.set_exception(_translated(error))
+
+    def _roll_back(self) -> None:
+        # SQLite ends some transactions by itself when the disk fails.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._pending:
@@ -152,6 +165,11 @@ class Journal:
         self._busy = False
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+
+def _locked(error: sqlite3.Error) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _translated(error: BaseException) -> StoreError:
