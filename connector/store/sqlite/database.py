@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from connector.errors import StoreError
 from connector.store.rows import EventRow, HookRow, RunRow
 from connector.store.sqlite.columns import (
     EVENT_COLUMNS,
@@ -15,8 +16,11 @@ from connector.store.sqlite.columns import (
     run_row,
 )
 from connector.store.sqlite.files import Ownership, migrate, open_connection
-from connector.store.sqlite.journal import Journal
+from connector.store.sqlite.journal import LOCK_PATIENCE_SECONDS, Journal
 from connector.store.sqlite.tenant import TenantStore
+
+OPEN_PATIENCE_MS = 5_000
+"""How long opening waits for another process that is writing."""
 
 
 class Database:
@@ -25,14 +29,19 @@ class Database:
     Reads run on their own connection; `journal` is the only writer.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lock_patience: float = LOCK_PATIENCE_SECONDS) -> None:
         self.path = path
         self._ownership = Ownership(path)
-        writer = open_connection(path)
-        migrate(writer)
-        self._writer = writer
-        self.reader = open_connection(path, busy_ms=2_000)
-        self.journal = Journal(writer)
+        # Waiting in SQLite would hold up the event loop, so after this the journal waits itself.
+        self._writer = open_connection(path, busy_ms=OPEN_PATIENCE_MS)
+        try:
+            migrate(self._writer)
+            self._writer.execute("PRAGMA busy_timeout = 0")
+            self.reader = open_connection(path, busy_ms=2_000)
+        except StoreError:
+            self._writer.close()
+            raise
+        self.journal = Journal(self._writer, lock_patience)
         self._tenants: dict[str, TenantStore] = {}
 
     def tenant(self, tenant: str) -> TenantStore:

@@ -22,21 +22,17 @@ _SETTINGS = (
 
 def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
     """A connection whose durable settings are set and read back. Raises StoreError."""
+    connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
-        for name, wanted, expected in _SETTINGS:
-            connection.execute(f"PRAGMA {name} = {wanted}")
-            found = connection.execute(f"PRAGMA {name}").fetchone()[0]
-            if found != expected:
-                raise StoreError(
-                    f"The database {path.name} does not keep {name}={wanted} (it has {found}).",
-                    remedy="Put it on a local disk: network file systems cannot hold it safely.",
-                    who="user",
-                )
-    except sqlite3.Error as error:
+        _apply_settings(connection, path, busy_ms)
+    except (sqlite3.Error, StoreError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(
             f"The database file {path} cannot be opened ({error}).",
             remedy="Check that the folder exists and is writable, and that the file is a "
@@ -44,6 +40,19 @@ def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
             who="user",
         ) from error
     return connection
+
+
+def _apply_settings(connection: sqlite3.Connection, path: Path, busy_ms: int) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
+    for name, wanted, expected in _SETTINGS:
+        connection.execute(f"PRAGMA {name} = {wanted}")
+        found = connection.execute(f"PRAGMA {name}").fetchone()[0]
+        if found != expected:
+            raise StoreError(
+                f"The database {path.name} does not keep {name}={wanted} (it has {found}).",
+                remedy="Put it on a local disk: network file systems cannot hold it safely.",
+                who="user",
+            )
 
 
 def migrations() -> Iterator[tuple[int, str]]:
@@ -60,15 +69,19 @@ def migrate(connection: sqlite3.Connection) -> None:
     known = 0
     for number, script in migrations():
         known = number
-        connection.execute("BEGIN IMMEDIATE")
+        # Asked first without the lock, so that a file in use can be opened beside its server.
+        if connection.execute("PRAGMA user_version").fetchone()[0] >= number:
+            continue
         try:
+            connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA user_version").fetchone()[0] < number:
                 for statement in _statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise StoreError(f"Migration {number:04d} failed ({error}).") from error
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > known:
@@ -92,14 +105,23 @@ class Ownership:
     """The right to drive a file's runs: one process has it until it ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
+        # Resolved, so that a link to the file is not taken for another file.
+        real = path.resolve()
+        self._path = real.with_name(real.name + ".lock")
         self._handle: int | None = None
 
     def take(self) -> None:
-        """Raises StoreOwned, naming the process that holds it."""
+        """Raises StoreOwned, naming the process that holds it, or StoreError."""
         import fcntl
 
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"The lock file {self._path.name} cannot be opened ({error.strerror}).",
+                remedy="Check that the folder of the database is writable.",
+                who="user",
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
