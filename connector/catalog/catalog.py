@@ -41,6 +41,10 @@ class Catalog:
         """Every app by key, sorted."""
         return MappingProxyType(self._apps)
 
+    def with_app(self, app: App) -> Catalog:
+        """The same catalogue with this app in the place of the one of its key."""
+        return Catalog({**self._apps, app.key: app}, self._nodes, self.schemas, self.filters)
+
     @property
     def nodes(self) -> Mapping[str, AnyNode]:
         """Every node by full name, sorted."""

@@ -105,9 +105,7 @@ def fields(
     listed = catalog.output_fields(found, resource) if output else catalog.fields(found)
     wanted = search.lower()
     shown = [
-        field
-        for field in listed
-        if wanted in f"{field.path} {field.label} {field.help}".lower()
+        field for field in listed if wanted in f"{field.path} {field.label} {field.help}".lower()
     ]
     if json:
         show_json([field.model_dump(mode="json") for field in shown])

@@ -149,4 +149,6 @@ def seconds(row: Mapping[str, Any]) -> str:
 
 def local(seconds_since_1970: float) -> str:
     """A time in this machine's zone."""
-    return datetime.fromtimestamp(seconds_since_1970, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        datetime.fromtimestamp(seconds_since_1970, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    )

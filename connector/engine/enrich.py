@@ -17,7 +17,7 @@ SIDE_BY_SIDE = 4
 class Asker(Protocol):
     """Sends one declared request; gives its JSON, raises ApiError."""
 
-    async def ask(self, request: Request, inputs: Mapping[str, Any]) -> Any: ...
+    async def read(self, request: Request, inputs: Mapping[str, Any]) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ async def _batch(
     if reader.batch is None:
         return {}
     try:
-        told = await asker.ask(reader.batch, {**inputs, "q": id_filter(tuple(ids))})
+        told = await asker.read(reader.batch, {**inputs, "q": id_filter(tuple(ids))})
     except Invalid:
         # The list does not take this filter after all: fall back to single reads.
         return {}
@@ -87,7 +87,7 @@ async def _batch(
 
 async def _single(asker: Asker, reader: Reader, one: str, inputs: Mapping[str, Any]) -> Found:
     try:
-        told = await asker.ask(reader.get, {**inputs, "id": one})
+        told = await asker.read(reader.get, {**inputs, "id": one})
     except ApiError as error:
         return _refused(error)
     record = paths.get(told, reader.result)

@@ -87,16 +87,21 @@ class Events:
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._postponed: dict[int, EventRow] = {}
         self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def enqueue(self, event: EventRow) -> None:
         """Take an event on; returns at once."""
         if self._stopping:
             return
+        self._idle.clear()
         delay = event.due_at - self._clock()
         if delay > 0:
             loop = asyncio.get_running_loop()
             self._timers[event.id] = loop.call_later(delay, self._ripe, event)
+            self._postponed[event.id] = event
             return
         group = (event.tenant, event.connection_id, event.resource, event.account)
         queue = self._groups.get(group)
@@ -108,10 +113,23 @@ class Events:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def hurry(self, connection_id: str) -> None:
+        """Try the postponed events of a connection now: its owner has renewed it."""
+        for event in list(self._postponed.values()):
+            if event.connection_id == connection_id:
+                timer = self._timers.get(event.id)
+                if timer is not None:
+                    timer.cancel()
+                self._ripe(event)
+
     @property
     def open(self) -> int:
         """How many events are queued, read or waiting for another try."""
         return sum(len(queue) for queue in self._groups.values()) + len(self._timers)
+
+    async def settled(self) -> None:
+        """Return when no event is open (those that wait for another try count as open)."""
+        await self._idle.wait()
 
     async def stop(self) -> None:
         """Stop at once: what is not matched stays open in the store."""
@@ -125,6 +143,7 @@ class Events:
 
     def _ripe(self, event: EventRow) -> None:
         self._timers.pop(event.id, None)
+        self._postponed.pop(event.id, None)
         event.due_at = 0
         self.enqueue(event)
 
@@ -147,6 +166,8 @@ class Events:
             for _ in batch:
                 queue.popleft()
         del self._groups[group]
+        if not self.open:
+            self._idle.set()
 
     def _postpone_all(self, batch: Iterable[EventRow]) -> None:
         for event in batch:

@@ -20,7 +20,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Action, Caller, Connection, Search
+from connector.model import Action, Caller, Search
 from connector.store.rows import FINAL_RUN_STATES, RunRow, StepRow
 
 if TYPE_CHECKING:
@@ -39,14 +39,8 @@ class Doors(Protocol):
     async def open(self, tenant: str, connection: str) -> AppDoor: ...
 
 
-class AppDoor(Door, Protocol):
+class AppDoor(Door, Caller, Protocol):
     """A door that nodes with their own code can use as well."""
-
-    @property
-    def connection(self) -> Connection: ...
-
-    @property
-    def caller(self) -> Caller: ...
 
 
 class Flows(Protocol):
@@ -241,7 +235,7 @@ class Runs:
 async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:
     """A Search's record(s): by its own code, or by its request. Raises ApiError."""
     if search.run is not None:
-        return await search.run(door.caller, inputs)
+        return await search.run(door, inputs)
     answer = await door.send(door.render(search, inputs), write=False)
     error = door.read_error(answer)
     if error is not None:

@@ -26,14 +26,7 @@ HANDSHAKE_SECONDS = 15 * 60
 class CallerDoors(Protocol):
     """Opens the way to an app for code that calls it itself."""
 
-    async def open(self, tenant: str, connection: str) -> HasCaller: ...
-
-
-class HasCaller(Protocol):
-    """A door with a caller."""
-
-    @property
-    def caller(self) -> Caller: ...
+    async def open(self, tenant: str, connection: str) -> Caller: ...
 
 
 class Subscriptions:
@@ -52,8 +45,11 @@ class Subscriptions:
         self._store_of = store_of
         self._clock = clock
         self.public_url = public_url
+        self._asked: dict[str, dict[tuple[str, str], frozenset[str]]] = {}
 
-    async def reconcile(self, tenant: str) -> list[dict[str, Any]]:
+    async def reconcile(
+        self, tenant: str, *, only_if_changed: bool = False
+    ) -> list[dict[str, Any]]:
         """Ask each app for the missing events; gives one report for each connection and account.
 
         The server must be listening: an app sends its challenge before it answers us.
@@ -62,12 +58,16 @@ class Subscriptions:
         for flow in await self._book.active(tenant):
             events = {f"{one}.{two}" for one in flow.resources for two in flow.operations}
             wanted.setdefault((flow.connection_id, flow.account or ""), set()).update(events)
+        asked = {place: frozenset(events) for place, events in wanted.items()}
+        if only_if_changed and asked == self._asked.get(tenant):
+            return []
         reports = []
         for (connection_id, account), events in wanted.items():
             app = await self._book.app(tenant, connection_id)
             if app.webhook is None:
                 continue
             reports.append(await self._one(tenant, connection_id, account, events))
+        self._asked[tenant] = asked
         return reports
 
     async def _one(
@@ -81,9 +81,7 @@ class Subscriptions:
         try:
             door = await self._doors.open(tenant, connection_id)
             webhook = app.webhook
-            record = (
-                await webhook.subscribe(door.caller, as_hook(row), needed) if webhook else None
-            )
+            record = await webhook.subscribe(door, as_hook(row), needed) if webhook else None
         except ConnectorError as error:
             logger.warning("subscription of %s: %s", connection.name, error.message)
             return {**report, "error": error.as_data()}

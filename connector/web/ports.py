@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
@@ -69,13 +69,13 @@ class Runtime(Hooks, Protocol):
         self, app: str, name: str, token: str, settings: Row
     ) -> Connection: ...
 
-    async def list_events(self, limit: int, before: int | None) -> list[Row]: ...
+    async def list_events(self, limit: int, before: int | None) -> Sequence[Row]: ...
 
     async def get_event(self, event_id: int) -> Row | None: ...
 
     async def list_runs(
         self, limit: int, before: int | None, state: str | None, flow: str | None
-    ) -> list[Row]: ...
+    ) -> Sequence[Row]: ...
 
     async def get_run(self, run_id: int) -> Row | None:
         """A run with its `steps` and `effects`."""
@@ -85,7 +85,7 @@ class Runtime(Hooks, Protocol):
         """Run it again with the same effect keys; gives the id of the new run."""
         ...
 
-    async def list_flows(self) -> list[Row]: ...
+    async def list_flows(self) -> Sequence[Row]: ...
 
     async def get_flow(self, key: str) -> Row | None: ...
 

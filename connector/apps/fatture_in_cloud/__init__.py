@@ -33,6 +33,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         read_error=read_error,
         webhook=FattureWebhooks(keys, app_ids),
         readers=readers(),
+        account_input="company_id",
         resource_groups=GROUPS,
         id_filter=id_filter,
     )

@@ -53,7 +53,10 @@ INSERT_RUN = (
     " context, due_at, created_at, finished_at, error)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
 )
-INSERT_STEP = f"INSERT OR REPLACE INTO step ({STEP_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"
+INSERT_STEP = (
+    f"INSERT OR REPLACE INTO step ({STEP_COLUMNS}) SELECT ?,?,?,?,?,?,?,?,?,?"
+    " WHERE EXISTS (SELECT 1 FROM run WHERE tenant = ? AND id = ?)"
+)
 
 
 def json_text(value: Any) -> str | None:

@@ -46,20 +46,22 @@ class SetUp(TenantRows):
 
     async def save_connection(self, row: ConnectionRow) -> None:
         """Add a connection, or replace what one of the same id says (its secrets included)."""
-        await self._journal.write(
+        await self._write_own(
+            "connection",
             BUMP,
             (
                 "INSERT INTO connection (id, tenant, app, name, base_url, settings, status,"
                 " secrets, version, created_at) VALUES (?,?,?,?,?,?,?,?,?,?)"
                 " ON CONFLICT (id) DO UPDATE SET name = excluded.name, base_url ="
                 " excluded.base_url, settings = excluded.settings, status = excluded.status,"
-                " secrets = excluded.secrets, version = version + 1",
+                " secrets = excluded.secrets, version = version + 1"
+                " WHERE connection.tenant = excluded.tenant",
                 (
                     row.id, self.tenant, row.app, row.name, row.base_url,
                     encode_text(row.settings), row.status, row.secrets, row.version,
                     row.created_at,
                 ),
-            )
+            ),
         )  # fmt: skip
 
     async def save_secrets(self, connection_id: str, secrets: bytes, version: int) -> bool:
@@ -91,18 +93,19 @@ class SetUp(TenantRows):
 
     async def save_hook(self, row: HookRow) -> None:
         """Add a hook or replace what it says."""
-        await self._journal.write(
+        await self._write_own(
+            "hook",
             BUMP,
             (
                 f"INSERT INTO hook ({HOOK_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
                 " ON CONFLICT (id) DO UPDATE SET url = excluded.url, verify_until ="
                 " excluded.verify_until, verified_at = excluded.verified_at, subscription ="
-                " excluded.subscription",
+                " excluded.subscription WHERE hook.tenant = excluded.tenant",
                 (
                     row.id, self.tenant, row.connection_id, row.url, row.account,
                     row.verify_until, row.verified_at, json_text(row.subscription), row.created_at,
                 ),
-            )
+            ),
         )  # fmt: skip
 
     async def start_consent(self, state: str, request: Any, expires_at: float) -> None:
@@ -125,6 +128,15 @@ class SetUp(TenantRows):
         )
         rows = outcome[0][1]
         return decode(rows[0][0]) if rows and rows[0][1] >= now else None
+
+    async def has_consent(self, state: str) -> bool:
+        """Whether a state waits for its answer."""
+        row = self._one(
+            "SELECT EXISTS (SELECT 1 FROM consent WHERE tenant = ? AND state = ?)",
+            self.tenant,
+            state,
+        )
+        return bool(row[0])
 
     # --- flows ------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 
 from connector.codec import encode_text
@@ -67,7 +67,11 @@ class Work(TenantRows):
 
     async def items_with_runs(self, event_id: int) -> set[tuple[int, str]]:
         """The flow and record of every run that an event already has."""
-        rows = self._all("SELECT flow_id, item_id FROM run WHERE event_id = ?", event_id)
+        rows = self._all(
+            "SELECT flow_id, item_id FROM run WHERE tenant = ? AND event_id = ?",
+            self.tenant,
+            event_id,
+        )
         return {(row[0], row[1]) for row in rows}
 
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
@@ -85,9 +89,13 @@ class Work(TenantRows):
             for run in runs
         ]  # fmt: skip
         update: Statement = (
-            "UPDATE event SET state = ?, attempts = ?, due_at = ?, error = ? WHERE id = ?",
-            (event.state, event.attempts, event.due_at, json_text(event.error), event.id),
-        )
+            "UPDATE event SET state = ?, attempts = ?, due_at = ?, error = ?"
+            " WHERE tenant = ? AND id = ?",
+            (
+                event.state, event.attempts, event.due_at, json_text(event.error),
+                self.tenant, event.id,
+            ),
+        )  # fmt: skip
         outcome = await self._journal.write(*inserts, update)
         fresh = []
         for run, (_, rows) in zip(runs, outcome, strict=False):
@@ -122,6 +130,29 @@ class Work(TenantRows):
         )
         return [run_row(row) for row in rows]
 
+    async def run_counts(self, events: Sequence[int]) -> Mapping[int, int]:
+        """How many runs each of these events has."""
+        marks = ",".join("?" * len(events))
+        rows = self._all(
+            f"SELECT event_id, count(*) FROM run WHERE tenant = ? AND event_id IN ({marks})"
+            " GROUP BY event_id",
+            self.tenant,
+            *events,
+        )
+        return dict(rows)
+
+    async def summaries(self, runs: Sequence[int]) -> Mapping[int, str]:
+        """What the last step of each of these runs says it did."""
+        marks = ",".join("?" * len(runs))
+        rows = self._all(
+            "SELECT run_id, summary FROM step JOIN run ON run.id = step.run_id"
+            f" WHERE tenant = ? AND run_id IN ({marks}) AND summary IS NOT NULL"
+            " ORDER BY position",
+            self.tenant,
+            *runs,
+        )
+        return dict(rows)
+
     async def run(self, run_id: int) -> RunRow | None:
         """One run."""
         row = self._one(
@@ -132,14 +163,19 @@ class Work(TenantRows):
     async def steps(self, run_id: int) -> list[StepRow]:
         """The recorded steps of a run, in order."""
         rows = self._all(
-            f"SELECT {STEP_COLUMNS} FROM step WHERE run_id = ? ORDER BY position", run_id
+            f"SELECT {STEP_COLUMNS} FROM step WHERE run_id = (SELECT id FROM run"
+            " WHERE tenant = ? AND id = ?) ORDER BY position",
+            self.tenant,
+            run_id,
         )
         return [step_row(row) for row in rows]
 
     async def add_run(self, run: RunRow) -> RunRow:
         """Store one more run of an event (a replay) and give it its id."""
         latest = self._one(
-            "SELECT max(replay) FROM run WHERE flow_id = ? AND event_id = ? AND item_id = ?",
+            "SELECT max(replay) FROM run WHERE tenant = ? AND flow_id = ? AND event_id = ?"
+            " AND item_id = ?",
+            self.tenant,
             run.flow_id,
             run.event_id,
             run.item_id,
@@ -171,7 +207,7 @@ class Work(TenantRows):
                     (
                         step.run_id, step.position, step.id, step.state, step.summary,
                         json_text(step.output), json_text(step.error), json_text(step.exchange),
-                        step.started_at, step.finished_at,
+                        step.started_at, step.finished_at, self.tenant, step.run_id,
                     ),
                 )
             )  # fmt: skip
@@ -179,10 +215,10 @@ class Work(TenantRows):
             unit.append(
                 (
                     "UPDATE run SET state = ?, reason = ?, attempts = ?, due_at = ?,"
-                    " finished_at = ?, error = ? WHERE id = ?",
+                    " finished_at = ?, error = ? WHERE tenant = ? AND id = ?",
                     (
                         run.state, run.reason, run.attempts, run.due_at, run.finished_at,
-                        json_text(run.error), run.id,
+                        json_text(run.error), self.tenant, run.id,
                     ),
                 )
             )  # fmt: skip
@@ -191,13 +227,14 @@ class Work(TenantRows):
     async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
         outcome = await self._journal.write(
+            BUMP,
             (
                 "UPDATE run SET reason = NULL, due_at = 0, state = 'queued' WHERE tenant = ?"
                 " AND finished_at IS NULL AND reason = ? RETURNING id, flow_id, item_id",
                 (self.tenant, reason),
-            )
+            ),
         )
-        return sorted(outcome[0][1])
+        return sorted(outcome[1][1])
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events and runs are in each state."""
@@ -242,7 +279,8 @@ class Work(TenantRows):
             values[names.index(name)] = json_text(getattr(effect, name))
         values[names.index("tenant")] = self.tenant
         marks = ",".join("?" * len(names))
-        await self._journal.write(
+        await self._write_own(
+            "effect",
             (
                 f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
                 " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
@@ -250,7 +288,8 @@ class Work(TenantRows):
                 " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
                 " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
                 " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
-                " evidence = excluded.evidence, updated_at = excluded.updated_at",
+                " evidence = excluded.evidence, updated_at = excluded.updated_at"
+                " WHERE effect.tenant = excluded.tenant",
                 values,
-            )
+            ),
         )

@@ -1,0 +1,160 @@
+"""`connect`, `connections`: authorised accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connector.cli.offline import with_runtime
+from connector.cli.output import JsonOption, console, say, show_json, show_table
+from connector.errors import ConnectorError, NotConnected
+from connector.model import OAuth2
+
+if TYPE_CHECKING:
+    from connector.runtime import Runtime
+    from connector.settings import Settings
+
+WAIT_SECONDS = 600
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("connect")(connect)
+    app.command("connections")(connections)
+
+
+def connections(json: JsonOption = False) -> None:
+    """List the connections."""
+
+    async def listed(runtime: Runtime) -> list[dict[str, Any]]:
+        return [one.model_dump(mode="json") for one in await runtime.list_connections()]
+
+    rows = with_runtime(listed)
+    if json:
+        show_json(rows)
+        return
+    show_table(
+        ("name", "app", "address", "status"),
+        [(row["name"], row["app"], row["base_url"], row["status"]) for row in rows],
+        empty="No connection yet: `connector connect APP` makes one.",
+    )
+
+
+def connect(
+    app: Annotated[str, typer.Argument(help="The app's key, from `connector apps`.")],
+    name: Annotated[str, typer.Option(help="Its name in flows; the app's key by default.")] = "",
+    address: Annotated[
+        str, typer.Option(help="Where your own server stands (Perfex: https://crm.example.it).")
+    ] = "",
+    token: Annotated[
+        str,
+        typer.Option(
+            help="A token made in the app; '-' reads it from standard input. Better than typing "
+            "it here: the variable CONNECTOR_TOKEN, which leaves no trace in the shell's history.",
+            envvar="CONNECTOR_TOKEN",
+            show_envvar=False,
+        ),
+    ] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="Ask for this scope only.")] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the consent page.")
+    ] = True,
+    json: JsonOption = False,
+) -> None:
+    """Connect an account: by the browser where the app has a consent page, else by a token."""
+    from connector.catalog import load_catalog
+
+    found = load_catalog().app(app)
+    settings: dict[str, Any] = {}
+    if address:
+        settings["address"] = address
+    if scope:
+        settings["scopes"] = scope
+    name = name or app
+    if token == "-":  # noqa: S105 - the usual word for standard input
+        token = typer.get_text_stream("stdin").readline()
+    if not token and not isinstance(found.auth, OAuth2):
+        if not os.isatty(0):
+            raise NotConnected(
+                f"{found.title} is connected with a token.",
+                field="token",
+                remedy="Give it with --token - or CONNECTOR_TOKEN.",
+                who="user",
+            )
+        token = typer.prompt(f"Token of {found.title} ({found.auth.help})", hide_input=True)
+    if token:
+        row = with_runtime(lambda runtime: runtime.connect_with_token(app, name, token, settings))
+    else:
+        row = _consent(app, name, settings, open_browser)
+    if json:
+        show_json(row.model_dump(mode="json"))
+        return
+    console().print(f"Connected {found.title} as {row.name!r} at {row.base_url}.", markup=False)
+
+
+def _consent(app: str, name: str, settings: dict[str, Any], open_browser: bool) -> Any:
+    from connector.runtime import open_runtime
+    from connector.settings import Settings
+    from connector.web.server import run
+
+    result: list[Any] = []
+
+    async def go() -> None:
+        chosen = Settings.load()
+        async with await open_runtime(chosen) as runtime:
+            result.append(await _by_browser(runtime, chosen, app, name, settings, open_browser))
+
+    run(go())
+    return result[0]
+
+
+async def _by_browser(
+    runtime: Runtime,
+    chosen: Settings,
+    app: str,
+    name: str,
+    settings: dict[str, Any],
+    open_browser: bool,
+) -> Any:
+    """Listen for the redirect ourselves, or let a running server on the address do it."""
+    import webbrowser
+
+    from connector.web.app import make_app
+    from connector.web.server import serve
+
+    started = await runtime.start_connect(app, name, settings)
+    say("Open this page, sign in and agree:")
+    console(error=True).print(started["authorize_url"], markup=False, soft_wrap=True)
+    if open_browser:
+        await asyncio.get_running_loop().run_in_executor(
+            None, webbrowser.open, started["authorize_url"]
+        )
+    say("Waiting for your answer there … (Ctrl-C gives up; nothing is stored then)")
+    stop = asyncio.Event()
+    server = asyncio.create_task(
+        serve(make_app(runtime, chosen), chosen.host, chosen.port, stop=stop)
+    )
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                await asyncio.sleep(0.3)
+                if not await runtime.is_consent_open(started["state"]):
+                    return await _named(runtime, name)
+                if server.done():
+                    # The address is taken: if a server of ours has it, the answer comes there.
+                    server.exception()
+    except TimeoutError:
+        raise ConnectorError(
+            "No answer came from the consent page in ten minutes.",
+            remedy="Run the command again.",
+        ) from None
+    finally:
+        stop.set()
+        await asyncio.gather(server, return_exceptions=True)
+
+
+async def _named(runtime: Runtime, name: str) -> Any:
+    return next((row for row in await runtime.list_connections() if row.name == name), None)

@@ -1,0 +1,138 @@
+"""`serve`, `sandbox`, `run`: the programs that stay until Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connector.cli.output import JsonOption, console, say, show_json
+
+if TYPE_CHECKING:
+    from connector.runtime import Runtime
+    from connector.settings import Settings
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("serve")(serve)
+    app.command("sandbox")(sandbox)
+    app.command("run")(run)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 picks a free one.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Receive events and run the flows until Ctrl-C.
+
+    CONNECTOR_PUBLIC_URL is the address under which the apps reach this server; without it they
+    cannot send events here. docs/settings.md lists every setting.
+    """
+    from connector.settings import Settings
+    from connector.web.server import run as run_loop
+
+    given: dict[str, Any] = {}
+    if host is not None:
+        given["host"] = host
+    if port is not None:
+        given["port"] = port
+    settings = Settings.load(**given)
+
+    def ready(address: str, number: int) -> None:
+        if json:
+            show_json({"host": address, "port": number, "public_url": settings.base_url})
+            return
+        say(f"Connector listens on http://{address}:{number} (public: {settings.base_url}).")
+        say("Ctrl-C stops it; nothing is lost, unfinished runs go on at the next start.")
+
+    run_loop(serve_until_stopped(settings, ready))
+    say("Stopped; everything accepted is stored.")
+
+
+async def serve_until_stopped(settings: Settings, ready: Any, stop: Any = None) -> None:
+    """Open the runtime, listen, subscribe; stop in the reverse order."""
+    import asyncio
+
+    from connector.runtime import open_runtime
+    from connector.web.app import make_app
+    from connector.web.server import serve as serve_app
+
+    async with await open_runtime(settings) as runtime:
+        await runtime.start()
+        subscribing: list[asyncio.Task[None]] = []
+
+        def listening(address: str, number: int) -> None:
+            ready(address, number)
+            # Only now can an app's challenge be answered.
+            subscribing.append(asyncio.create_task(_subscribe(runtime)))
+
+        await serve_app(
+            make_app(runtime, settings),
+            settings.host,
+            settings.port,
+            limits=settings.limits,
+            on_ready=listening,
+            on_stop=runtime.stop,
+            stop=stop,
+        )
+        for task in subscribing:
+            task.cancel()
+
+
+async def _subscribe(runtime: Runtime) -> None:
+    for report in await runtime.reconcile():
+        place = f"{report['connection']} {report['account']}".strip()
+        if "error" in report:
+            say(f"Events of {place} could not be asked for: {report['error']['message']}")
+            continue
+        record = report["subscription"] or {}
+        if record.get("missing"):
+            say(f"Events of {place} not granted: {', '.join(record['missing'])}")
+        else:
+            say(f"Following the events of {place}.")
+
+
+def sandbox(
+    fic_port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 0,
+    perfex_port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 0,
+    signing_key: Annotated[
+        Path | None, typer.Option(help="PEM file of the key that signs events; else a new one.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes its choices repeatable.")] = 0,
+    generation: Annotated[str, typer.Option(help="Perfex API module: 2.x or 3.x.")] = "3.x",
+    json: JsonOption = False,
+) -> None:
+    """Start emulated Fatture in Cloud and Perfex CRM on this machine, until Ctrl-C."""
+    from connector.sandbox import SandboxConfig, run as run_sandbox
+
+    run_sandbox(
+        SandboxConfig(
+            fic_port=fic_port,
+            perfex_port=perfex_port,
+            signing_key=signing_key,
+            seed=seed,
+            generation=generation,
+        ),
+        as_json=json,
+    )
+
+
+def run(
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop after the table; fail if it did not work.")
+    ] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for its database; else a temporary one.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Take the tour: emulated apps, one flow, one signed event, and the customer it makes."""
+    from connector.cli.tour import tour
+
+    code = tour(once=once, folder=keep, as_json=json)
+    if code:
+        console(error=True).print("The tour did not end as it should.", style="red")
+        raise typer.Exit(code)

@@ -1,0 +1,169 @@
+"""Making a connection: consent or token, proven by a call before anything is stored."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from connector.connections import (
+    Keyring,
+    Tokens,
+    base_url_of,
+    begin_consent,
+    exchange_code,
+    take_consent,
+)
+from connector.engine.book import Book, as_connection
+from connector.engine.doors import Doors
+from connector.errors import ConnectorError, NotConnected
+from connector.model import App, OAuth2
+from connector.store.rows import ConnectionRow
+
+if TYPE_CHECKING:
+    from connector.runtime import Parts
+
+CALLBACK_PATH = "/oauth/callback"
+MAX_NAME = 60
+
+
+class Connect:
+    """Adds and renews the connections of one tenant."""
+
+    def __init__(self, book: Book, doors: Doors, keyring: Keyring, parts: Parts) -> None:
+        self._book = book
+        self._doors = doors
+        self._keyring = keyring
+        self._parts = parts
+        self._store = parts.database.tenant(parts.tenant)
+
+    async def start(self, app_key: str, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin a consent in the browser. Raises NotConnected when our own client is not set up."""
+        app = self._parts.catalog.app(app_key)
+        if not isinstance(app.auth, OAuth2):
+            raise NotConnected(
+                f"{app.title} is connected with a token, not with a consent page.",
+                remedy=f"Use `connector connect {app.key} --token …`.",
+                who="user",
+            )
+        client = self._parts.oauth_client(app.key)
+        if client is None:
+            raise NotConnected(
+                f"This installation has no OAuth client at {app.title}.",
+                remedy=f"Register an app there with the redirect address {self._redirect()}, then "
+                f"set CONNECTOR_{app.key.upper()}_CLIENT_ID and …_CLIENT_SECRET.",
+                who="developer",
+            )
+        consent = await begin_consent(
+            self._store,
+            app,
+            client,
+            base_url=_address(app, settings),
+            redirect_uri=self._redirect(),
+            scopes=_scopes(self._parts, app, settings),
+            request={"name": _name(name), "settings": dict(settings)},
+            now=self._parts.clock(),
+        )
+        return {"authorize_url": consent.url, "state": consent.state}
+
+    async def finish(self, state: str, code: str) -> ConnectionRow:
+        """End a consent. Raises NotConnected for a state that is unknown, used or too old."""
+        kept = await take_consent(self._store, state, self._parts.clock())
+        app = self._parts.catalog.app(kept["app"])
+        client = self._parts.oauth_client(app.key)
+        if client is None:
+            raise NotConnected(
+                f"The OAuth client of {app.title} is no longer set up.", who="developer"
+            )
+        tokens = await exchange_code(
+            self._parts.http,
+            app,
+            client,
+            base_url=kept["base_url"],
+            redirect_uri=kept["redirect_uri"],
+            code=code,
+            now=self._parts.clock(),
+            verifier=kept["verifier"],
+        )
+        told = kept["request"]
+        # The answer does not say what was granted: keep what was asked for.
+        settings = {**told["settings"], "scopes": kept["scopes"]}
+        return await self._keep(app, told["name"], kept["base_url"], settings, tokens)
+
+    async def with_token(
+        self, app_key: str, name: str, token: str, settings: Mapping[str, Any]
+    ) -> ConnectionRow:
+        """Store an account by its token. Raises Unauthorized when the app does not accept it."""
+        app = self._parts.catalog.app(app_key)
+        if isinstance(app.auth, OAuth2) and not app.auth.manual_token:
+            raise NotConnected(f"{app.title} gives no tokens by hand.", who="user")
+        if not token.strip():
+            raise NotConnected("The token is empty.", field="token", value_type="text", who="user")
+        tokens = Tokens(access_token=SecretStr(token.strip()))
+        return await self._keep(app, _name(name), _address(app, settings), settings, tokens)
+
+    async def _keep(
+        self,
+        app: App,
+        name: str,
+        base_url: str,
+        settings: Mapping[str, Any],
+        tokens: Tokens,
+    ) -> ConnectionRow:
+        known = await self._store.connection(name)
+        if known is not None and known.app != app.key:
+            raise NotConnected(
+                f"The name {name!r} belongs to a connection of {known.app}.",
+                remedy="Choose another name with --name.",
+                who="user",
+            )
+        row = ConnectionRow(
+            id=known.id if known else f"con_{secrets.token_hex(8)}",
+            tenant=self._parts.tenant,
+            app=app.key,
+            name=name,
+            base_url=base_url,
+            settings={key: value for key, value in settings.items() if key != "address"},
+            status="active",
+            created_at=known.created_at if known else self._parts.clock(),
+        )
+        await self._prove(app, row, tokens)
+        sealed = self._keyring.seal(tokens, tenant=row.tenant, connection_id=row.id)
+        await self._store.save_connection(replace(row, secrets=sealed))
+        self._keyring.forget(row.tenant, row.id)
+        self._book.forget()
+        return row
+
+    async def _prove(self, app: App, row: ConnectionRow, tokens: Tokens) -> None:
+        try:
+            await self._doors.prove(app, as_connection(row), tokens)
+        except ConnectorError as error:
+            error.remedy = error.remedy or f"Check the address {row.base_url} and the token."
+            raise
+
+    def _redirect(self) -> str:
+        return self._parts.public_url + CALLBACK_PATH
+
+
+def _name(name: str) -> str:
+    clean = name.strip()
+    if not clean or len(clean) > MAX_NAME:
+        raise NotConnected(
+            f"A connection's name has 1 to {MAX_NAME} characters.", field="name", who="user"
+        )
+    return clean
+
+
+def _address(app: App, settings: Mapping[str, Any]) -> str:
+    return base_url_of(app, str(settings.get("address") or ""))
+
+
+def _scopes(parts: Parts, app: App, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    given = settings.get("scopes")
+    if isinstance(given, list | tuple):
+        return tuple(str(one) for one in given)
+    nodes = (node for node in parts.catalog.nodes.values() if node.app == app.key)
+    return tuple(sorted({scope for node in nodes for scope in node.scopes}))

@@ -1,0 +1,82 @@
+"""The ways to the apps: one door for each connection, as long as it stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector.caller import AppCaller
+from connector.connections import Keyring, Tokens, auth_headers
+from connector.engine.book import Book, as_connection
+from connector.errors import Unauthorized
+from connector.model import App, Connection
+from connector.quota import Limiter
+
+if TYPE_CHECKING:
+    from connector.connections.keyring import Headers
+    from connector.engine.waits import Clock
+    from connector.http import HttpClient
+    from connector.store.rows import ConnectionRow
+    from connector.store.sqlite.database import Database
+
+
+class Doors:
+    """Opens doors with the tenant's own credentials and one limiter for all of them."""
+
+    def __init__(
+        self, book: Book, keyring: Keyring, database: Database, http: HttpClient, clock: Clock
+    ) -> None:
+        self._book = book
+        self._keyring = keyring
+        self._database = database
+        self._http = http
+        self._limiter = Limiter(clock)
+        self._open: dict[str, tuple[ConnectionRow, AppCaller]] = {}
+
+    async def open(self, tenant: str, connection: str) -> AppCaller:
+        """The door of a connection by id or name. Raises NotConnected for an unknown one."""
+        row = await self._book.connection(tenant, connection)
+        known = self._open.get(row.id)
+        if known is not None and known[0] is row:
+            return known[1]
+        app = await self._book.app(tenant, row.id)
+        self._keyring.forget(tenant, row.id)
+        signer = self._keyring.credentials(app, row.id, self._database.tenant(tenant))
+        door = AppCaller(
+            app, as_connection(row), http=self._http, signer=signer, limiter=self._limiter
+        )
+        self._open[row.id] = (row, door)
+        return door
+
+    async def prove(self, app: App, connection: Connection, tokens: Tokens) -> None:
+        """Call the app once with credentials that are not stored yet. Raises ApiError."""
+        door = AppCaller(
+            app,
+            connection,
+            http=self._http,
+            signer=_Unsaved(app, tokens),
+            limiter=Limiter(lambda: 0.0),
+        )
+        await door.check()
+
+
+class _Unsaved:
+    """The credentials of a connection that is only being tried."""
+
+    def __init__(self, app: App, tokens: Tokens) -> None:
+        self._app = app
+        self._tokens = tokens
+
+    async def get(self) -> Tokens:
+        return self._tokens
+
+    async def replace(self, used: Tokens) -> Tokens:
+        raise Unauthorized(
+            f"{self._app.title} does not accept this token.",
+            remedy="Check that it was copied whole and has not expired.",
+        )
+
+    async def give_up(self) -> None:
+        return None
+
+    def headers(self, tokens: Tokens) -> Headers:
+        return auth_headers(self._app, tokens.access_token)

@@ -1,0 +1,438 @@
+"""The one object an embedder holds: apps, connections, flows and what runs of them.
+
+async with await open_runtime(Settings.load()) as runtime:
+    await runtime.apply_flow(text, enable=True)
+    await runtime.start()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from connector.catalog import Catalog, load_catalog
+from connector.connect import Connect
+from connector.connections import Keyring, Vault, open_vault
+from connector.engine.book import Book, as_connection
+from connector.engine.dispatch import WORKERS, Dispatcher, Ticket
+from connector.engine.doors import Doors
+from connector.engine.effects import SECOND_LOOK_SECONDS, SETTLE_SECONDS, Effects
+from connector.engine.events import Events
+from connector.engine.intake import Intake
+from connector.engine.runs import Runs
+from connector.engine.subscriptions import Subscriptions
+from connector.engine.waits import RETRY_SECONDS, Backoff, Clock, connection_reason
+from connector.errors import ConnectorError, FlowError, StoreError
+from connector.model import Connection, Inbound, Json
+from connector.plugins import Plugins, build_plugins
+from connector.store import open_database
+from connector.store.rows import EventRow, RunRow
+from connector.views import event_view, flow_view, run_details, run_view
+
+if TYPE_CHECKING:
+    from connector.http import HttpClient
+    from connector.settings import OAuthClient, Settings
+    from connector.store.sqlite.database import Database
+
+logger = logging.getLogger("connector.runtime")
+
+LOOK_SECONDS = 0.5
+"""How often a server looks for what a command at the shell has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Times that tests and operators may change; the defaults are those of the facts."""
+
+    settle_seconds: float = SETTLE_SECONDS
+    second_look_seconds: float = SECOND_LOOK_SECONDS
+    retry_seconds: Sequence[float] = RETRY_SECONDS
+    workers: int = WORKERS
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a runtime is made of; everything is handed in, nothing is made behind one's back."""
+
+    database: Database
+    catalog: Catalog
+    vault: Vault
+    http: HttpClient
+    public_url: str
+    oauth_client: Callable[[str], OAuthClient | None]
+    plugins: Plugins | None = None
+    tenant: str = "main"
+    clock: Clock = time.time
+    draw: random.Random = field(default_factory=random.Random)
+    tuning: Tuning = Tuning()
+
+
+class Runtime:
+    """Accepts events, runs flows and answers questions for one tenant.
+
+    Without `start` nothing runs: reading, applying flows and connecting work beside a server.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.catalog = parts.catalog
+        self.tenant = parts.tenant
+        self.public_url = parts.public_url
+        self._parts = parts
+        self._database = parts.database
+        self._clock = parts.clock
+        self._store = parts.database.tenant(parts.tenant)
+        self._book = Book(parts.catalog, parts.database)
+        self._keyring = Keyring(
+            parts.vault,
+            parts.http,
+            clock=parts.clock,
+            oauth_client=parts.oauth_client,
+            draw=parts.draw,
+        )
+        self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
+        self._connect = Connect(self._book, self.doors, self._keyring, parts)
+        plugins, tuning, store_of = parts.plugins, parts.tuning, parts.database.tenant
+        effects = Effects(
+            parts.clock,
+            parts.vault.derive("effect-marker"),
+            settle_seconds=tuning.settle_seconds,
+            second_look_seconds=tuning.second_look_seconds,
+            before_write=plugins.before_write if plugins else None,
+            after_write=plugins.after_write if plugins else None,
+        )
+        backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
+        runs = Runs(
+            parts.catalog,
+            self._book,
+            self.doors,
+            effects,
+            store_of,
+            backoff,
+            parts.clock,
+            plugins.on_run_finished if plugins else None,
+        )
+        self._dispatcher = Dispatcher(runs.perform, parts.database.run, parts.clock, tuning.workers)
+        self._events = Events(self._book, self.doors, store_of, backoff, parts.clock, self._enqueue)
+        self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
+        self._subscriptions = Subscriptions(
+            self._book, self.doors, store_of, parts.clock, parts.public_url
+        )
+        self._watcher: asyncio.Task[None] | None = None
+        self._started = False
+        self._listening = False
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Runtime:
+        await self._store.ensure(self._clock())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+        await self._parts.http.aclose()
+        await self._database.close()
+
+    async def start(self) -> None:
+        """Drive the runs of this store: unfinished ones go on. Raises StoreOwned."""
+        self._database.own()
+        self._started = True
+        self._dispatcher.start()
+        await self._resume()
+        for event in await self._database.open_events():
+            self._events.enqueue(event)
+        self._watcher = asyncio.create_task(self._watch(), name="connector-watch")
+
+    async def stop(self) -> None:
+        """Stop at the next safe point; what is interrupted goes on at the next start."""
+        self._started = False
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+        await self._events.stop()
+        await self._dispatcher.stop()
+
+    async def ready(self) -> Mapping[str, str]:
+        """Why we cannot work now, by part; empty when we can."""
+        reasons: dict[str, str] = {}
+        if not self._started:
+            reasons["runtime"] = "It is not started, or it is stopping."
+        try:
+            await self._database.ping()
+        except StoreError as error:
+            reasons["database"] = error.message
+        return reasons
+
+    async def settled(self) -> None:
+        """Return when no event and no run is open."""
+        while self._events.open or self._dispatcher.open:
+            await self._events.settled()
+            await self._dispatcher.settled()
+
+    # --- events and runs ----------------------------------------------------------------------
+
+    async def receive(self, hook_id: str, inbound: Inbound) -> Json | None:
+        """Store one webhook durably; gives the answer of a handshake, else None.
+
+        Raises HookRefused (404 for an unknown hook), HookUnsure and StoreBusy.
+        """
+        return await self._intake.receive(hook_id, inbound)
+
+    async def list_events(self, limit: int, before: int | None) -> list[dict[str, Any]]:
+        """The newest events first."""
+        events = await self._store.events(limit=limit, before=before)
+        counts = await self._store.run_counts([event.id for event in events])
+        return [event_view(event, counts.get(event.id, 0)) for event in events]
+
+    async def get_event(self, event_id: int) -> dict[str, Any] | None:
+        """One event with its runs."""
+        event = await self._store.event(event_id)
+        if event is None:
+            return None
+        runs = await self._store.runs(event_id=event_id, limit=1_000)
+        flows = await self._flow_keys()
+        listed = [run_view(run, flows, None) for run in runs]
+        return {**event_view(event, len(runs)), "runs": listed}
+
+    async def list_runs(
+        self, limit: int, before: int | None, state: str | None, flow: str | None
+    ) -> list[dict[str, Any]]:
+        """The newest runs first; `state` and `flow` narrow them."""
+        runs = await self._store.runs(limit=limit, before=before, state=state, flow=flow)
+        flows = await self._flow_keys()
+        summaries = await self._store.summaries([run.id for run in runs])
+        return [run_view(run, flows, summaries.get(run.id)) for run in runs]
+
+    async def get_run(self, run_id: int) -> dict[str, Any] | None:
+        """A run with its steps and writes."""
+        run = await self._store.run(run_id)
+        if run is None:
+            return None
+        steps = await self._store.steps(run_id)
+        effects = await self._store.effects(run_id=run_id)
+        return run_details(run, await self._flow_keys(), steps, effects)
+
+    async def replay(self, run_id: int) -> int | None:
+        """Run it again with the same effect keys and the present flow; gives the new run's id."""
+        old = await self._store.run(run_id)
+        if old is None:
+            return None
+        flows = {flow.id: flow for flow in await self._store.flows()}
+        flow = flows.get(old.flow_id)
+        if flow is None:
+            return None
+        new = RunRow(
+            tenant=self.tenant,
+            flow_id=old.flow_id,
+            flow_version=flow.version,
+            event_id=old.event_id,
+            item_id=old.item_id,
+            state="queued",
+            context=old.context,
+            created_at=self._clock(),
+        )
+        await self._store.add_run(new)
+        if self._started:
+            self._enqueue(new)
+        return new.id
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and effects are in each state."""
+        return await self._store.counts()
+
+    # --- flows --------------------------------------------------------------------------------
+
+    async def list_flows(self) -> list[dict[str, Any]]:
+        """Every flow, by key."""
+        await self._book.active(self.tenant)
+        problems = self._book.problems
+        return [flow_view(row, problems.get(row.key)) for row in await self._store.flows()]
+
+    async def get_flow(self, key: str) -> dict[str, Any] | None:
+        """One flow with its document."""
+        row = await self._store.flow(key)
+        return flow_view(row, self._book.problems.get(key)) if row else None
+
+    async def check_flow(self, text: str) -> dict[str, Any]:
+        """Every issue of a document, without storing it."""
+        check = await self._check(text)
+        return {
+            "flow": check.flow.key if check.flow else None,
+            "ok": not any(issue.severity == "error" for issue in check.issues),
+            "issues": [issue.model_dump(exclude_none=True) for issue in check.issues],
+        }
+
+    async def apply_flow(self, text: str, enable: bool | None) -> dict[str, Any]:
+        """Store a flow; a changed document is its next version. Raises FlowError."""
+        check = await self._check(text)
+        check.raise_for_errors()
+        if check.flow is None:
+            raise FlowError("The document holds no flow.")
+        row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
+        self._book.forget()
+        return {
+            **flow_view(row),
+            "issues": [issue.model_dump(exclude_none=True) for issue in check.issues],
+        }
+
+    async def enable_flow(self, key: str, on: bool) -> dict[str, Any] | None:
+        """Switch a flow on or off; off, its events are kept and can be replayed."""
+        if not await self._store.enable_flow(key, on):
+            return None
+        self._book.forget()
+        return await self.get_flow(key)
+
+    async def _check(self, text: str) -> Any:
+        from connector.flow import check_flow
+
+        rows = await self._store.connections()
+        return check_flow(text, self.catalog, {row.name: row.app for row in rows})
+
+    # --- connections --------------------------------------------------------------------------
+
+    async def list_connections(self) -> Iterable[Connection]:
+        """Every connection, by name."""
+        return [as_connection(row) for row in await self._store.connections()]
+
+    async def start_connect(
+        self, app: str, name: str, settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Begin an OAuth consent: `authorize_url` and its one-time `state`."""
+        return await self._connect.start(app, name, settings)
+
+    async def finish_connect(self, state: str, code: str) -> Connection:
+        """End an OAuth consent: prove the account and store it. Runs that waited for it go on."""
+        row = await self._connect.finish(state, code)
+        await self._released(row.id)
+        return as_connection(row)
+
+    async def is_consent_open(self, state: str) -> bool:
+        """Whether nobody has come back with this state yet."""
+        return await self._store.has_consent(state)
+
+    async def connect_with_token(
+        self, app: str, name: str, token: str, settings: Mapping[str, Any]
+    ) -> Connection:
+        """Store an account by its token, after proving that it works."""
+        row = await self._connect.with_token(app, name, token, settings)
+        await self._released(row.id)
+        return as_connection(row)
+
+    async def _released(self, connection_id: str) -> None:
+        self._book.forget()
+        for run_id, flow_id, item_id in await self._store.release_runs(
+            connection_reason(connection_id)
+        ):
+            self._dispatcher.release(run_id, (flow_id, item_id))
+        if self._started:
+            self._events.hurry(connection_id)
+
+    # --- subscriptions ------------------------------------------------------------------------
+
+    async def reconcile(self) -> list[dict[str, Any]]:
+        """Make the apps send what the enabled flows follow; the server must be listening."""
+        self._listening = True
+        return await self._subscriptions.reconcile(self.tenant)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _hand_on(self, event: EventRow) -> None:
+        if self._parts.plugins is not None:
+            self._parts.plugins.on_event(event)
+        if self._started:
+            self._events.enqueue(event)
+
+    def _enqueue(self, run: RunRow) -> None:
+        self._dispatcher.enqueue(Ticket(run.id, (run.flow_id, run.item_id), run))
+
+    async def _resume(self) -> None:
+        for _, run_id, flow_id, item_id, due_at, reason in await self._database.open_runs():
+            waits = reason is not None and reason.startswith("connection:")
+            lane = (flow_id, item_id)
+            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=float("inf") if waits else due_at))
+            if reason is None:
+                self._dispatcher.release(run_id, lane)
+
+    async def _flow_keys(self) -> dict[int, str]:
+        return {row.id: row.key for row in await self._store.flows()}
+
+    async def _watch(self) -> None:
+        """Notice what a command at the shell has changed: flows, connections, replays."""
+        seen = await self._database.revision()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                revision = await self._database.revision()
+                if revision == seen:
+                    continue
+                await self._resume()
+                if self._listening:
+                    await self._subscriptions.reconcile(self.tenant, only_if_changed=True)
+                seen = await self._database.revision()
+            except ConnectorError as error:
+                logger.warning("looking for changes: %s", error.message)
+
+
+async def open_runtime(
+    settings: Settings,
+    *,
+    catalog: Catalog | None = None,
+    http: HttpClient | None = None,
+    tuning: Tuning | None = None,
+) -> Runtime:
+    """A runtime as the settings describe it; use it as an async context manager.
+
+    Raises StoreError when the database cannot be opened and ConnectorError when the key is not
+    the one its secrets were sealed with.
+    """
+    from connector.http import HttpClient
+
+    plugins = build_plugins()
+    database = open_database(settings.database)
+    try:
+        vault, canary = open_vault(
+            key=settings.key,
+            key_file=settings.key_file or database.path.with_suffix(".key"),
+            canary=await database.instance("canary"),
+            has_secrets=await database.has_secrets(),
+        )
+        if await database.instance("canary") is None:
+            await database.set_instance("canary", canary)
+    except ConnectorError:
+        await database.close()
+        raise
+    return Runtime(
+        Parts(
+            database=database,
+            catalog=catalog or _configured(load_catalog(plugins), settings),
+            vault=vault,
+            http=http or HttpClient(),
+            public_url=settings.base_url,
+            oauth_client=settings.oauth_client,
+            plugins=plugins,
+            tuning=tuning or Tuning(),
+        )
+    )
+
+
+def _configured(catalog: Catalog, settings: Settings) -> Catalog:
+    """The catalogue with the webhook keys and application ids that the settings name."""
+    from connector.apps import fatture_in_cloud
+
+    keys = settings.fatture_in_cloud_public_keys()
+    application = settings.fatture_in_cloud_application_id
+    if not keys and not application:
+        return catalog
+    app = fatture_in_cloud.build(keys=keys, app_ids=(application,) if application else ())
+    return catalog.with_app(app)

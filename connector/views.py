@@ -1,0 +1,145 @@
+"""Rows as plain JSON for people and programs: one shape for the command, the API and the pages."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connector.codec import decode
+from connector.engine.effects import unpack
+from connector.store.rows import ConnectionRow, EffectRow, EventRow, FlowRow, RunRow, StepRow
+
+HIDDEN_HEADERS = frozenset({"authorization", "authtoken", "cookie", "x-api-key"})
+
+
+def event_view(event: EventRow, runs: int) -> dict[str, Any]:
+    """An accepted event and how many runs it made."""
+    return {
+        "id": event.id,
+        "delivery_id": event.delivery_id,
+        "connection_id": event.connection_id,
+        "type": event.type,
+        "resource": event.resource,
+        "operation": event.operation,
+        "account": event.account,
+        "ids": list(event.ids),
+        "happened_at": event.happened_at,
+        "received_at": event.received_at,
+        "state": event.state,
+        "attempts": event.attempts,
+        "due_at": event.due_at or None,
+        "error": event.error,
+        "runs": runs,
+    }
+
+
+def flow_view(flow: FlowRow, problem: str | None = None) -> dict[str, Any]:
+    """A flow as it stands; `problem` says why an enabled one cannot run."""
+    return {
+        "key": flow.key,
+        "enabled": flow.enabled,
+        "version": flow.version,
+        "document": flow.document,
+        "created_at": flow.created_at,
+        "problem": problem,
+    }
+
+
+def connection_view(row: ConnectionRow) -> dict[str, Any]:
+    """A connection without its secrets."""
+    return {
+        "id": row.id,
+        "app": row.app,
+        "name": row.name,
+        "base_url": row.base_url,
+        "settings": row.settings,
+        "status": row.status,
+        "created_at": row.created_at,
+    }
+
+
+def run_view(run: RunRow, flows: Mapping[int, str], summary: str | None) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "id": run.id,
+        "flow": flows.get(run.flow_id, str(run.flow_id)),
+        "flow_version": run.flow_version,
+        "event_id": run.event_id,
+        "item_id": run.item_id,
+        "replay": run.replay,
+        "state": run.state,
+        "reason": run.reason,
+        "attempts": run.attempts,
+        "due_at": run.due_at or None,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "error": run.error,
+        "summary": summary,
+    }
+
+
+def run_details(
+    run: RunRow,
+    flows: Mapping[int, str],
+    steps: Sequence[StepRow],
+    effects: Sequence[EffectRow],
+) -> dict[str, Any]:
+    """A run with its trigger, steps and writes."""
+    return {
+        **run_view(run, flows, last_summary(steps)),
+        "trigger": run.context.get("trigger"),
+        "steps": [
+            {
+                "id": step.id,
+                "position": step.position,
+                "state": step.state,
+                "summary": step.summary,
+                "output": step.output,
+                "error": step.error,
+                "started_at": step.started_at,
+                "finished_at": step.finished_at,
+            }
+            for step in steps
+        ],
+        "effects": [effect_view(effect) for effect in effects],
+    }
+
+
+def effect_view(effect: EffectRow) -> dict[str, Any]:
+    """A write with the request exactly as it is sent; credentials are never part of it."""
+    return {
+        "key": effect.key,
+        "step": effect.step_id,
+        "node": effect.node,
+        "state": effect.state,
+        "marker": effect.marker,
+        "remote_id": effect.remote_id,
+        "sends": effect.sends,
+        "sent_at": effect.sent_at,
+        "due_at": effect.due_at or None,
+        "evidence": effect.evidence,
+        "request": request_view(effect.request) if effect.request else None,
+    }
+
+
+def request_view(stored: bytes) -> dict[str, Any]:
+    """A stored request for reading; a JSON body as JSON, any other as text."""
+    request = unpack(stored)
+    body: Any = request.body.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError):
+        body = decode(request.body)
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": {
+            name: value for name, value in request.headers if name.lower() not in HIDDEN_HEADERS
+        },
+        "body": body,
+    }
+
+
+def last_summary(steps: Sequence[StepRow]) -> str | None:
+    """What the last step that did something says of itself."""
+    told = [step.summary for step in steps if step.state == "done" and step.summary]
+    return told[-1] if told else None
