@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from connector.errors import StoreError
 from connector.store.rows import EventRow, HookRow, RunRow
@@ -17,6 +18,7 @@ from connector.store.sqlite.columns import (
 )
 from connector.store.sqlite.files import Ownership, migrate, open_connection
 from connector.store.sqlite.journal import LOCK_PATIENCE_SECONDS, Journal
+from connector.store.sqlite.rows_of_tenant import read_all
 from connector.store.sqlite.tenant import TenantStore
 
 OPEN_PATIENCE_MS = 5_000
@@ -55,6 +57,9 @@ class Database:
         """Become the one process that drives the runs of this file. Raises StoreOwned."""
         self._ownership.take()
 
+    def _one(self, sql: str, *values: Any) -> Any:
+        return next(iter(read_all(self.reader, sql, *values)), None)
+
     async def ping(self) -> None:
         """Prove that a commit reaches the disk. Raises StoreBusy or StoreError."""
         await self.journal.write(
@@ -63,47 +68,41 @@ class Database:
 
     async def revision(self) -> int:
         """A number that changes when what is set up changes, whichever process did it."""
-        row = self.reader.execute("SELECT value FROM instance WHERE name = 'revision'").fetchone()
+        row = self._one("SELECT value FROM instance WHERE name = 'revision'")
         return int(row[0])
 
     async def hook(self, hook_id: str) -> HookRow | None:
         """The hook with this id, whoever's it is: the request that names it knows no tenant yet."""
-        row = self.reader.execute(
-            f"SELECT {HOOK_COLUMNS} FROM hook WHERE id = ?", (hook_id,)
-        ).fetchone()
+        row = self._one(f"SELECT {HOOK_COLUMNS} FROM hook WHERE id = ?", hook_id)
         return hook_row(row) if row else None
 
     async def open_events(self) -> list[EventRow]:
         """Every event that was accepted and not yet matched, oldest first."""
-        rows = self.reader.execute(
-            f"SELECT {EVENT_COLUMNS} FROM event WHERE state = 'received' ORDER BY id"
+        rows = read_all(
+            self.reader, f"SELECT {EVENT_COLUMNS} FROM event WHERE state = 'received' ORDER BY id"
         )
         return [event_row(row) for row in rows]
 
     async def open_runs(self) -> list[tuple[str, int, int, str, float, str | None]]:
         """Tenant, run, flow, record, due time and reason of every unfinished run, in order."""
-        return self.reader.execute(
+        return read_all(
+            self.reader,
             "SELECT tenant, id, flow_id, item_id, due_at, reason FROM run"
-            " WHERE finished_at IS NULL ORDER BY id"
-        ).fetchall()
+            " WHERE finished_at IS NULL ORDER BY id",
+        )
 
     async def run(self, run_id: int) -> RunRow:
         """An unfinished run with its context, for the dispatcher."""
-        row = self.reader.execute(
-            f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", (run_id,)
-        ).fetchone()
-        return run_row(row)
+        return run_row(self._one(f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", run_id))
 
     async def instance(self, name: str) -> bytes | None:
         """A value of this installation (the vault's canary)."""
-        row = self.reader.execute("SELECT value FROM instance WHERE name = ?", (name,)).fetchone()
+        row = self._one("SELECT value FROM instance WHERE name = ?", name)
         return row[0] if row else None
 
     async def has_secrets(self) -> bool:
         """Whether any ciphertext exists: then the key must never be made anew."""
-        row = self.reader.execute(
-            "SELECT EXISTS (SELECT 1 FROM connection WHERE secrets IS NOT NULL)"
-        ).fetchone()
+        row = self._one("SELECT EXISTS (SELECT 1 FROM connection WHERE secrets IS NOT NULL)")
         return bool(row[0])
 
     async def set_instance(self, name: str, value: bytes) -> None:

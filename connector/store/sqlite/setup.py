@@ -72,7 +72,7 @@ class SetUp(TenantRows):
                 "UPDATE connection SET secrets = ?, version = version + 1, status = 'active'"
                 " WHERE tenant = ? AND id = ? AND version = ?",
                 (secrets, self.tenant, connection_id, version),
-            )
+            ),
         )
         return outcome[1][0] == 1
 
@@ -83,7 +83,7 @@ class SetUp(TenantRows):
             (
                 "UPDATE connection SET status = ? WHERE tenant = ? AND id = ?",
                 (status, self.tenant, connection_id),
-            )
+            ),
         )
 
     async def hooks(self) -> list[HookRow]:
@@ -217,6 +217,6 @@ class SetUp(TenantRows):
             (
                 "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ?",
                 (int(enabled), self.tenant, key),
-            )
+            ),
         )
         return outcome[1][0] == 1
