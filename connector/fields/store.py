@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -37,6 +38,16 @@ _MADE_UP: Mapping[FieldType, Any] = {
     "datetime": "2026-03-04T09:15:02+01:00",
     "object": {},
     "any": "text",
+}
+
+
+_WORDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "yes or no",
+    "array": "a list",
+    "object": "an object",
 }
 
 
@@ -236,7 +247,7 @@ def _issues(prefix: str, error: Any) -> Iterator[Issue]:
                 yield Issue(message="is missing.", field=".".join([*path, key]))
         return
     says = {
-        "type": f"must be {_either(limit)}.",
+        "type": f"must be {_either(limit, _WORDS)}.",
         "enum": f"must be {_either(limit)}.",
         "format": f"is not a valid {limit}.",
         "maxLength": f"is longer than {limit} characters.",
@@ -250,9 +261,9 @@ def _issues(prefix: str, error: Any) -> Iterator[Issue]:
     )
 
 
-def _either(values: Any) -> str:
+def _either(values: Any, words: Mapping[str, str] = MappingProxyType({})) -> str:
     listed = list(values) if isinstance(values, list | tuple) else [values]
-    return " or ".join(str(one) for one in listed if one not in (None, "null"))
+    return " or ".join(words.get(one, str(one)) for one in listed if one not in (None, "null"))
 
 
 def _is_object(place: Place) -> bool:
