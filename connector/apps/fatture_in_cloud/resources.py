@@ -104,10 +104,12 @@ def expand(events: tuple[str, ...]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for event in events:
         resource, _, operation = event.rpartition(".")
-        for member in GROUPS.get(resource, (resource,)):
-            one = RESOURCES.get(member)
-            if one is None or operation in one.operations:
-                found[f"{member}.{operation}"] = None
+        members = [
+            f"{member}.{operation}"
+            for member in GROUPS.get(resource, ())
+            if operation in RESOURCES[member].operations
+        ]
+        found.update(dict.fromkeys(members or [event]))
     return tuple(found)
 
 

@@ -100,8 +100,8 @@ def country_id(value: Any) -> int:
 
 def country_iso(value: Any) -> str | None:
     """The ISO code of a country number as Perfex gives it (`109` or `"109"`); None for 0."""
-    text = str(value).strip() if isinstance(value, str | int) else ""
-    if value is None or text in ("", "0"):
+    text = "" if value is None else str(value).strip()
+    if text in ("", "0"):
         return None
     if not (text.isascii() and text.isdecimal()) or not 0 < int(text[:6]) <= len(ISO):
         raise _unknown("country number", value, f"Perfex numbers them from 1 to {len(ISO)}.")
