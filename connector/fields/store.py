@@ -263,7 +263,7 @@ def _issues(prefix: str, error: Any) -> Iterator[Issue]:
 
 def _either(values: Any, words: Mapping[str, str] = MappingProxyType({})) -> str:
     listed = list(values) if isinstance(values, list | tuple) else [values]
-    return " or ".join(words.get(one, str(one)) for one in listed if one not in (None, "null"))
+    return " or ".join(words.get(str(one), str(one)) for one in listed if one not in (None, "null"))
 
 
 def _is_object(place: Place) -> bool:
