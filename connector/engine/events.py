@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.engine.enrich import Asker, Found, enrich
-from connector.engine.waits import Backoff, Clock, connection_reason
-from connector.errors import ApiError, ConnectorError, StoreError
+from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
+from connector.errors import ApiError, ConnectorError, NotConnected, StoreBusy, StoreError
 from connector.model import App, Trigger
 from connector.store.rows import EventRow, FlowRow, RunRow
 
@@ -24,6 +24,8 @@ logger = logging.getLogger("connector.engine")
 
 MAX_TOGETHER = 200
 STORE_RETRY_SECONDS = 1.0
+TRIES_TOGETHER = 2
+"""Then a record is read by itself: one bad id can make a whole list fail again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,38 +177,71 @@ class Events:
             self.enqueue(event)
 
     async def _batch(self, group: Group, batch: Sequence[EventRow]) -> None:
-        tenant, connection_id, resource, _ = group
+        tenant, connection_id = group[:2]
         store = self._store_of(tenant)
         flows = await self._book.following(tenant, connection_id)
         wanted = [(event, [flow for flow in flows if flow.wants(event)]) for event in batch]
         known: dict[int, set[tuple[int, str]]] = {}
-        ids: dict[str, None] = {}
+        ids: dict[str, bool] = {}
         for event, takers in wanted:
-            if event.attempts:
+            if event.error is not None:
+                # It was deferred before: some of its runs may be there.
                 known[event.id] = await store.items_with_runs(event.id)
             if event.operation != "delete" and any(taker.trigger.enrich for taker in takers):
                 done = known.get(event.id, set())
                 ids.update(
-                    (one, None)
+                    (one, event.attempts >= TRIES_TOGETHER)
                     for one in event.ids
                     if any((taker.row.id, one) not in done for taker in takers)
                 )
-        found = await self._read(tenant, connection_id, resource, tuple(ids), batch[0].account)
-        matches = []
-        for event, takers in wanted:
-            runs = self._runs(event, takers, found, known.get(event.id, set()))
-            self._settle(event, takers, found)
-            matches.append(store.match(event, runs))
-        for event, fresh in zip(batch, await asyncio.gather(*matches), strict=True):
-            for run in fresh:
-                if run.finished_at is None:
-                    self._start(run)
-            if event.state == "received":
+        found = await self._read(group, ids)
+        outcomes = await asyncio.gather(
+            *(
+                self._match(event, takers, found, known.get(event.id, set()), store)
+                for event, takers in wanted
+            ),
+            return_exceptions=True,
+        )
+        for event, outcome in zip(batch, outcomes, strict=True):
+            # Each on its own: the runs of the others are stored and would never be started.
+            if isinstance(outcome, Exception):
+                await self._give_back(event, outcome, store)
+            elif outcome is not None:
+                raise outcome
+            elif event.state == "received":
                 self.enqueue(event)
 
-    async def _read(
-        self, tenant: str, connection_id: str, resource: str, ids: tuple[str, ...], account: str
-    ) -> dict[str, Found]:
+    async def _match(
+        self,
+        event: EventRow,
+        takers: Sequence[ActiveFlow],
+        found: Mapping[str, Found],
+        known: set[tuple[int, str]],
+        store: TenantStore,
+    ) -> None:
+        runs = self._runs(event, takers, found, known)
+        self._settle(event, takers, found, known)
+        for run in await store.match(event, runs):
+            if run.finished_at is None:
+                self._start(run)
+
+    async def _give_back(self, event: EventRow, fault: Exception, store: TenantStore) -> None:
+        """One event that could not be matched: it waits for the database, or ends as failed."""
+        if not isinstance(fault, StoreBusy):
+            logger.error("event %s cannot be matched", event.id, exc_info=fault)
+            error = fault if isinstance(fault, ConnectorError) else fault_of_ours(fault)
+            event.state, event.error, event.due_at = "failed", error.as_data(), 0
+            try:
+                await store.match(event, [])
+                return
+            except StoreError as again:
+                fault = again
+        logger.warning("event %s waits for the database: %s", event.id, fault)
+        event.state, event.due_at = "received", self._clock() + STORE_RETRY_SECONDS
+        self.enqueue(event)
+
+    async def _read(self, group: Group, ids: Mapping[str, bool]) -> dict[str, Found]:
+        tenant, connection_id, resource, account = group
         if not ids:
             return {}
         app = await self._book.app(tenant, connection_id)
@@ -215,10 +250,11 @@ class Events:
             return {one: Found("denied") for one in ids}
         try:
             asker = await self._askers.open(tenant, connection_id)
-        except ApiError as error:
+        except (ApiError, NotConnected) as error:
             return {one: Found("deferred", cause=error) for one in ids}
         inputs = {app.account_input: account} if app.account_input else {}
-        return await enrich(asker, reader, ids, inputs, app.id_filter)
+        apart = {one for one, alone in ids.items() if alone}
+        return await enrich(asker, reader, ids, inputs, app.id_filter, apart)
 
     def _runs(
         self,
@@ -268,34 +304,48 @@ class Events:
         except ConnectorError as error:
             run.state, run.finished_at, run.error = "failed", now, error.as_data()
             return run
+        except Exception as fault:
+            logger.exception("the filter of %s failed on a fault of ours", taker.row.key)
+            run.state, run.finished_at = "failed", now
+            run.error = fault_of_ours(fault).as_data()
+            return run
         if not passes:
             run.state, run.finished_at = "filtered", now
         return run
 
     def _settle(
-        self, event: EventRow, takers: Sequence[ActiveFlow], found: Mapping[str, Found]
+        self,
+        event: EventRow,
+        takers: Sequence[ActiveFlow],
+        found: Mapping[str, Found],
+        known: set[tuple[int, str]],
     ) -> None:
         """Decide what the event itself becomes: open while one of its records waits."""
         if event.operation != "delete":
+            readers = [taker.row.id for taker in takers if taker.trigger.enrich]
             deferred = [
                 found[one].cause
                 for one in event.ids
-                if one in found and found[one].enrichment == "deferred"
+                if one in found
+                and found[one].enrichment == "deferred"
+                and any((flow_id, one) not in known for flow_id in readers)
             ]
-            if deferred and takers:
+            if deferred:
                 self._defer(event, deferred[0])
                 return
         event.state = "matched" if takers and event.ids else "unmatched"
         event.error, event.due_at = None, 0
 
-    def _defer(self, event: EventRow, cause: ApiError | None) -> None:
+    def _defer(self, event: EventRow, cause: ConnectorError | None) -> None:
         cause = cause or ApiError("The record could not be read.")
         wait = self._backoff.wait(event.attempts, cause, event.connection_id)
         event.error = cause.as_data()
         if wait is None:
             event.state, event.due_at = "failed", 0
             return
-        event.attempts += 1
+        if wait.reason == "retry":
+            # Waiting for a quota or for the owner is no try.
+            event.attempts += 1
         if wait.due_at is not None:
             event.due_at = wait.due_at
         else:

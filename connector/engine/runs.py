@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
 from connector.engine.effects import Door, Effects, Intent, decode_or_none
-from connector.engine.waits import Backoff, Clock, Park, Wait
+from connector.engine.waits import Backoff, Clock, Park, Wait, fault_of_ours
 from connector.errors import (
     ConnectorError,
     FlowError,
@@ -103,7 +103,7 @@ class Runs:
             await self._finish(run, store, "failed", error)
         except Exception as fault:
             logger.exception("run %s stopped on a fault of ours", run.id)
-            await self._finish(run, store, "failed", _fault(fault))
+            await self._finish(run, store, "failed", fault_of_ours(fault))
         if self._on_finished is not None and run.state in FINAL_RUN_STATES:
             self._on_finished(run)
         return None
@@ -243,15 +243,6 @@ async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:
     told = decode_or_none(answer)
     found = paths.get(told, search.result) if search.result else told
     return None if found is paths.ABSENT else found
-
-
-def _fault(fault: Exception) -> ConnectorError:
-    # The text of a foreign exception may hold data or addresses: only its type is shown.
-    return ConnectorError(
-        f"Connector itself failed here ({type(fault).__name__}).",
-        remedy="Replay the run after an upgrade; please report it with the log of this time.",
-        who="developer",
-    )
 
 
 def _seen(step: StepRow) -> Any:

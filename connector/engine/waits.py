@@ -32,6 +32,15 @@ class Park(Exception):
         self.cause = cause
 
 
+def fault_of_ours(fault: BaseException) -> ConnectorError:
+    """What to show for an unexpected exception: its text may hold data, so only its type."""
+    return ConnectorError(
+        f"Connector itself failed here ({type(fault).__name__}).",
+        remedy="Replay the run after an upgrade; please report it with the log of this time.",
+        who="developer",
+    )
+
+
 def connection_reason(connection_id: str) -> str:
     """The reason of runs that wait for a connection's owner."""
     return f"connection:{connection_id}"
