@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal, Protocol
 
 from connector import paths
-from connector.errors import ApiError, Invalid, Missing, Refused, Unauthorized
+from connector.errors import (
+    ApiError,
+    ConnectorError,
+    Forbidden,
+    Missing,
+    NotConnected,
+    NotSent,
+    Refused,
+    StoreError,
+    Throttled,
+    Unauthorized,
+)
 from connector.model import Reader, Request
 
 SIDE_BY_SIDE = 4
+IN_ALL_WAYS = (NotSent, Throttled, Unauthorized, NotConnected)
+"""Faults that the next id would meet as well."""
 
 
 class Asker(Protocol):
@@ -26,7 +40,7 @@ class Found:
 
     enrichment: Literal["ok", "gone", "denied", "deferred"]
     resource: Any = None
-    cause: ApiError | None = None
+    cause: ConnectorError | None = None
 
 
 async def enrich(
@@ -35,46 +49,57 @@ async def enrich(
     ids: Iterable[str],
     inputs: Mapping[str, Any],
     id_filter: Callable[[tuple[str, ...]], str] | None,
+    apart: Collection[str] = (),
 ) -> dict[str, Found]:
-    """Read every id once; one bad id never fails its siblings and nothing is raised."""
+    """Read every id once; one bad id never fails its siblings and nothing of ours is raised.
+
+    Those in `apart` are read singly: a list that keeps failing may fail because of one of them.
+    """
     wanted = tuple(dict.fromkeys(ids))
+    together = [one for one in wanted if one not in apart]
     found: dict[str, Found] = {}
-    if reader.batch is not None and id_filter is not None and len(wanted) > 1:
-        chunks = [
-            wanted[start : start + reader.batch_size]
-            for start in range(0, len(wanted), reader.batch_size)
-        ]
-        for chunk in chunks:
-            found.update(await _batch(asker, reader, chunk, inputs, id_filter))
+    if reader.batch is not None and id_filter is not None and len(together) > 1:
+        for start in range(0, len(together), reader.batch_size):
+            chunk = together[start : start + reader.batch_size]
+            found.update(await _batch(asker, reader, reader.batch, chunk, inputs, id_filter))
     rest = [one for one in wanted if one not in found]
-    gate = asyncio.Semaphore(SIDE_BY_SIDE)
-
-    async def single(one: str) -> None:
-        async with gate:
-            found[one] = await _single(asker, reader, one, inputs)
-
-    await asyncio.gather(*(single(one) for one in rest))
+    found.update(await _singles(asker, reader, rest, inputs))
     return found
 
 
 async def _batch(
     asker: Asker,
     reader: Reader,
+    request: Request,
     ids: Sequence[str],
     inputs: Mapping[str, Any],
     id_filter: Callable[[tuple[str, ...]], str],
 ) -> dict[str, Found]:
     """The ids that the list gave; those it did not give are asked for singly afterwards."""
-    if reader.batch is None:
-        return {}
+    found: dict[str, Found] = {}
     try:
-        told = await asker.read(reader.batch, {**inputs, "q": id_filter(tuple(ids))})
-    except Invalid:
-        # The list does not take this filter after all: fall back to single reads.
-        return {}
-    except ApiError as error:
-        return {one: _refused(error) for one in ids}
-    rows = paths.get(told, reader.result)
+        picked = id_filter(tuple(ids))
+        for each in _turns(reader.batch_each):
+            told = await asker.read(request, {**inputs, **each, "q": picked})
+            found.update(_rows(told, reader.result, ids))
+            if len(found) == len(ids):
+                break
+    except ConnectorError as error:
+        refused = _refused(error)
+        if refused.enrichment == "deferred" or isinstance(error, Forbidden):
+            return {one: found.get(one) or refused for one in ids}
+        # The list does not take this filter after all: single reads tell which id is at fault.
+    return found
+
+
+def _turns(each: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
+    """The inputs of each request that one batch takes: one empty turn when nothing varies."""
+    for values in product(*each.values()):
+        yield dict(zip(each, values, strict=True))
+
+
+def _rows(told: Any, result: str, ids: Sequence[str]) -> dict[str, Found]:
+    rows = paths.get(told, result) if result else told
     if not isinstance(rows, list):
         return {}
     wanted = set(ids)
@@ -85,18 +110,37 @@ async def _batch(
     }
 
 
+async def _singles(
+    asker: Asker, reader: Reader, ids: Sequence[str], inputs: Mapping[str, Any]
+) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    gate = asyncio.Semaphore(SIDE_BY_SIDE)
+    stopped: list[Found] = []
+
+    async def single(one: str) -> None:
+        async with gate:
+            found[one] = stopped[0] if stopped else await _single(asker, reader, one, inputs)
+            if isinstance(found[one].cause, IN_ALL_WAYS):
+                stopped.append(found[one])
+
+    await asyncio.gather(*(single(one) for one in ids))
+    return found
+
+
 async def _single(asker: Asker, reader: Reader, one: str, inputs: Mapping[str, Any]) -> Found:
     try:
         told = await asker.read(reader.get, {**inputs, "id": one})
-    except ApiError as error:
+    except ConnectorError as error:
         return _refused(error)
-    record = paths.get(told, reader.result)
+    record = paths.get(told, reader.result) if reader.result else told
     return Found("gone") if record in (paths.ABSENT, None) else Found("ok", record)
 
 
-def _refused(error: ApiError) -> Found:
+def _refused(error: ConnectorError) -> Found:
     if isinstance(error, Missing):
         return Found("gone")
     if isinstance(error, Refused) and not isinstance(error, Unauthorized):
         return Found("denied", cause=error)
-    return Found("deferred", cause=error)
+    if isinstance(error, ApiError | NotConnected | StoreError):
+        return Found("deferred", cause=error)
+    return Found("denied", cause=error)
