@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -59,8 +60,21 @@ class Intake:
             happened_at=delivery.time,
             state="silent" if delivery.silent else "received",
         )
-        event_id = await self._store_of(opened.tenant).accept(event)
-        if event_id is not None and not delivery.silent:
+        # Shielded: when the request gives up while the disk is slow, the event is stored all the
+        # same, the sender's next try is a duplicate, and nobody else would hand it on.
+        storing = asyncio.ensure_future(self._store_and_hand_on(event, delivery.silent))
+        storing.add_done_callback(_heard)
+        await asyncio.shield(storing)
+        return None
+
+    async def _store_and_hand_on(self, event: EventRow, silent: bool) -> None:
+        event_id = await self._store_of(event.tenant).accept(event)
+        if event_id is not None and not silent:
             event.id = event_id
             self._hand_on(event)
-        return None
+
+
+def _heard(storing: asyncio.Future[None]) -> None:
+    # The request may be gone, and then nobody else asks for the error.
+    if not storing.cancelled():
+        storing.exception()
