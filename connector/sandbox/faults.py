@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from connector.sandbox.agenda import Agenda
+from connector.sandbox.asgi import App, Message
 from connector.sandbox.ledger import Ledger
-from connector.sandbox.wire import App, Message
 
 RequestFault = Literal[
     "late_commit",
@@ -146,7 +146,7 @@ class Faulty:
             return
         if fault.kind == "truncated":
             await held.send_half(send)
-        await _cut(held.scope, receive)
+        await _cut(held.scope, receive, hard=fault.kind != "truncated")
 
 
 class _Held:
@@ -204,11 +204,14 @@ async def _say(fault: Fault, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _cut(scope: Message, receive: Any) -> None:
-    """Reset the socket where there is one (see serving.py); in process, fail as a socket would."""
+async def _cut(scope: Message, receive: Any, *, hard: bool) -> None:
+    """End the connection where there is one (see serving.py); in process, fail as it would.
+
+    A hard cut is a reset; a soft one lets arrive what was written so far.
+    """
     abort = scope.get("sandbox.abort")
     if abort is None:
         raise ConnectionResetError("the sandbox cut the line")
-    abort()
+    abort(hard)
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from connector.sandbox.asgi import App
 from connector.sandbox.faults import Faulty
 from connector.sandbox.fic import actions, control, crud, info, oauth, subscriptions
 from connector.sandbox.fic.call import Handler, endpoint
 from connector.sandbox.fic.problem import Problem
 from connector.sandbox.fic.resources import Resource, resources
 from connector.sandbox.fic.state import FicState
-from connector.sandbox.wire import App
 
 _IN_PATH = re.compile(r"/(?:\d+|SUB\d+)(?=/|\Z)")
 Add = Callable[[str, str, Handler], None]

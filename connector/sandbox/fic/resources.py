@@ -63,7 +63,7 @@ RECEIVED = (
     "payments_list:l attachment_url:s! attachment_preview_url:s! auto_calculate:b "
     "attachment_token:s locked:b=false! ei_reception_date:s! is_from_pending_expenses:b=false!"
 )
-ACCOUNT = 'name:s type:e(standard|bank)="standard" iban:s sia:s cuc:s virtual:b=false id:i!'
+ACCOUNT = 'name:s type:e(standard|bank)="standard" iban:s sia:s cuc:s virtual:b=false'
 METHOD = (
     'name:s type:e(standard|riba)="standard" is_default:b=false default_payment_account:account '
     "details:l bank_iban:s bank_name:s bank_beneficiary:s ei_payment_method:s"

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from connector.sandbox.agenda import Agenda
+from connector.sandbox.asgi import Send
 from connector.sandbox.clock import Clock
 from connector.sandbox.config import SandboxConfig
 from connector.sandbox.faults import FaultBook
@@ -21,7 +22,6 @@ from connector.sandbox.fic.tables import Table
 from connector.sandbox.fic.tokens import AppRecord, TokenStore
 from connector.sandbox.fic.webhooks import Webhooks
 from connector.sandbox.ledger import Ledger
-from connector.sandbox.wire import Send
 
 _LOOKUPS = {"vat": "vat_types", "account": "payment_accounts", "method": "payment_methods"}
 

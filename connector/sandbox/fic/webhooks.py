@@ -16,12 +16,12 @@ from connector.errors import ApiError
 from connector.model import Answer, HttpRequest
 from connector.sandbox import exact
 from connector.sandbox.agenda import Agenda
+from connector.sandbox.asgi import Send
 from connector.sandbox.clock import Clock, rome
 from connector.sandbox.config import SandboxConfig
 from connector.sandbox.faults import Fault, FaultBook
 from connector.sandbox.fic.scopes import PREFIX, WELCOME
 from connector.sandbox.fic.signing import Signer
-from connector.sandbox.wire import Send
 
 DELIVERED = frozenset({102, 200, 201, 202, 204})
 ATTEMPTS = 4

@@ -1,0 +1,51 @@
+"""Emulated Fatture in Cloud and Perfex CRM, honest about the vendors' unpleasant sides.
+
+`python -m connector.sandbox` serves both on loopback ports; `Sandbox` is the same in process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from connector.sandbox.config import SandboxConfig
+
+if TYPE_CHECKING:
+    from connector.sandbox.clock import ManualClock
+    from connector.sandbox.fic.app import build_fic_app
+    from connector.sandbox.perfex.app import build_perfex_app
+    from connector.sandbox.sandbox import Sandbox, read_key
+    from connector.sandbox.serving import Served, run, serve, serving
+
+__all__ = [
+    "ManualClock",
+    "Sandbox",
+    "SandboxConfig",
+    "Served",
+    "build_fic_app",
+    "build_perfex_app",
+    "read_key",
+    "run",
+    "serve",
+    "serving",
+]
+
+_HOMES = {
+    "ManualClock": "clock",
+    "Sandbox": "sandbox",
+    "Served": "serving",
+    "build_fic_app": "fic.app",
+    "build_perfex_app": "perfex.app",
+    "read_key": "sandbox",
+    "run": "serving",
+    "serve": "serving",
+    "serving": "serving",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The web server is imported only by who starts it."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,1 @@
+"""An emulated Perfex CRM with the Themesic REST API module."""
