@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Response
@@ -219,7 +219,7 @@ def _found(row: Mapping[str, Any] | None, what: str) -> Response:
     return Exact(row)
 
 
-def _page(rows: list[Row], limit: int) -> Response:
+def _page(rows: Sequence[Row], limit: int) -> Response:
     """One row more than asked for says that there is a next part."""
     more = len(rows) > limit
     items = rows[:limit]

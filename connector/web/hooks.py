@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from connector.codec import encode
 from connector.errors import HookRefused
-from connector.model import Inbound
+from connector.model import Inbound, Json
 from connector.settings import Limits
 from connector.web.answers import JSON, PROBLEM, bare_problem, log_surprise, send_answer
 from connector.web.bodies import BodyRefused, ClientGone, check_framing, read_body
@@ -36,6 +36,7 @@ class HookEdge:
     def __init__(self, runtime: Hooks, limits: Limits) -> None:
         self._runtime = runtime
         self._limits = limits
+        self._storing: set[asyncio.Task[Json | None]] = set()
 
     async def serve_hook(self, hook_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one webhook; never raises but for cancellation."""
@@ -64,8 +65,7 @@ class HookEdge:
             inbound = await self._read(scope, receive)
             if name == "?":
                 return 404, b""
-            async with asyncio.timeout(self._limits.hook_seconds):
-                reply = await self._runtime.receive(hook_id, inbound)
+            reply = await self._store(hook_id, inbound)
             return (ACCEPTED, b"{}") if reply is None else (200, encode(reply))
         except BodyRefused as refusal:
             log.info("hook …%s: %d, malformed request", name, refusal.status)
@@ -83,6 +83,18 @@ class HookEdge:
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must come again
             log_surprise(f"hook …{name}", error)
             return UNSURE, b""
+
+    async def _store(self, hook_id: str, inbound: Inbound) -> Json | None:
+        """Wait for the commit, but not for ever; a commit that began is never cut short.
+
+        It could be durable already, while the rest of the runtime never heard of the event: the
+        sender's next attempt would only be a duplicate.
+        """
+        storing = asyncio.create_task(self._runtime.receive(hook_id, inbound))
+        self._storing.add(storing)
+        storing.add_done_callback(self._storing.discard)
+        async with asyncio.timeout(self._limits.hook_seconds):
+            return await asyncio.shield(storing)
 
     async def _read(self, scope: Scope, receive: Receive) -> Inbound:
         method: str = scope["method"]

@@ -37,8 +37,8 @@ class Hooks(Protocol):
     async def receive(self, hook_id: str, inbound: Inbound) -> Json | None:
         """Store one webhook durably; gives the answer of a handshake, else None.
 
-        Raises HookRefused (404 for an unknown hook) and HookUnsure. Any other error, and being
-        cancelled after a second, is answered with 503, so the sender tries again.
+        Raises HookRefused (404 for an unknown hook) and HookUnsure. Any other error is answered
+        with 503, so the sender tries again; so is slowness, while the call goes on to its end.
         """
         ...
 
@@ -89,7 +89,7 @@ class Runtime(Hooks, Protocol):
 
     async def get_flow(self, key: str) -> Row | None: ...
 
-    async def apply_flow(self, text: str, enable: bool) -> Row: ...
+    async def apply_flow(self, text: str, enable: bool | None) -> Row: ...
 
     async def enable_flow(self, key: str, on: bool) -> Row | None: ...
 

@@ -101,9 +101,13 @@ class _GuardedServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        if self.server_state.tasks:
-            # Cancelled when the time was up: they still want to tell their client so.
-            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS_SECONDS)
+        tasks = set(self.server_state.tasks)
+        if self.force_exit:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            # Cancelled, here or because the time was up: they still tell their client so.
+            await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
         for connection in list(self.server_state.connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:
@@ -186,7 +190,7 @@ def _signals(server: _GuardedServer, stop: asyncio.Event) -> Iterator[None]:
     finally:
         for kind in kinds:
             loop.remove_signal_handler(kind)
-            signal.signal(kind, before[kind])
+            signal.signal(kind, before[kind] or signal.SIG_DFL)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

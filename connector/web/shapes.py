@@ -40,9 +40,9 @@ class FlowText(Asked):
 
 
 class ApplyFlow(FlowText):
-    """A flow document to store as a new version."""
+    """A flow document to store; without `enable`, it stays switched on or off as it was."""
 
-    enable: bool = False
+    enable: bool | None = None
 
 
 class Problem(BaseModel):

@@ -61,6 +61,8 @@ class FakeRuntime:
         self.error: BaseException | None = None
         self.gate: asyncio.Event | None = None
         self.entered = asyncio.Event()
+        self.committed = asyncio.Event()
+        self.failed = asyncio.Event()
         self.reasons: dict[str, str] = {}
         self.rows: list[dict[str, Any]] = []
         self.commits = 0
@@ -73,8 +75,10 @@ class FakeRuntime:
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:
+            self.failed.set()
             raise self.error
         self.commits += 1
+        self.committed.set()
         return self.reply
 
     async def ready(self) -> dict[str, str]:
@@ -127,7 +131,7 @@ class FakeRuntime:
     async def get_flow(self, key: str) -> dict[str, Any] | None:
         return {"key": "a"} if key == "a" else None
 
-    async def apply_flow(self, text: str, enable: bool) -> dict[str, Any]:
+    async def apply_flow(self, text: str, enable: bool | None) -> dict[str, Any]:
         self._note("apply_flow", text, enable)
         return {"key": "a", "version": 2}
 

@@ -325,11 +325,13 @@ class TestAnswers:
         assert (await web.api("GET", "/flows")).json()["items"][0]["key"] == "a"
         assert (await web.api("GET", "/flows/a")).json() == {"key": "a"}
         assert (await web.api("PUT", "/flows", {"text": "t", "enable": True})).status == 200
+        assert (await web.api("PUT", "/flows", {"text": "t"})).status == 200
         assert (await web.api("POST", "/flows/check", {"text": "t"})).json() == {"issues": []}
         assert (await web.api("POST", "/flows/a/enable")).json()["enabled"] is True
         assert (await web.api("POST", "/flows/a/disable")).json()["enabled"] is False
         assert runtime.calls == [
             ("apply_flow", "t", True),
+            ("apply_flow", "t", None),  # left as it was, not switched off
             ("check_flow", "t"),
             ("enable_flow", "a", True),
             ("enable_flow", "a", False),

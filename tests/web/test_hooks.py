@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 
 import pytest
@@ -201,12 +202,28 @@ class TestOurTrouble:
         runtime.reply = {"verification": object()}
         assert_problem(await web.ask("GET", PATH), 503)
 
-    async def test_hard_stop_is_503_and_cancels_the_work(self, runtime: FakeRuntime) -> None:
+    async def test_hard_stop_is_503_and_the_commit_goes_on(self, runtime: FakeRuntime) -> None:
         runtime.gate = asyncio.Event()
         few = settings(limits=Limits(hook_seconds=0.05))
         async with served(make_app(runtime, few)) as web:
             assert_problem(await web.ask("POST", PATH, BODY), 503)
-        assert runtime.commits == 0
+            assert runtime.commits == 0
+            runtime.gate.set()
+            await runtime.committed.wait()
+        assert runtime.commits == 1
+
+    async def test_late_failure_of_a_commit_is_nobodys_surprise(self, runtime: FakeRuntime) -> None:
+        """Warnings are errors here: an exception that nobody fetches would fail this test."""
+        runtime.gate = asyncio.Event()
+        runtime.error = StoreBusy("locked")
+        few = settings(limits=Limits(hook_seconds=0.05))
+        async with served(make_app(runtime, few)) as web:
+            assert_problem(await web.ask("POST", PATH, BODY), 503)
+            runtime.gate.set()
+            await runtime.failed.wait()
+            runtime.error = None
+            assert (await web.ask("POST", PATH, BODY)).status == 202
+        gc.collect()
 
     async def test_slow_body_under_another_server_is_503(self, runtime: FakeRuntime) -> None:
         """There our protocol does not guard the socket, so the edge itself must stop waiting."""

@@ -383,6 +383,17 @@ class TestStop:
             await web.task
         assert signal.getsignal(kind) == before
 
+    async def test_second_signal_ends_the_waiting(self, runtime: FakeRuntime) -> None:
+        limits = quick(stop_seconds=600)
+        async with served(app_of(runtime, limits), limits) as web:
+            client = await self.in_flight(web, runtime)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until_refused(web.port)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert (await client.reply()).status == 503
+            await web.task
+        assert runtime.commits == 0
+
     async def test_cancelling_the_server_answers_what_is_under_way_first(
         self, runtime: FakeRuntime
     ) -> None:
