@@ -41,7 +41,7 @@ def _numbers(sign: str, left: Plain, right: Plain) -> None:
 
 def _exact(work: Callable[[Any, Any], Decimal], left: Plain, right: Plain) -> Decimal:
     try:
-        return fit_decimal(work(Decimal(left), Decimal(right)))
+        return work(left, right)
     except DecimalException:
         raise ExpressionError(f"The result has more than {MAX_DIGITS} digits.") from None
 
@@ -89,7 +89,7 @@ def multiply(left: Plain, right: Plain, budget: Budget) -> Plain:
 def divide(left: Plain, right: Plain, budget: Budget) -> Plain:
     """Divide numbers; the result is a Decimal even when it is whole."""
     _numbers("/", left, right)
-    return _exact(_QUOTIENT.divide, left, _divisor(right))
+    return fit_decimal(_exact(_QUOTIENT.divide, left, _divisor(right)))
 
 
 def floor_divide(left: Plain, right: Plain, budget: Budget) -> Plain:

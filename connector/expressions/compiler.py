@@ -115,7 +115,7 @@ class Compiler:
             offset = node.lineno if type(node).__name__ == "Getitem" else offset
             node = node.node
         if type(node).__name__ != "Name":
-            return lookups.from_anywhere(self.soft(node), steps, (), offset, strict)
+            return lookups.from_anywhere(self.soft(node), steps, ("",), offset, strict)
         slot = self.names.find(node.name)
         if slot is not None:
             return self._variable(node.name, slot, steps, node.lineno, strict)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from connector.errors import ExpressionError
 from connector.expressions.limits import Budget
-from connector.expressions.values import Output, Plain
+from connector.expressions.values import Copies, Output
 
 
 class _Unset:
@@ -31,7 +31,7 @@ class Frame:
         """The recorded time of the run as ISO 8601 text."""
         self.slots: list[Any] = [UNSET] * slots
         """The variables of loops and `set`, by the number the compiler gave them."""
-        self.copies: dict[int, Plain] = {}
+        self.copies: Copies = {}
         """Containers of the context that were read already, by id."""
         self.parts: list[str] = []
         self.output = Output(budget)

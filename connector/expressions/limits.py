@@ -17,6 +17,7 @@ KIB: Final = 1024
 # While reading an expression
 MAX_SOURCE: Final = 8 * KIB  # bytes of UTF-8
 MAX_NESTING: Final = 40  # brackets, signs and blocks inside each other: Jinja's parser recurses
+MAX_TOKENS: Final = 2_500  # more cannot be meant by so many nodes, and would only cost time
 MAX_NODES: Final = 500
 MAX_DEPTH: Final = 80
 MAX_LOOPS: Final = 2  # loops inside each other

@@ -32,6 +32,8 @@ def child(place: Any, key: Key) -> Any:
             key = int(key)
         assert type(key) is int
         return place[key] if -len(place) <= key < len(place) else paths.ABSENT
+    if type(place) is str and type(key) is int and -len(place) <= key < len(place):
+        return place[key]
     return paths.ABSENT
 
 
@@ -93,7 +95,7 @@ def from_anywhere(
 ) -> Closure:
     """Read a place below a value, or below the context, by keys that may be worked out.
 
-    `label` is what the start is called in errors.
+    `label` is what the start is called in errors; the empty text when it has no name.
     """
 
     def read(frame: Frame) -> Any:
@@ -152,7 +154,7 @@ def attribute_of(row: Plain, keys: tuple[Key, ...], budget: Budget) -> Plain | M
     for depth, key in enumerate(keys):
         found = child(place, key)
         if found is paths.ABSENT:
-            return Missing(keys[: depth + 1], place)
+            return Missing(("", *keys[: depth + 1]), place)
         place = found
     return place
 

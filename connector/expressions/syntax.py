@@ -21,6 +21,7 @@ from connector.expressions.limits import (
     MAX_NESTING,
     MAX_NODES,
     MAX_SOURCE,
+    MAX_TOKENS,
 )
 from connector.expressions.values import clip, fit_decimal, fit_int
 
@@ -41,6 +42,8 @@ _REFUSED: Final = {
     "FilterBlock": "{% filter %} is not available; use | on a value.",
     "AssignBlock": "{% set %} needs a value on the same line: {% set name = … %}.",
     "NSRef": "{% set %} can only make new names.",
+    "FromImport": "{% from %} is not available.",
+    "Scope": "{% autoescape %} is not available.",
     "With": "{% with %} is not available; use {% set %}.",
 }
 _ESCAPE: Final = re.compile(
@@ -88,6 +91,13 @@ def _nested(offset: int | None = None) -> ExpressionError:
         f"Brackets, signs or blocks lie more than {MAX_NESTING} levels inside each other.",
         remedy="Make the expression simpler.",
         offset=offset,
+    )
+
+
+def _too_many_parts() -> ExpressionError:
+    return ExpressionError(
+        f"The expression has more than {MAX_NODES} parts.",
+        remedy="Split it into several fields or steps.",
     )
 
 
@@ -169,6 +179,7 @@ class _Nesting:
     """Counts what makes Jinja's parser call itself."""
 
     def __init__(self) -> None:
+        self.tokens = 0
         self.brackets = 0
         self.blocks = 0
         self.signs = 0
@@ -179,6 +190,9 @@ class _Nesting:
         """Take note of one token; raises when it lies too deep."""
         if kind == "whitespace":
             return
+        self.tokens += 1
+        if self.tokens > MAX_TOKENS:
+            raise _too_many_parts()
         if kind == "operator" and text in _OPENS:
             self.brackets += 1
         elif kind == "operator" and text in _CLOSES:
@@ -251,12 +265,13 @@ def check(tree: nodes.Template) -> None:
         count += 1
         loops += kind == "For"
         if count > MAX_NODES:
-            raise ExpressionError(
-                f"The expression has more than {MAX_NODES} parts.",
-                remedy="Split it into several fields or steps.",
-            )
+            raise _too_many_parts()
         if depth > MAX_DEPTH:
-            raise _nested(node.lineno)
+            raise ExpressionError(
+                f"The expression is more than {MAX_DEPTH} levels deep.",
+                remedy="Shorten its longest chain of operators, keys or filters.",
+                offset=node.lineno,
+            )
         if loops > MAX_LOOPS:
             raise ExpressionError(
                 f"Loops lie more than {MAX_LOOPS} levels inside each other.", offset=node.lineno

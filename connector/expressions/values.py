@@ -7,7 +7,7 @@ data is copied on the way in, so that no object with methods or secrets is ever 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 from itertools import islice
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ EXACT: Final = Context(
 Plain = Any
 """None, bool, int, Decimal, str, list or dict, all the way down."""
 
+Copies = dict[int, tuple[Any, Plain]]
+"""Containers by id: the original and its copy."""
+
 
 def clip(name: object) -> str:
     """A key as an error may show it: data can hold endless ones."""
@@ -55,10 +58,15 @@ class Missing:
     __slots__ = ("because", "keys", "offset", "place")
 
     def __init__(
-        self, keys: tuple[object, ...] = (), place: Any = None, offset: int = 0, because: str = ""
+        self,
+        keys: tuple[object, ...] = (),
+        place: Any = None,
+        offset: int | None = None,
+        because: str = "",
     ) -> None:
         self.keys = keys
-        """The path up to and including the first key that is absent."""
+        """The path up to and including the first key that is absent; below a value that has no
+        name it begins with the empty text."""
         self.place = place
         """The value that lacks the key."""
         self.offset = offset
@@ -73,8 +81,8 @@ class Missing:
         return ExpressionError(
             self._sentence(),
             remedy=f"{near} {optional}".strip(),
-            field=paths.join(clip(key) for key in self.keys),
-            value_type=paths.kind(self.place) if len(self.keys) > 1 else None,
+            field=paths.join(clip(key) for key in self.keys) if self.keys[0] != "" else None,
+            value_type=_kind(self.place) if len(self.keys) > 1 else None,
             offset=self.offset,
         )
 
@@ -82,15 +90,17 @@ class Missing:
         key = clip(self.keys[-1])
         if len(self.keys) == 1:
             return f"There is nothing called '{key}' here."
-        parent = paths.join(clip(part) for part in self.keys[:-1])
+        parent = paths.join(clip(part) for part in self.keys[:-1]).lstrip(".") or "the value"
         if isinstance(self.place, Mapping):
             return f"There is no '{key}' in {parent}."
         if isinstance(self.place, list | tuple):
             rows = len(self.place)
             return f"There is no '{key}' in {parent}, which is a list of {show(rows)} rows."
-        return f"There is no '{key}' in {parent}, which is {paths.kind(self.place)}."
+        return f"There is no '{key}' in {parent}, which is {_kind(self.place)}."
 
     def _near(self) -> str:
+        if self.keys == ("now",):
+            return "The time of the run is written now()."
         if not isinstance(self.place, Mapping):
             return ""
         known = [
@@ -99,6 +109,14 @@ class Missing:
             if isinstance(key, str) and len(key) <= _SHOWN_LENGTH
         ]
         return paths.did_you_mean(paths.join([clip(self.keys[-1])]), known)
+
+
+def _kind(value: Any) -> str:
+    if value is None or type(value) in (bool, int, float, Decimal, str):
+        return paths.kind(value)
+    if isinstance(value, Mapping | list | tuple):
+        return paths.kind(value)
+    return clip(type(value).__name__)
 
 
 # --- in -------------------------------------------------------------------------------------------
@@ -131,16 +149,10 @@ def fit_decimal(value: Decimal) -> Decimal:
     """The number itself, when it is finite and has at most 100 digits."""
     if not value.is_finite():
         raise ExpressionError("NaN and Infinity are not numbers that can be used.")
-    if not -MAX_DIGITS <= value.adjusted() <= MAX_DIGITS or _digits(value) > MAX_DIGITS:
-        raise ExpressionError(f"A number has more than {MAX_DIGITS} digits.")
-    return value
-
-
-def _digits(value: Decimal) -> int:
-    """Digits that are written: of the number itself, and behind its decimal point."""
-    exponent = value.as_tuple().exponent
-    assert isinstance(exponent, int)  # it is finite
-    return max(value.adjusted() - exponent + 1, -exponent)
+    try:
+        return EXACT.plus(value)
+    except DecimalException:
+        raise ExpressionError(f"A number has more than {MAX_DIGITS} digits.") from None
 
 
 def _float_in(value: float) -> Decimal:
@@ -155,13 +167,11 @@ _SCALARS: Final[dict[type, Any]] = {
 }
 
 
-def plain(
-    value: Any, budget: Budget, copies: dict[int, Any] | None = None, level: int = 0
-) -> Plain:
+def plain(value: Any, budget: Budget, copies: Copies | None = None, level: int = 0) -> Plain:
     """The value as plain data; lists and objects are copied, anything else is refused.
 
-    `copies` remembers containers that were copied before, by the id of the original, which has to
-    stay alive as long as the memory is used.
+    `copies` remembers containers that were copied before, by the id of the original; it keeps the
+    original too, because the id of a dead object may be given to another.
     """
     kind = type(value)
     if value is None or kind is bool:
@@ -179,10 +189,10 @@ def plain(
     )
 
 
-def _container_in(value: Any, budget: Budget, copies: dict[int, Any], level: int) -> Plain:
+def _container_in(value: Any, budget: Budget, copies: Copies, level: int) -> Plain:
     known = copies.get(id(value))
     if known is not None:
-        return known
+        return known[1]
     if level >= MAX_LEVELS:
         raise _too_deep()
     budget.step(1 + len(value) // 8)
@@ -201,7 +211,7 @@ def _container_in(value: Any, budget: Budget, copies: dict[int, Any], level: int
     else:
         budget.rows(len(value))
         made = [plain(item, budget, copies, level + 1) for item in value]
-    copies[id(value)] = made
+    copies[id(value)] = (value, made)
     return made
 
 
