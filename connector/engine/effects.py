@@ -10,12 +10,14 @@ The rules and their reasons: facts on delivery, "Writing to APIs without idempot
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from base64 import b32encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from connector import paths
 from connector.codec import decode, encode
@@ -54,7 +56,9 @@ class Door(Protocol):
 
     def render(self, action: Operation, inputs: dict[str, Any]) -> HttpRequest: ...
 
-    async def send(self, prepared: HttpRequest, *, write: bool) -> Answer: ...
+    async def send(self, prepared: HttpRequest, *, write: bool) -> Answer:
+        """Raises ApiError; any other error of ours means that nothing was sent."""
+        ...
 
     def read_error(self, answer: Answer) -> ApiError | None: ...
 
@@ -113,18 +117,27 @@ class Effects:
         self._second_look = second_look_seconds
         self._before_write = before_write
         self._after_write = after_write
-        self._in_flight: set[str] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def perform(self, intent: Intent, store: EffectStore, door: Door, find: Find) -> Any:
         """The write's output, sent now or earlier. Raises Wait, Park, Refused or NotSent."""
         key = intent.key(store.tenant)
+        # Two events about one order have one business key and come at the same moment.
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            return await self._perform(key, intent, store, door, find)
+
+    async def _perform(
+        self, key: str, intent: Intent, store: EffectStore, door: Door, find: Find
+    ) -> Any:
         effect = await store.effect(key)
-        if effect is None or (effect.state == "refused" and effect.run_id != intent.run_id):
-            # Nothing was written by a refused one: a replay may come with mended values.
-            effect = await self._plan(intent, key, store, door)
-        if effect.state == "sending" and key not in self._in_flight:
-            # A process ended between sending and hearing: nobody knows, so look.
-            await self._doubt(effect, store, "the process stopped before the answer was stored")
+        if effect is None or (effect.run_id != intent.run_id and _unwritten(effect)):
+            # Nothing was written so far: a replay may come with mended values or another address.
+            effect = await self._plan(intent, key, store, door, effect)
+        if effect.state == "sending":
+            # It is our turn, so nobody here is sending: a process ended between sending and
+            # hearing, or the answer could not be stored. Nobody knows, so look.
+            await self._doubt(effect, store, "it stopped before the answer was stored")
         if effect.state == "uncertain":
             await self._look(intent, effect, store, find)
         if effect.state == "planned":
@@ -148,7 +161,14 @@ class Effects:
             )
         raise Wait("unsure", effect.due_at, None)
 
-    async def _plan(self, intent: Intent, key: str, store: EffectStore, door: Door) -> EffectRow:
+    async def _plan(
+        self,
+        intent: Intent,
+        key: str,
+        store: EffectStore,
+        door: Door,
+        before: EffectRow | None,
+    ) -> EffectRow:
         now = self._clock()
         marker = marker_of(self._installation_key, key)
         inputs = _marked(intent.inputs, intent.action.identity.marker, marker)
@@ -162,8 +182,9 @@ class Effects:
             state="planned",
             marker=marker,
             inputs=inputs,
-            created_at=now,
+            created_at=before.created_at if before else now,
             updated_at=now,
+            evidence=before.evidence if before else [],
         )
         prepared = door.render(intent.action, inputs)
         effect.request = pack(prepared)
@@ -176,21 +197,18 @@ class Effects:
     ) -> None:
         if self._before_write is not None:
             self._before_write(effect)
-        self._in_flight.add(effect.key)
+        effect.sends += 1
+        effect.sent_at = self._clock()
+        await self._save(effect, store, "sending")
+        answer: Answer | None = None
+        error: ConnectorError | None
         try:
-            effect.sends += 1
-            effect.sent_at = self._clock()
-            await self._save(effect, store, "sending")
-            try:
-                answer = await door.send(unpack(effect.request or b""), write=True)
-                error = door.read_error(answer)
-            except ApiError as raised:
-                answer, error = None, raised
-            await self._judge(intent, effect, store, find, answer, error)
-        finally:
-            self._in_flight.discard(effect.key)
-        if self._after_write is not None:
-            self._after_write(effect)
+            answer = await door.send(unpack(effect.request or b""), write=True)
+        except ConnectorError as raised:
+            error = raised
+        else:
+            error = door.read_error(answer)
+        await self._judge(intent, effect, store, find, answer, error)
 
     async def _judge(
         self,
@@ -199,11 +217,13 @@ class Effects:
         store: EffectStore,
         find: Find,
         answer: Answer | None,
-        error: ApiError | None,
+        error: ConnectorError | None,
     ) -> None:
         if error is None and answer is not None:
             await self._applied(intent, effect, store, find, decode_or_none(answer))
-        elif isinstance(error, NotSent | Throttled | Unauthorized):
+        elif isinstance(error, NotSent | Throttled | Unauthorized) or (
+            error is not None and not isinstance(error, ApiError)
+        ):
             # Nothing was written: the same bytes may go again when the cause has passed.
             self._note(effect, error)
             effect.sends -= 1
@@ -225,7 +245,11 @@ class Effects:
         remote_id = paths.get(told, identity.record_id) if identity.record_id else None
         if identity.record_id and remote_id in (paths.ABSENT, None, ""):
             # Some releases confirm a write without saying which record it made: prove it.
-            found = await self._found(intent, effect, find)
+            try:
+                found = await self._found(intent, effect, find)
+            except ApiError:
+                # It is looked for again in a minute; what was written must not be forgotten.
+                found = {"count": 0}
             if found.get("count") != 1:
                 await self._doubt(effect, store, "the answer names no record")
                 raise Wait("unsure", effect.due_at, None)
@@ -246,7 +270,18 @@ class Effects:
             return
         if self._clock() < effect.due_at:
             raise Wait("unsure", effect.due_at, None)
-        found = await self._found(intent, effect, find)
+        try:
+            found = await self._found(intent, effect, find)
+        except (NotSent, Unclear) as error:
+            # Not seeing is not the same as not being there: no limit of tries ends in a guess.
+            effect.due_at = self._clock() + self._second_look
+            await self._save(effect, store, "uncertain")
+            raise Wait("unsure", effect.due_at, error) from error
+        except Refused as error:
+            if isinstance(error, Unauthorized):
+                raise
+            await self._park(effect, store, f"The app does not let us look: {error.message}")
+            return
         count = int(found.get("count", 0))
         if count == 1:
             effect.remote_id = str(found["id"])
@@ -279,7 +314,7 @@ class Effects:
         return await find(identity.find, criteria) if criteria else {"count": 0}
 
     async def _doubt(
-        self, effect: EffectRow, store: EffectStore, why: str, error: ApiError | None = None
+        self, effect: EffectRow, store: EffectStore, why: str, error: ConnectorError | None = None
     ) -> None:
         self._note(effect, error, why)
         effect.searches = 0
@@ -291,15 +326,22 @@ class Effects:
         await self._save(effect, store, "parked")
 
     async def _save(self, effect: EffectRow, store: EffectStore, state: Any) -> None:
+        told = state == effect.state or state in ("planned", "sending")
         effect.state = state
         effect.updated_at = self._clock()
         await store.save_effect(effect)
+        if not told and self._after_write is not None:
+            self._after_write(effect)
 
     def _note(self, effect: EffectRow, error: ConnectorError | None, why: str = "") -> None:
         note: dict[str, Any] = {"at": self._clock(), "message": why}
         if error is not None:
             note.update(error.as_data())
         effect.evidence.append(note)
+
+
+def _unwritten(effect: EffectRow) -> bool:
+    return effect.state == "refused" or (effect.state == "planned" and effect.sends == 0)
 
 
 def _kept(note: dict[str, Any]) -> dict[str, Any]:
