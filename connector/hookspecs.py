@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 from connector.model import AnyNode, App
 
+if TYPE_CHECKING:
+    from connector.expressions import Filter
+
 PROJECT = "connector"
-Filter = Callable[..., Any]
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class RegisterFilter(Protocol):
+    """Takes a Filter, or a name and a function of small values."""
+
+    def __call__(self, filter: Filter | str, function: Callable[..., Any] | None = None) -> None:
+        """Add one filter."""
+        ...
 
 
 @hookspec
@@ -32,8 +42,12 @@ def register_nodes(register: Callable[[AnyNode], None]) -> None:
 
 
 @hookspec
-def register_filters(register: Callable[[str, Filter], None]) -> None:
-    """Add functions for expressions: `register("name", function)`, used as `{{ value | name }}`."""
+def register_filters(register: RegisterFilter) -> None:
+    """Add what stands behind the `|` of expressions: `register("stars", function)`.
+
+    The docstring of the function explains it to users. `register(Filter(…))` says more, for example
+    that a filter is for large values.
+    """
 
 
 @hookspec

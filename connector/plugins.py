@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
 
 from connector import hookspecs
 from connector.errors import BundleError, ConnectorError
-from connector.hookspecs import PROJECT, Filter, hookimpl
+from connector.hookspecs import PROJECT, hookimpl
 from connector.model import Action, AnyNode, App, Search, Trigger
+
+if TYPE_CHECKING:
+    from connector.expressions import Filter
 
 __all__ = ["DEFAULT_PLUGINS", "Plugins", "build_plugins", "hookimpl"]
 
@@ -27,7 +29,6 @@ DEFAULT_PLUGINS = (
 )
 """The built-in plugins, registered like anyone's."""
 
-_FILTER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -102,15 +103,19 @@ class Plugins:
         return found.items
 
     def filters(self) -> Mapping[str, Filter]:
-        """Every filter by name."""
+        """Every filter by name, the built-in ones among them."""
+        from connector.expressions import Filter, default_filters
+
         found = _Registry[Filter]("filter")
+        for built_in in default_filters().values():
+            found.add("connector.expressions", built_in.name, built_in)
         for one in self._implementations["register_filters"]:
 
-            def register(name: Any, function: Filter, plugin: str = one.plugin) -> None:
-                good = isinstance(name, str) and _FILTER_NAME.fullmatch(name) is not None
-                _demand(good, plugin, f"registers the filter {name!r}: names are snake_case")
-                _demand(callable(function), plugin, f"registers {name!r} without a function")
-                found.add(plugin, name, function)
+            def register(filter: Any, function: Any = None, plugin: str = one.plugin) -> None:
+                if not isinstance(filter, Filter):
+                    _demand(callable(function), plugin, f"registers {filter!r} without a function")
+                    filter = Filter.of(function, filter)
+                found.add(plugin, filter.name, filter)
 
             _ask(one, register)
         return found.items

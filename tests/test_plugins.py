@@ -16,6 +16,7 @@ import pytest
 
 from connector.catalog import load_catalog
 from connector.errors import BundleError, Forbidden
+from connector.expressions import Filter, evaluate
 from connector.model import Action, App, Field, Request, Token
 from connector.plugins import DEFAULT_PLUGINS, Plugins, build_plugins, hookimpl
 
@@ -68,8 +69,8 @@ class TestBuiltIn:
 class TestRegistering:
     def test_a_plugin_may_register_as_often_as_it_wants(self, tmp_path: Path) -> None:
         def register_filters(register: Any) -> None:
-            register("shout", str.upper)
-            register("whisper", str.lower)
+            register("shout", lambda value: value.upper())
+            register(Filter("whisper", lambda value: value.lower()))
 
         plugins = with_plugin(
             register_apps=lambda register: register(an_app()),
@@ -82,7 +83,8 @@ class TestRegistering:
         catalog = load_catalog(plugins)
         assert catalog.app("shop").title == "Shop"
         assert catalog.node("shop.create_order").label == "Create Order"
-        assert catalog.filters["shout"]("a") == "A"
+        assert evaluate("{{ 'a' | shout }}", {}, filters=catalog.filters) == "A"
+        assert evaluate("{{ 'a' | upper }}", {}, filters=catalog.filters) == "A"
 
     @pytest.mark.parametrize(
         ("hook", "call", "gather"),
@@ -123,6 +125,11 @@ class TestRegistering:
         with pytest.raises(BundleError, match=r"connector\.apps\.perfex_crm") as caught:
             gather(plugins)
         assert plugins.names[-1] in caught.value.message
+
+    def test_built_in_filter_cannot_be_replaced(self) -> None:
+        plugins = with_plugin(register_filters=lambda register: register("upper", len))
+        with pytest.raises(BundleError, match=r"filter upper .*connector\.expressions"):
+            plugins.filters()
 
     def test_node_of_the_bundle_cannot_be_replaced(self) -> None:
         twin = an_action("perfex_crm", "create_customer")
@@ -240,7 +247,7 @@ class TestEntryPoint:
 
         @hookimpl
         def register_filters(register):
-            register("shout", str.upper)
+            register("shout", lambda value: value.upper())
     '''
 
     def install(self, folder: Path, module: str, entry: str = "shop = shop_plugin") -> None:
@@ -270,14 +277,14 @@ class TestEntryPoint:
             root,
             """
             import json
-            from connector.catalog import load_catalog
+            from connector import evaluate, load_catalog
             catalog = load_catalog()
             node = catalog.node("shop.create_order")
             print(json.dumps({
                 "apps": sorted(catalog.apps),
                 "fields": [(field.path, field.label) for field in catalog.fields(node)],
                 "sample": node.sample,
-                "filter": catalog.filters["shout"]("a"),
+                "filter": evaluate("{{ 'a' | shout }}", {}, filters=catalog.filters),
             }))
             """,
         )

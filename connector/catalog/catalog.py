@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connector.bundle import Bundle, read_bundle
 from connector.catalog.checks import check_node
 from connector.errors import BundleError
 from connector.fields import SchemaStore
-from connector.hookspecs import Filter
 from connector.model import Action, AnyNode, App, Field, SchemaRef, Search, Trigger
 from connector.paths import did_you_mean
 from connector.plugins import Plugins, build_plugins
+
+if TYPE_CHECKING:
+    from connector.expressions import Filter
 
 RESOURCE = "resource"
 """The key of a trigger's output under which the record lies."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from connector.errors import Issue, MappingError
-from connector.hookspecs import Filter
+from connector.expressions import Filter
 from connector.mapping import shape as shapes
 from connector.mapping.compiler import Compiler
 from connector.mapping.entries import read_entries

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from connector.errors import ExpressionError
-from connector.expressions import Expression, compile_expression
-from connector.hookspecs import Filter
+from connector.expressions import Expression, Filter, compile_expression
 from connector.mapping.findings import Findings, Located
 from connector.mapping.ops import Source
 
