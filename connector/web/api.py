@@ -115,7 +115,7 @@ def _add_catalog(router: APIRouter, runtime: Runtime) -> None:
             node = catalog.node(name)
         except BundleError as error:
             return answer_problem(problem_of(error, 404))
-        return Exact({"items": [field.model_dump(mode="json") for field in catalog.fields(node)]})
+        return Exact({"items": [field.model_dump() for field in catalog.fields(node)]})
 
 
 def _add_connections(router: APIRouter, runtime: Runtime) -> None:
@@ -210,7 +210,8 @@ def _add_runs(router: APIRouter, runtime: Runtime) -> None:
 
 
 def _node(node: AnyNode) -> dict[str, Any]:
-    return {"name": node.name, **node.model_dump(mode="json")}
+    # Not in pydantic's JSON mode: it would turn the money of a sample into text.
+    return {"name": node.name, **node.model_dump()}
 
 
 def _found(row: Mapping[str, Any] | None, what: str) -> Response:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from connector.errors import BundleError, HookRefused, NotConnected
@@ -36,6 +37,7 @@ class FakeCatalog:
             noun="order",
             label="Create an order",
             description="Writes an order.",
+            sample={"total": Decimal("12.30")},
             inputs=(Field(path="data.total", label="Total", type="number", required=True),),
         )
         self.apps = {app.key: app}

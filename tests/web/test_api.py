@@ -297,7 +297,9 @@ class TestAnswers:
         nodes = (await web.api("GET", "/nodes")).json()["items"]
         assert [(node["name"], node["kind"]) for node in nodes] == [("shop.create_order", "action")]
         assert (await web.api("GET", "/nodes?app=other")).json() == {"items": []}
-        assert (await web.api("GET", "/nodes/shop.create_order")).json()["label"]
+        node = await web.api("GET", "/nodes/shop.create_order")
+        assert node.json()["label"] == "Create an order"
+        assert b'"sample":{"total":12.30}' in node.body
 
     async def test_fields_of_a_node(self, web: Served) -> None:
         (field,) = (await web.api("GET", "/nodes/shop.create_order/fields")).json()["items"]
@@ -400,6 +402,19 @@ class TestDocument:
         token = document()["components"]["schemas"]["ConnectWithToken"]["properties"]["token"]
         assert token["format"] == "password"
         assert token["writeOnly"] is True
+
+
+async def test_whole_real_catalogue_is_told(runtime: FakeRuntime) -> None:
+    from connector.catalog import load_catalog
+
+    catalog = load_catalog()
+    runtime.catalog = catalog  # type: ignore[assignment]
+    async with served(make_app(runtime, settings())) as web:
+        assert len((await web.api("GET", "/apps")).json()["items"]) == len(catalog.apps)
+        for name, node in catalog.nodes.items():
+            assert (await web.api("GET", f"/nodes/{name}")).json()["key"] == node.key
+            told = (await web.api("GET", f"/nodes/{name}/fields")).json()["items"]
+            assert [one["path"] for one in told] == [one.path for one in catalog.fields(node)]
 
 
 def test_fake_catalogue_answers_like_the_real_one() -> None:
