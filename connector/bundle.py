@@ -124,6 +124,11 @@ def bundle_folder() -> Path:
     return packed if packed.is_dir() else package.parent
 
 
+def examples_folder() -> Path:
+    """The folder of the example flows that come with us."""
+    return bundle_folder() / "examples"
+
+
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle's manifest. Raises BundleError with every fault in it."""
     path = folder / MANIFEST

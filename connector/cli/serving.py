@@ -101,8 +101,11 @@ def sandbox(
     signing_key: Annotated[
         Path | None, typer.Option(help="PEM file of the key that signs events; else a new one.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Makes its choices repeatable.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Makes every id, token and key repeat.")] = None,
     generation: Annotated[str, typer.Option(help="Perfex API module: 2.x or 3.x.")] = "3.x",
+    auto_approve: Annotated[
+        bool, typer.Option("--auto-approve", help="Agree on its consent page without asking.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Start emulated Fatture in Cloud and Perfex CRM on this machine, until Ctrl-C."""
@@ -112,9 +115,10 @@ def sandbox(
         SandboxConfig(
             fic_port=fic_port,
             perfex_port=perfex_port,
-            signing_key=signing_key,
+            signing_key=read_key(signing_key) if signing_key else None,
             seed=seed,
-            generation=generation,
+            generation="2.x" if generation == "2.x" else "3.x",
+            auto_approve=auto_approve,
         ),
         as_json=json,
     )

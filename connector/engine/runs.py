@@ -15,6 +15,7 @@ from connector.errors import (
     ConnectorError,
     FlowError,
     NotSent,
+    StoreBusy,
     StoreError,
     Throttled,
     Unauthorized,
@@ -85,6 +86,8 @@ class Runs:
 
     async def perform(self, run: RunRow) -> float | None:
         """Run the open steps; gives the time to come back (inf: when released), None at the end."""
+        if run.finished_at is not None:
+            return None
         store = self._store_of(run.tenant)
         try:
             progress = await self._load(run, store)
@@ -97,7 +100,7 @@ class Runs:
             return wait.due_at if wait.due_at is not None else float("inf")
         except Park as park:
             await self._finish(run, store, "parked", park.cause)
-        except StoreError:
+        except StoreBusy:
             raise
         except ConnectorError as error:
             await self._finish(run, store, "failed", error)
@@ -105,8 +108,15 @@ class Runs:
             logger.exception("run %s stopped on a fault of ours", run.id)
             await self._finish(run, store, "failed", fault_of_ours(fault))
         if self._on_finished is not None and run.state in FINAL_RUN_STATES:
-            self._on_finished(run)
+            self._tell(self._on_finished, run)
         return None
+
+    def _tell(self, hear: Callable[[RunRow], None], run: RunRow) -> None:
+        try:
+            hear(run)
+        except Exception:
+            # The run is at its end, whatever somebody else makes of it.
+            logger.exception("a listener failed on the end of run %s", run.id)
 
     async def _load(self, run: RunRow, store: TenantStore) -> Progress:
         flow = await self._flows.compiled(run.tenant, run.flow_id, run.flow_version)
@@ -115,10 +125,11 @@ class Runs:
         context["run"] = {"id": run.id, "created_at": _iso(run.created_at)}
         context["steps"] = steps = {}
         now = datetime.fromtimestamp(run.created_at, UTC)
-        if run.state != "queued" or run.attempts or run.replay:
+        if not run.fresh:
             for done in await store.steps(run.id):
                 if done.state != "failed":
                     steps[done.id] = _seen(done)
+        run.fresh = False
         return Progress(run, flow, store, context, now)
 
     async def _steps(self, progress: Progress) -> None:

@@ -1,0 +1,294 @@
+"""`check`, `try`, `flow …`: reading flows before they run, and switching them on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connector.cli.offline import with_runtime
+from connector.cli.output import JsonOption, console, say, show_json, show_table
+from connector.codec import decode, encode_text
+from connector.errors import FlowError, Issue
+
+if TYPE_CHECKING:
+    from connector.engine.dry import DryStep
+    from connector.model import Connection
+
+FlowFile = Annotated[
+    Path, typer.Argument(help="A YAML file; - reads standard input.", metavar="FLOW")
+]
+KeyArgument = Annotated[str, typer.Argument(help="The flow's key.", metavar="KEY")]
+
+flow_app = typer.Typer(
+    help="Store, list and switch flows.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("check")(check)
+    app.command("try")(try_flow)
+    flow_app.command("apply")(apply)
+    flow_app.command("list")(list_flows)
+    flow_app.command("show")(show)
+    flow_app.command("enable")(enable)
+    flow_app.command("disable")(disable)
+    app.add_typer(flow_app, name="flow")
+
+
+def check(
+    flow: FlowFile,
+    connections: Annotated[
+        bool,
+        typer.Option("--connections/--no-connections", help="Compare with those that exist."),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check a flow without storing it; every fault with its line, and what to do."""
+    text = read_text(flow)
+    known = None
+    if connections:
+        rows = with_runtime(_connections)
+        known = {row.name: row.app for row in rows}
+    from connector.catalog import load_catalog
+    from connector.flow import check_flow
+
+    told = check_flow(text, load_catalog(), known)
+    errors = [issue for issue in told.issues if issue.severity == "error"]
+    if json:
+        show_json(
+            {
+                "flow": told.flow.key if told.flow else None,
+                "ok": not errors,
+                "issues": [issue.model_dump(exclude_none=True) for issue in told.issues],
+            }
+        )
+    else:
+        print_issues(flow, told.issues)
+        if not errors:
+            console().print("The flow is fine.", markup=False)
+    if errors:
+        raise typer.Exit(3)
+
+
+def try_flow(
+    flow: FlowFile,
+    event: Annotated[
+        Path | None,
+        typer.Option(help="JSON: the trigger's item, or only the record. Else a made-up sample."),
+    ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(help="What a step's app would answer: ID=JSON. Else its sample."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Dry run: print the exact requests a flow would send. Nothing leaves this machine."""
+    from connector.catalog import load_catalog
+    from connector.engine.dry import dry_run
+    from connector.flow import check_flow
+
+    catalog = load_catalog()
+    told = check_flow(read_text(flow), catalog)
+    compiled = told.raise_for_errors()
+    trigger = catalog.trigger(compiled.trigger.node)
+    resource = str(compiled.trigger.inputs.get("resource", "")) or None
+    sample = catalog.sample(trigger, resource)
+    item = sample if event is None else _item(_read_json(event), sample)
+    known = with_runtime(_connections) if _has_database() else []
+    found = {one.name: one for one in known}
+    result = dry_run(
+        compiled,
+        catalog,
+        item,
+        assumed=_assumed(step or []),
+        connection_of=lambda name, app: found.get(name),
+    )
+    if json:
+        show_json(
+            {
+                "passes": result.passes,
+                "ok": result.ok,
+                "error": result.error.as_data() if result.error else None,
+                "steps": [one.as_data() for one in result.steps],
+            }
+        )
+    else:
+        if event is None:
+            say("No --event given: this is the trigger's made-up sample.")
+        if result.error is not None:
+            raise result.error
+        if not result.passes:
+            console().print("The flow's filter would stop this event: nothing would run.")
+        for one in result.steps:
+            _print_step(one)
+    if not result.ok:
+        raise typer.Exit(3)
+
+
+def apply(
+    flow: FlowFile,
+    enable_it: Annotated[
+        bool | None,
+        typer.Option("--enable/--disable", help="Switch it on or off; else as it stands."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Store a flow; a changed one becomes its next version."""
+    text = read_text(flow)
+    row = with_runtime(lambda runtime: runtime.apply_flow(text, enable_it))
+    if json:
+        show_json(row)
+        return
+    print_issues(flow, [Issue(**one) for one in row["issues"]])
+    state = "on" if row["enabled"] else "off: `connector flow enable " + row["key"] + "`"
+    console().print(
+        f"Flow {row['key']!r} stored as version {row['version']}; it is {state}.", markup=False
+    )
+
+
+def list_flows(json: JsonOption = False) -> None:
+    """List the stored flows."""
+    rows = with_runtime(lambda runtime: runtime.list_flows())
+    if json:
+        show_json(rows)
+        return
+    show_table(
+        ("flow", "on", "version", "problem"),
+        [(row["key"], "on" if row["enabled"] else "off", row["version"], row["problem"])
+         for row in rows],
+        empty="No flow yet: `connector flow apply FILE --enable` stores one.",
+    )  # fmt: skip
+
+
+def show(key: KeyArgument, json: JsonOption = False) -> None:
+    """Print a stored flow's document."""
+    row = _known(key, with_runtime(lambda runtime: runtime.get_flow(key)))
+    if json:
+        show_json(row)
+    else:
+        sys.stdout.write(row["document"])
+
+
+def enable(key: KeyArgument, json: JsonOption = False) -> None:
+    """Switch a flow on."""
+    _switch(key, True, json)
+
+
+def disable(key: KeyArgument, json: JsonOption = False) -> None:
+    """Switch a flow off; its events are still accepted and kept."""
+    _switch(key, False, json)
+
+
+def _switch(key: str, on: bool, as_json: bool) -> None:
+    row = _known(key, with_runtime(lambda runtime: runtime.enable_flow(key, on)))
+    if as_json:
+        show_json(row)
+    else:
+        console().print(f"Flow {key!r} is {'on' if on else 'off'}.", markup=False)
+
+
+def _known(key: str, row: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if row is None:
+        raise FlowError(f"There is no flow {key!r}.", remedy="`connector flow list` names them.")
+    return row
+
+
+async def _connections(runtime: Any) -> list[Connection]:
+    return list(await runtime.list_connections())
+
+
+def _has_database() -> bool:
+    from connector.settings import Settings
+
+    path = Settings.load().database_path
+    return path is not None and path.is_file()
+
+
+def read_text(path: Path) -> str:
+    """A document from a file or standard input. Raises FlowError."""
+    if str(path) == "-":
+        return sys.stdin.read()
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FlowError(
+            f"The file {path} cannot be read ({error.strerror}).", remedy="Check its name."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise FlowError(
+            f"The file {path} is not UTF-8 text (byte {error.start}).",
+            remedy="Save it again as UTF-8.",
+        ) from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return decode(read_text(path))
+    except ValueError as error:
+        raise FlowError(f"The file {path} is not JSON: {error}.") from error
+
+
+def _item(given: Any, sample: Mapping[str, Any]) -> dict[str, Any]:
+    """An event file holds the whole item (as `run-show --json` prints it) or just the record."""
+    if not isinstance(given, dict):
+        raise FlowError("The event file must hold a JSON object.")
+    if "event" in given and "resource" in given:
+        return given
+    record = given["data"] if set(given) == {"data"} else given
+    return {**sample, "id": record.get("id", sample.get("id")), "resource": record}
+
+
+def _assumed(given: Sequence[str]) -> dict[str, Any]:
+    found = {}
+    for one in given:
+        name, sign, text = one.partition("=")
+        try:
+            found[name] = decode(text)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise typer.BadParameter("must be STEP=JSON", param_hint="--step")
+    return found
+
+
+def print_issues(flow: Path, issues: Sequence[Issue]) -> None:
+    """Every issue on the error stream, worst first."""
+    out = console(error=True)
+    for issue in sorted(issues, key=lambda one: one.severity):
+        place = f"{flow}:{issue.line}:{issue.column}: " if issue.line else f"{flow}: "
+        where = " · ".join(part for part in (issue.where, issue.field) if part)
+        style = "red" if issue.severity == "error" else "yellow"
+        out.print(place, end="", markup=False)
+        out.print(f"{issue.severity}: ", style=style, end="")
+        head = f"{where}: " if where else ""
+        out.print(f"{head}{issue.message} {issue.remedy}".rstrip(), markup=False)
+
+
+def _print_step(step: DryStep) -> None:
+    out = console()
+    words = {
+        "would_run": "would run",
+        "skipped": "would be skipped (its `when` is false)",
+        "failed": "would fail",
+        "not_reached": "would not be reached",
+    }
+    out.print(f"\n{step.id}  {step.node}  {words[step.state]}", markup=False, style="bold")
+    for warning in step.warnings:
+        out.print(f"  warning: {warning}", markup=False, style="yellow")
+    if step.error is not None:
+        out.print(f"  {step.error}", markup=False, style="red")
+    if step.request is not None:
+        out.print(f"  {step.request['method']} {step.request['url']}", markup=False)
+        for name, value in step.request["headers"].items():
+            out.print(f"  {name}: {value}", markup=False)
+        if step.request["body"]:
+            out.print(f"  {step.request['body']}", markup=False, soft_wrap=True)
+    elif step.inputs is not None:
+        out.print(f"  asks with {encode_text(step.inputs)}", markup=False, soft_wrap=True)
+    if step.state == "would_run":
+        out.print(f"  assumed answer: {encode_text(step.assumed)}", markup=False, soft_wrap=True)
