@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from connector.sandbox.clock import ManualClock
     from connector.sandbox.fic.app import build_fic_app
     from connector.sandbox.perfex.app import build_perfex_app
-    from connector.sandbox.sandbox import Sandbox, read_key
+    from connector.sandbox.sandbox import Sandbox
     from connector.sandbox.serving import Served, run, serve, serving
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Served",
     "build_fic_app",
     "build_perfex_app",
-    "read_key",
     "run",
     "serve",
     "serving",
@@ -35,7 +34,6 @@ _HOMES = {
     "Served": "serving",
     "build_fic_app": "fic.app",
     "build_perfex_app": "perfex.app",
-    "read_key": "sandbox",
     "run": "serving",
     "serve": "serving",
     "serving": "serving",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from connector.sandbox.config import SandboxConfig
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
-    """The settings of a command line, and whether to print JSON; raises OSError for a lost key."""
-    from connector.sandbox.sandbox import read_key
-
+    """The settings of a command line, and whether to print JSON."""
     parser = argparse.ArgumentParser(prog="python -m connector.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--fic-port", type=int, default=0, help="0 takes a free one")
@@ -29,7 +28,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
         fic_port=found.fic_port,
         perfex_port=found.perfex_port,
         generation=found.generation,
-        signing_key=read_key(found.signing_key) if found.signing_key else None,
+        signing_key=Path(found.signing_key) if found.signing_key else None,
         seed=found.seed,
         seed_file=found.seed_file,
         auto_approve=found.auto_approve,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from connector.model import Data
@@ -39,9 +40,9 @@ class SandboxConfig(Data):
     perfex_port: int = 0
     seed: int | None = None
     """Makes every id, token, secret and the signing key repeat; None draws them at random."""
-    signing_key: str | None = None
-    """PEM of a P-256 private key; one is made at start otherwise."""
-    seed_file: str | None = None
+    signing_key: str | Path | None = None
+    """PEM of a P-256 private key, or the file that holds it; otherwise one is made at start."""
+    seed_file: Path | None = None
     """JSON whose `clients`, `customers` … are written before start (see docs/sandbox.md)."""
 
     client_id: str = "sandbox-client"

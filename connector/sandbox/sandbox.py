@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from connector.model import Answer, HttpRequest
+from connector.sandbox import exact
 from connector.sandbox.agenda import Agenda
 from connector.sandbox.asgi import App, Send
 from connector.sandbox.clock import Clock, system_clock
@@ -58,7 +56,7 @@ class Sandbox:
         self.fic_app: App = build_fic_app(self.fic)
         self.perfex_app: App = build_perfex_app(self.perfex)
         if self.config.seed_file:
-            self.fill(json.loads(Path(self.config.seed_file).read_bytes()))
+            self.fill(exact.loads(self.config.seed_file.read_bytes()))
 
     def fill(self, seeds: Mapping[str, Mapping[str, Any]]) -> None:
         """Write records that were always there: `{"fatture_in_cloud": {"clients": […]}, …}`."""
@@ -104,8 +102,3 @@ class Sandbox:
 
 def _chance(seed: int | None) -> Random:
     return SystemRandom() if seed is None else Random(seed)  # noqa: S311 - repeatable on request
-
-
-def read_key(path: str | os.PathLike[str]) -> str:
-    """The PEM text of a signing key file; raises OSError."""
-    return Path(path).read_text("ascii")

@@ -91,21 +91,17 @@ class Served:
         fic, perfex = self.sandbox.fic, self.sandbox.perfex
         signer = fic.webhooks.signer
         return {
-            "fatture_in_cloud": {
-                "base_url": self.fic_url,
-                "client_id": fic.app.client_id,
-                "client_secret": fic.app.client_secret,
-                "app_id": fic.app.id,
-                "manual_token": fic.manual_token,
-                "company_id": fic.first_company.id,
-                "public_key": signer.public_pem,
-                "public_key_base64": signer.public_base64,
-            },
-            "perfex_crm": {
-                "base_url": self.perfex_url,
-                "authtoken": perfex.authtoken,
-                "generation": perfex.config.generation,
-            },
+            "fic": self.fic_url,
+            "perfex": self.perfex_url,
+            "client_id": fic.app.client_id,
+            "client_secret": fic.app.client_secret,
+            "app_id": fic.app.id,
+            "manual_token": fic.manual_token,
+            "company_id": fic.first_company.id,
+            "authtoken": perfex.authtoken,
+            "generation": perfex.config.generation,
+            "public_key": signer.public_pem,
+            "public_key_base64": signer.public_base64,
         }
 
 
@@ -199,15 +195,14 @@ def _announce(served: Served, as_json: bool) -> None:
     if as_json:
         lines = [json.dumps(data)]
     else:
-        fic, perfex = data["fatture_in_cloud"], data["perfex_crm"]
         lines = [
-            f"Fatture in Cloud  {fic['base_url']}",
-            f"  client id       {fic['client_id']}",
-            f"  client secret   {fic['client_secret']}",
-            f"  manual token    {fic['manual_token']}",
-            f"  company         {fic['company_id']}",
-            f"Perfex CRM {perfex['generation']}    {perfex['base_url']}",
-            f"  authtoken       {perfex['authtoken']}",
+            f"Fatture in Cloud  {data['fic']}",
+            f"  client id       {data['client_id']}",
+            f"  client secret   {data['client_secret']}",
+            f"  manual token    {data['manual_token']}",
+            f"  company         {data['company_id']}",
+            f"Perfex CRM {data['generation']}    {data['perfex']}",
+            f"  authtoken       {data['authtoken']}",
             "Ctrl-C stops it. Its controls are under /_sandbox on both (docs/sandbox.md).",
         ]
     sys.stdout.write("\n".join(lines) + "\n")

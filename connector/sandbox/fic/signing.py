@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import datetime
+from pathlib import Path
 from random import Random
 
 LIFE_SECONDS = 3 * 3600
@@ -11,17 +12,21 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class Signer:
-    """Signs with one P-256 key: given as PEM, or drawn from `random`."""
+    """Signs with one P-256 key: given as PEM or its file, or drawn from `random`.
 
-    def __init__(self, pem: str | None, random: Random, issuer: str) -> None:
+    Raises OSError for a lost file, ValueError for what is no such key.
+    """
+
+    def __init__(self, given: str | Path | None, random: Random, issuer: str) -> None:
         from cryptography.hazmat.primitives import serialization as form
         from cryptography.hazmat.primitives.asymmetric import ec
         from joserfc.jwk import ECKey
 
-        if pem is None:
+        if given is None:
             key = ec.derive_private_key(random.randrange(1, _ORDER), ec.SECP256R1())
         else:
-            loaded = form.load_pem_private_key(pem.encode(), password=None)
+            pem = given.read_bytes() if isinstance(given, Path) else given.encode()
+            loaded = form.load_pem_private_key(pem, password=None)
             if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.curve.key_size != 256:
                 raise ValueError("the signing key must be a P-256 private key in PEM form")
             key = loaded
