@@ -67,6 +67,8 @@ class RunRow:
     finished_at: float | None = None
     error: Any = None
     id: int = 0
+    fresh: bool = False
+    """Stored a moment ago by this very process, so that it has no steps yet; not a column."""
 
 
 @dataclass(slots=True)

@@ -100,7 +100,7 @@ class Work(TenantRows):
         fresh = []
         for run, (_, rows) in zip(runs, outcome, strict=False):
             if rows:
-                run.id = rows[0][0]
+                run.id, run.fresh = rows[0][0], True
                 fresh.append(run)
         return fresh
 
@@ -194,7 +194,7 @@ class Work(TenantRows):
         )  # fmt: skip
         if not outcome[1][1]:
             raise StoreError("Somebody else replayed this run at the same moment.", who="wait")
-        run.id = outcome[1][1][0][0]
+        run.id, run.fresh = outcome[1][1][0][0], True
         return run
 
     async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
