@@ -13,8 +13,9 @@ from connector.errors import ConnectorError
 
 HELP = """Move business records between apps without code.
 
+\b
 Look around:   connector apps · connector nodes · connector fields NODE
-Try it out:    connector run (a whole tour on emulated apps, nothing to sign up for)
+Try it out:    connector run (a tour on emulated apps)
 For real:      connector connect APP · connector flow apply FILE · connector serve
 """
 

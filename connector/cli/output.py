@@ -32,6 +32,8 @@ EXIT_CODES: Mapping[type[ConnectorError], int] = {
 }
 """2 is the shell's own code for a wrong call; any other error of ours is 1."""
 
+PIPE_WIDTH = 240
+
 COLOURS = {
     "succeeded": "green",
     "done": "green",
@@ -50,7 +52,10 @@ def console(*, error: bool = False) -> Console:
     """Rich's console; plain text when the output is no terminal."""
     from rich.console import Console
 
-    return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty())
+    stream = sys.stderr if error else sys.stdout
+    # Into a file or a pipe nothing is folded: whoever reads it there searches by line.
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=error, highlight=False, width=width)
 
 
 def say(text: str) -> None:
@@ -75,8 +80,8 @@ def show_table(
         console().print(empty, markup=False)
         return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    for place, name in enumerate(columns):
+        table.add_column(name, overflow="fold", no_wrap=place == 0)
     for line in lines:
         cells = ["" if cell is None else str(cell) for cell in line]
         table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in cells))

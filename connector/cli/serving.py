@@ -109,7 +109,7 @@ def sandbox(
     json: JsonOption = False,
 ) -> None:
     """Start emulated Fatture in Cloud and Perfex CRM on this machine, until Ctrl-C."""
-    from connector.sandbox import SandboxConfig, run as run_sandbox
+    from connector.sandbox import SandboxConfig, read_key, run as run_sandbox
 
     run_sandbox(
         SandboxConfig(

@@ -72,7 +72,7 @@ def dry_run(
     connection_of: Callable[[str, str], Connection | None],
     now: datetime | None = None,
 ) -> DryRun:
-    """Follow a flow for an event; a step's answer is its `assumed` output, else its node's sample."""
+    """Follow a flow for an event; a step answers as `assumed`, else as its node's sample."""
     moment = now or datetime.now(UTC)
     steps: dict[str, Any] = {}
     context: dict[str, Any] = {
