@@ -32,6 +32,8 @@ class Ticket:
     run: RunRow | None = None
     due_at: float = 0
     """When it may go on; inf means when it is released."""
+    released: bool = False
+    """Released while it was in progress, so that it must not begin to wait for that."""
 
 
 class Dispatcher:
@@ -82,6 +84,9 @@ class Dispatcher:
         if ticket.run is not None and self._ready.qsize() > KEEP_IN_MEMORY:
             ticket.run = None
         if ticket.run_id in self._known:
+            if ticket.due_at <= self._clock():
+                # Another process has released it.
+                self.release(ticket.run_id, ticket.lane)
             return
         self._known.add(ticket.run_id)
         self._idle.clear()
@@ -94,14 +99,20 @@ class Dispatcher:
 
     def release(self, run_id: int, lane: LaneKey) -> None:
         """Let a waiting run go on now; harmless when it is not waiting or not here."""
-        queue = self._lanes.get(lane)
-        if queue and queue[0].run_id == run_id and queue[0].due_at > self._clock():
-            timer = self._timers.pop(run_id, None)
-            if timer is not None:
-                timer.cancel()
-            queue[0].due_at = 0
-            queue[0].run = None
-            self._ready.put_nowait(queue[0])
+        queue = self._lanes.get(lane) or deque()
+        ticket = next((one for one in queue if one.run_id == run_id), None)
+        if ticket is None:
+            return
+        ticket.released = True
+        if ticket.due_at <= self._clock() or ticket is not queue[0]:
+            ticket.due_at = 0
+            return
+        timer = self._timers.pop(run_id, None)
+        if timer is not None:
+            timer.cancel()
+        ticket.due_at = 0
+        ticket.run = None
+        self._ready.put_nowait(ticket)
 
     async def settled(self) -> None:
         """Return when no run is open (waiting ones count as open)."""
@@ -127,19 +138,27 @@ class Dispatcher:
     async def _work(self) -> None:
         while True:
             ticket = await self._ready.get()
-            try:
-                run = ticket.run or await self._load(ticket.run_id)
-                ticket.run = None
-                again = await self._perform(run)
-            except StoreError as error:
-                # The run stays open in the store: nothing of it is lost while the disk is away.
-                logger.warning("run %s waits for the database: %s", ticket.run_id, error.message)
-                again = self._clock() + STORE_RETRY_SECONDS
+            again = await self._go_on(ticket)
             if again is None:
                 self._leave(ticket)
-            else:
-                ticket.due_at = again
-                self._offer(ticket)
+                continue
+            ticket.due_at = 0 if ticket.released and math.isinf(again) else again
+            self._offer(ticket)
+
+    async def _go_on(self, ticket: Ticket) -> float | None:
+        ticket.due_at, ticket.released = 0, False
+        try:
+            run = ticket.run or await self._load(ticket.run_id)
+            ticket.run = None
+            return await self._perform(run)
+        except StoreError as error:
+            # The run stays open in the store: nothing of it is lost while the disk is away.
+            logger.warning("run %s waits for the database: %s", ticket.run_id, error.message)
+            return self._clock() + STORE_RETRY_SECONDS
+        except Exception:
+            # Never a worker less: the run is still open in the store and comes again at a restart.
+            logger.exception("run %s cannot be driven", ticket.run_id)
+            return None
 
     def _leave(self, ticket: Ticket) -> None:
         lane = self._lanes[ticket.lane]
