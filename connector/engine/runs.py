@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("connector.engine")
 
+RENEWED_SECONDS = 10.0
+"""After a refusal although the connection is said to work: somebody renewed it just now."""
 PASSING = (NotSent, Unclear, Throttled, Unauthorized)
 
 
@@ -158,10 +160,10 @@ class Runs:
             mapped.raise_for_errors()
             output = await self._execute(progress, step, mapped.payload)
         except PASSING as cause:
-            waiting = self._backoff.wait(run.attempts, cause, await self._id(run, step))
+            waiting = await self._wait(run, step, cause)
             if waiting is None:
                 raise await self._failed(progress, position, step, started, cause) from cause
-            if waiting.reason == "retry":
+            if waiting.reason == "retry" and not isinstance(cause, Unauthorized):
                 run.attempts += 1
             raise waiting from cause
         except StoreError:
@@ -173,11 +175,14 @@ class Runs:
         summary = _summary(node, mapped.payload, output)
         return StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
 
-    async def _id(self, run: RunRow, step: CompiledStep) -> str:
-        if step.connection is None:
-            return ""
-        row = await self._store_of(run.tenant).connection(step.connection)
-        return row.id if row else ""
+    async def _wait(self, run: RunRow, step: CompiledStep, cause: ConnectorError) -> Wait | None:
+        named = step.connection
+        row = await self._store_of(run.tenant).connection(named) if named is not None else None
+        lost = isinstance(cause, Unauthorized) and cause.who == "connection_owner"
+        if lost and row is not None and row.status == "active":
+            # Its owner has renewed it meanwhile, and released the runs that waited then.
+            return Wait("retry", self._clock() + RENEWED_SECONDS, cause)
+        return self._backoff.wait(run.attempts, cause, row.id if row else "")
 
     async def _failed(
         self,
