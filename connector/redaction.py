@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from connector.model import Answer, HttpRequest
 
@@ -50,12 +50,14 @@ def redact_url(url: str) -> str:
     """A URL with the values of secret-looking parameters masked, and no user name."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    pairs = [
-        (name, MASK if _IN_QUERY.fullmatch(name) else value)
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
-    ]
-    query = urlencode(pairs, quote_via=quote, safe=MASK)
+    # The rest stays letter for letter: it is shown as what was sent.
+    query = "&".join(map(_masked, parts.query.split("&")))
     return f"{parts.scheme}://{host}{parts.path}{'?' + query if query else ''}"
+
+
+def _masked(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={MASK}" if equals and _IN_QUERY.fullmatch(unquote_plus(name)) else pair
 
 
 def _shown(name: str) -> bool:

@@ -1,0 +1,324 @@
+"""connector.caller: credentials, quota, one send, and a refused token renewed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from connector.apps import fatture_in_cloud, perfex_crm
+from connector.caller import AppCaller
+from connector.codec import encode
+from connector.connections import Tokens, auth_headers
+from connector.errors import (
+    Forbidden,
+    MappingError,
+    Missing,
+    NotSent,
+    Throttled,
+    Unauthorized,
+    Unclear,
+)
+from connector.http import HttpClient, asgi_client
+from connector.model import Action, App, Connection, HttpRequest, Request, Search
+from connector.quota import Limiter
+
+BASE = "https://api.example"
+FIC = fatture_in_cloud.build()
+PERFEX = perfex_crm.build()
+NOW = 1_772_600_000.0
+
+
+@dataclass
+class Vendor:
+    """Answers in turn as told, and remembers what it was asked."""
+
+    answers: list[tuple[int, Any, dict[str, str]]] = field(default_factory=list)
+    asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    break_at: int | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        target = scope["path"] + ("?" + scope["query_string"].decode()).rstrip("?")
+        self.asked.append((scope["method"], target, headers, message["body"]))
+        if self.break_at == len(self.asked):
+            raise ConnectionResetError
+        status, body, more = self.answers.pop(0) if self.answers else (200, {"data": {}}, {})
+        raw = [(name.encode(), value.encode()) for name, value in more.items()]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        content = body if isinstance(body, bytes) else encode(body)
+        await send({"type": "http.response.body", "body": content})
+
+
+class Signer:
+    """Credentials that can be renewed a number of times."""
+
+    def __init__(self, app: App, *, spare: int = 0, fails: Exception | None = None) -> None:
+        self.app = app
+        self.spare = spare
+        self.fails = fails
+        self.number = 1
+        self.gave_up = 0
+
+    async def get(self) -> Tokens:
+        if self.fails is not None and self.spare == 0:
+            raise self.fails
+        return Tokens(access_token=SecretStr(f"t{self.number}"))
+
+    async def replace(self, used: Tokens) -> Tokens:
+        if self.fails is not None:
+            raise self.fails
+        if self.number > self.spare:
+            raise Unauthorized("no more")
+        self.number += 1
+        return await self.get()
+
+    async def give_up(self) -> None:
+        self.gave_up += 1
+
+    def headers(self, tokens: Tokens) -> tuple[tuple[str, str], ...]:
+        return auth_headers(self.app, tokens.access_token)
+
+
+@dataclass
+class Door:
+    vendor: Vendor
+    signer: Signer
+    limiter: Limiter
+    caller: AppCaller
+    client: HttpClient
+
+
+def door(
+    *answers: tuple[int, Any] | tuple[int, Any, dict[str, str]],
+    app: App = FIC,
+    now: Callable[[], float] = lambda: NOW,
+    **signer: Any,
+) -> Door:
+    vendor = Vendor([(one[0], one[1], one[2] if len(one) > 2 else {}) for one in answers])
+    signing = Signer(app, **signer)
+    limiter = Limiter(now)
+    client = asgi_client({BASE: vendor})
+    connection = Connection(
+        id="c1", app=app.key, name="Acme", base_url=BASE, settings={"company_id": 7}
+    )
+    caller = AppCaller(app, connection, http=client, signer=signing, limiter=limiter)
+    return Door(vendor, signing, limiter, caller, client)
+
+
+POST = HttpRequest(method="POST", url=f"{BASE}/c/7/entities/clients", body=b'{"data":{}}')
+DEAD = (401, {"error": {"message": "Unauthenticated."}})
+
+
+async def test_stored_bytes_are_sent_with_credentials_that_were_never_stored() -> None:
+    one = door((200, {"data": {"id": 5}}))
+    answer = await one.caller.send(POST, write=True)
+    assert answer.json() == {"data": {"id": 5}}
+    method, path, headers, body = one.vendor.asked[0]
+    assert (method, path, body) == ("POST", "/c/7/entities/clients", b'{"data":{}}')
+    assert headers["authorization"] == "Bearer t1"
+    assert not any(name == "authorization" for name, _ in POST.headers)
+
+
+async def test_a_token_app_sends_its_own_header() -> None:
+    one = door((200, []), app=PERFEX)
+    await one.caller.request("GET", "/customers")
+    headers = one.vendor.asked[0][2]
+    assert headers["authtoken"] == "t1"
+    assert "authorization" not in headers
+
+
+async def test_a_refused_token_is_renewed_once_and_the_same_bytes_go_again() -> None:
+    one = door(DEAD, (200, {"data": {"id": 5}}), spare=1)
+    answer = await one.caller.send(POST, write=True)
+    assert answer.status == 200
+    assert [asked[2]["authorization"] for asked in one.vendor.asked] == ["Bearer t1", "Bearer t2"]
+    assert [asked[3] for asked in one.vendor.asked] == [b'{"data":{}}'] * 2
+    assert one.signer.gave_up == 0
+
+
+async def test_a_second_refusal_gives_the_connection_up() -> None:
+    one = door(DEAD, DEAD, (200, {}), spare=9)
+    answer = await one.caller.send(POST, write=True)
+    assert isinstance(one.caller.read_error(answer), Unauthorized)
+    assert len(one.vendor.asked) == 2
+    assert one.signer.gave_up == 1
+
+
+async def test_a_token_that_cannot_be_renewed_ends_there() -> None:
+    one = door(DEAD)
+    with pytest.raises(Unauthorized):
+        await one.caller.send(POST, write=True)
+    assert len(one.vendor.asked) == 1
+
+
+async def test_a_perfex_404_about_the_token_counts_as_a_refused_token() -> None:
+    dead = (404, {"status": False, "message": "Token is not found"})
+    one = door(dead, (200, {"status": True}), app=PERFEX, spare=1)
+    assert await one.caller.request("PUT", "/customers/1", body={"a": 1}) == {"status": True}
+    assert len(one.vendor.asked) == 2
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+async def test_an_unclear_renewal_is_not_an_unclear_write(spare: int) -> None:
+    """Else an invoice that never left would wait for a person."""
+    one = door(DEAD, spare=spare, fails=Unclear("silence"))
+    with pytest.raises(NotSent):
+        await one.caller.send(POST, write=True)
+    assert len(one.vendor.asked) == spare
+
+
+async def test_other_errors_are_given_back_and_not_repeated() -> None:
+    one = door((422, {"error": {"message": "no"}}))
+    answer = await one.caller.send(POST, write=True)
+    assert answer.status == 422
+    assert len(one.vendor.asked) == 1
+
+
+async def test_a_broken_connection_is_unclear_and_not_repeated() -> None:
+    one = door()
+    one.vendor.break_at = 1
+    with pytest.raises(Unclear):
+        await one.caller.send(POST, write=True)
+    assert len(one.vendor.asked) == 1
+
+
+async def test_writes_use_a_fresh_connection_and_reads_a_kept_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = door((200, {}), (200, {}))
+    fresh: list[bool] = []
+    real = one.client.send
+
+    async def noticing(request: HttpRequest, **options: Any) -> Any:
+        fresh.append(options["fresh"])
+        return await real(request, **options)
+
+    monkeypatch.setattr(one.client, "send", noticing)
+    await one.caller.request("GET", "/user/info")
+    await one.caller.request("POST", "/c/7/x", body={})
+    assert fresh == [False, True]
+
+
+# --- quota --------------------------------------------------------------------------------------
+
+
+async def test_without_room_in_the_quota_nothing_is_sent() -> None:
+    one = door()
+    one.limiter.penalise("fatture_in_cloud/c1", 30)
+    with pytest.raises(Throttled) as caught:
+        await one.caller.send(POST, write=True)
+    assert caught.value.retry_after == 30
+    assert one.vendor.asked == []
+
+
+async def test_writes_have_room_when_reads_have_none() -> None:
+    one = door()
+    for _ in range(240):
+        await one.caller.request("GET", "/user/info")
+    with pytest.raises(Throttled):
+        await one.caller.request("GET", "/user/info")
+    await one.caller.request("POST", "/c/7/x", body={})
+    assert len(one.vendor.asked) == 241
+
+
+@pytest.mark.parametrize("status", [429, 403])
+async def test_what_the_app_says_about_waiting_holds_everybody(status: int) -> None:
+    one = door((status, {"error": {"message": "slow"}}, {"retry-after": "17"}))
+    answer = await one.caller.send(POST, write=True)
+    assert isinstance(one.caller.read_error(answer), Throttled)
+    with pytest.raises(Throttled) as caught:
+        await one.caller.request("GET", "/user/info")
+    assert caught.value.retry_after == 17
+
+
+async def test_a_missing_permission_holds_nobody() -> None:
+    one = door((403, {"error": {"message": "no", "code": "NO_PERMISSION"}}))
+    with pytest.raises(Forbidden):
+        await one.caller.request("GET", "/c/7/x")
+    assert await one.caller.request("GET", "/user/info") == {"data": {}}
+
+
+async def test_the_apps_own_count_is_learned() -> None:
+    left = {"RateLimit-HourlyRemaining": "0", "RateLimit-HourlyLimit": "1000"}
+    one = door((200, {}, left))
+    await one.caller.request("GET", "/user/info")
+    with pytest.raises(Throttled):
+        await one.caller.request("GET", "/user/info")
+
+
+# --- reading and rendering ----------------------------------------------------------------------
+
+
+async def test_a_request_gives_its_json_with_exact_numbers() -> None:
+    one = door((200, b'{"data":{"net":68.18182}}'))
+    told = await one.caller.request("GET", "/c/7/x", query={"q": "id = 1"})
+    assert str(told["data"]["net"]) == "68.18182"
+    assert one.vendor.asked[0][1] == "/c/7/x?q=id%20%3D%201"
+
+
+async def test_an_empty_success_is_none() -> None:
+    assert await door((200, b"")).caller.request("DELETE", "/c/7/x/1") is None
+
+
+async def test_errors_of_a_request_are_raised() -> None:
+    with pytest.raises(Missing):
+        await door((404, {"error": {"message": "no"}})).caller.request("GET", "/c/7/x/1")
+
+
+async def test_a_reader_is_rendered_from_inputs_and_settings() -> None:
+    one = door((200, {"data": {"id": 5}}))
+    reader = FIC.readers["entities.clients"]
+    assert await one.caller.read(reader.get, {"id": "5"}) == {"data": {"id": 5}}
+    assert one.vendor.asked[0][1] == "/c/7/entities/clients/5?fieldset=detailed"
+
+
+async def test_a_check_passes_when_only_the_record_is_missing() -> None:
+    await door((404, {"status": False, "message": "No data were found"}), app=PERFEX).caller.check()
+    with pytest.raises(Unauthorized):
+        await door((401, {"status": False, "message": "x"}), app=PERFEX).caller.check()
+    with pytest.raises(Unclear):
+        await door((404, b"<html>"), app=PERFEX).caller.check()
+
+
+@pytest.mark.parametrize("kind", [Action, Search])
+def test_a_node_is_rendered_without_credentials(kind: type[Action] | type[Search]) -> None:
+    node = kind(
+        app="fatture_in_cloud",
+        key="x",
+        noun="X",
+        label="X",
+        description="x",
+        request=Request(method="POST", path="/c/{company_id}/x", wrap=("data",)),
+    )
+    got = door().caller.render(node, {"data": {"a": 1}})
+    assert got.url == f"{BASE}/c/7/x"
+    assert got.headers == (("content-type", "application/json"),)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/c/7/x",
+        "https://api.example.evil.example/x",
+        "https://api.example",
+        "http://api.example/x",
+        "https://api.example@evil.example/x",
+    ],
+)
+async def test_credentials_go_to_the_connections_own_address_only(url: str) -> None:
+    one = door()
+    with pytest.raises(NotSent):
+        await one.caller.send(HttpRequest(method="POST", url=url), write=True)
+    assert one.vendor.asked == []
+
+
+async def test_a_path_of_own_code_cannot_leave_the_api() -> None:
+    one = door()
+    with pytest.raises(MappingError):
+        await one.caller.request("GET", "/c/7/../../admin")
+    assert one.vendor.asked == []
