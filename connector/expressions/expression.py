@@ -31,15 +31,15 @@ class Expression:
         self,
         source: str,
         work: _Work | None = None,
-        references: tuple[str, ...] = (),
-        roots: tuple[tuple[str, int], ...] = (),
+        references: Mapping[str, int] | None = None,
+        roots: Mapping[str, int] | None = None,
         slots: int = 0,
     ) -> None:
         self.source = source
-        self.references = references
+        self.references = tuple(references or ())
         """The places of the context that it reads, as dotted paths, in the order of the text."""
         self._work = work
-        self._roots = roots
+        self._roots = dict(roots or {})
         self._slots = slots
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class Expression:
 
     def check_names(self, names: Collection[str]) -> None:
         """Raise ExpressionError when it begins a path with none of these names."""
-        for root, offset in self._roots:
+        for root, offset in self._roots.items():
             if root not in names:
                 raise ExpressionError(
                     f"There is nothing called '{clip(root)}' here.",
@@ -120,8 +120,12 @@ def _compiled(source: str, filters: tuple[tuple[str, Filter], ...] | None) -> Ex
     work = _typed(compiler, lone) if lone is not None else _text(compiler, tree.body)
     names = compiler.names
     return Expression(
-        source, work, tuple(names.references), tuple(names.roots.items()), names.slots
+        source, work, _by_offset(names.references), _by_offset(names.roots), names.slots
     )
+
+
+def _by_offset(found: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def _lone(statements: list[Any]) -> Any | None:
