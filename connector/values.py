@@ -178,14 +178,15 @@ def _from_text(value: str) -> Decimal:
     if len(text) > 2 * MAX_DIGITS:
         raise _misfit("a number", value, "The text is too long for a number.")
     if _AMBIGUOUS.fullmatch(text):
-        separator, other = ("," if "," in text else "."), ("." if "," in text else ",")
-        digits = text.replace(separator, "")
+        digits, point = text.replace(".", "").replace(",", ""), text.replace(",", ".")
         raise MappingError(
-            f"The text {text!r} can mean {digits} or {text.replace(',', '.')}.",
+            f"The text {text!r} can mean {digits} or {point}.",
             value_type="text",
-            remedy=f"Say which: {{{{ … | replace('{separator}', '') }}}} for {digits}, or write "
-            f"all its decimals, such as {text}0 with {separator!r} as the decimal sign"
-            f"{'' if separator == ',' else f' (or {other!r})'}.",
+            remedy=f"Say which: {{{{ … | parse_it_number }}}} for {digits}, "
+            f"{{{{ … | decimal }}}} for {point}."
+            if "." in text
+            else f"Say which: {{{{ … | parse_it_number }}}} for {point}, "
+            f"{{{{ … | replace(',', '') }}}} for {digits}.",
         )
     if _PLAIN.fullmatch(text):
         return Decimal(text)
@@ -237,7 +238,7 @@ def _with_time(value: Any) -> MappingError:
     return _misfit(
         "a date without a time",
         value,
-        "Take its first ten characters, {{ (…)[:10] }}, if its time zone is the one you mean.",
+        "Take the day: {{ … | local_time | date }} where the time has a zone, else {{ … | date }}.",
     )
 
 

@@ -178,6 +178,7 @@ class Compiler:
                 where=where,
                 field=leaf.path,
                 remedy=f"Add a line for {leaf.path}.",
+                key=True,
             )
 
 
