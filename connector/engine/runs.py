@@ -176,8 +176,7 @@ class Runs:
         return StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
 
     async def _wait(self, run: RunRow, step: CompiledStep, cause: ConnectorError) -> Wait | None:
-        named = step.connection
-        row = await self._store_of(run.tenant).connection(named) if named is not None else None
+        row = await self._store_of(run.tenant).connection(step.connection)
         lost = isinstance(cause, Unauthorized) and cause.who == "connection_owner"
         if lost and row is not None and row.status == "active":
             # Its owner has renewed it meanwhile, and released the runs that waited then.
