@@ -7,6 +7,7 @@ from typing import Any
 
 from connector.errors import MappingError
 from connector.model import Caller
+from connector.paths import kind
 
 ITALIAN_VAT_DIGITS = 11
 
@@ -41,6 +42,24 @@ def strongest(inputs: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, str]
         field=names[0],
         value_type="nothing",
         remedy=f"Give one of {', '.join(names)}.",
+    )
+
+
+def number(caller: Caller, inputs: Mapping[str, Any], name: str) -> int:
+    """A whole number among the inputs, else in the connection's settings. Raises MappingError."""
+    for place in (inputs, caller.connection.settings):
+        value = place.get(name)
+        if value in (None, ""):
+            continue
+        text = str(value).strip()
+        if not text.isascii() or not text.isdecimal():
+            raise MappingError("This must be a whole number.", field=name, value_type=kind(value))
+        return int(text)
+    raise MappingError(
+        "This value is needed for the address of the request.",
+        field=name,
+        value_type="nothing",
+        remedy="Map it, or set it on the connection.",
     )
 
 

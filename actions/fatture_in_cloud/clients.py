@@ -37,7 +37,7 @@ def _filter(key: str, value: str) -> str:
 async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     key, value = finding.strongest(inputs, _KEYS)
     same = _KEYS[key]
-    path = f"/c/{int(inputs['company_id'])}/entities/clients"
+    path = f"/c/{finding.number(caller, inputs, 'company_id')}/entities/clients"
     query = {"q": _filter(key, value), "fieldset": "detailed", "per_page": _PER_PAGE}
     rows = [row async for row in finding.pages(caller, path, query)]
     return finding.found(row for row in rows if same(row.get(key)) == same(value))

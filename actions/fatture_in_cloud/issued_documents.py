@@ -23,11 +23,11 @@ _FAMILIES = (
 )
 
 
-def _filter(inputs: dict[str, Any]) -> str:
+def _filter(caller: Caller, inputs: dict[str, Any]) -> str:
     """The list filter in the app's own language: a quote is doubled, a number stands bare."""
     key, value = finding.strongest(inputs, ("subject", "number"))
     if key == "number":
-        return f"number = {int(value)}"
+        return f"number = {finding.number(caller, inputs, key)}"
     subject = value.replace("'", "''")
     return f"any_subject contains '{subject}'"
 
@@ -37,11 +37,11 @@ async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     wanted = {key: finding.plain(inputs[key]) for key in given if inputs.get(key) is not None}
     query = {
         "type": str(inputs["type"]),
-        "q": _filter(inputs),
+        "q": _filter(caller, inputs),
         "fieldset": "detailed",
         "per_page": _PER_PAGE,
     }
-    path = f"/c/{int(inputs['company_id'])}/issued_documents"
+    path = f"/c/{finding.number(caller, inputs, 'company_id')}/issued_documents"
     rows = [row async for row in finding.pages(caller, path, query)]
     return finding.found(
         row

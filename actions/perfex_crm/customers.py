@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote
 
 from connector import Action, Caller, Identity, Missing, Request, Search, finding, schema
 
@@ -31,11 +30,8 @@ def _term(value: str) -> str:
 
 async def _rows(caller: Caller, term: str, value: str) -> list[dict[str, Any]]:
     """What the search gives, over all its pages; no match is a 404 of its own kind."""
-    path, query = (
-        (f"/customers/search/{quote(term, safe='')}", {})
-        if term
-        else ("/customers/search", {"q": value})
-    )
+    path = f"/customers/search/{term}" if term else "/customers/search"
+    query = {} if term else {"q": value}
     rows: list[dict[str, Any]] = []
     page = 1
     while True:
