@@ -85,7 +85,7 @@ def dry_run(
         passes = flow.filter(context, moment)
     except ConnectorError as error:
         return DryRun(False, [], error)
-    done = []
+    done: list[DryStep] = []
     for step in flow.steps if passes else ():
         if done and done[-1].error is not None:
             done.append(DryStep(step.id, step.node, "not_reached"))
