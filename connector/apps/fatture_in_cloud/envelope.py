@@ -18,7 +18,7 @@ MAX_BODY = 1024 * 1024
 MAX_DEPTH = 32
 MAX_IDS = 10_000
 MAX_ID = 2**53
-ATTRIBUTES = ("id", "type", "subject", "time")
+ATTRIBUTES = {f"ce-{name}": name for name in ("id", "type", "subject", "time")}
 
 _WORD = re.compile(r"[\x21-\x7e]{1,256}")
 _TYPE = re.compile(r"[A-Za-z0-9._-]{1,256}")
@@ -66,13 +66,13 @@ def read_envelope(inbound: Inbound) -> Envelope:
     body = strict_json(inbound.body)
     if not isinstance(body, dict):
         raise malformed("the body is not an object")
-    if _attribute(inbound, "ce-type") is not None:
-        told: Any = {name: _attribute(inbound, f"ce-{name}") for name in ATTRIBUTES}
-    elif "type" in body:
-        # One sample of the vendor sends the structured mode as plain application/json.
+    told: Any = _attributes(inbound)
+    if "type" not in told:
+        # One sample of the vendor sends the structured mode as plain application/json, so the
+        # content type does not tell the modes apart.
         told = body
-    else:
-        raise malformed("it names no event type")
+        if "type" not in body:
+            raise malformed("it names no event type")
     return Envelope(
         delivery_id=_text(told.get("id"), _WORD, "id"),
         type=_text(told.get("type"), _TYPE, "type"),
@@ -86,7 +86,7 @@ def strict_json(text: bytes) -> Any:
     """JSON without the corners that two parsers read differently; raises HookRefused (400)."""
     _check_depth(text)
     try:
-        return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return _DECODER.decode(text.decode())
     except (ValueError, RecursionError):
         raise malformed("the body is not plain JSON") from None
 
@@ -117,11 +117,20 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _attribute(inbound: Inbound, name: str) -> str | None:
-    values = [value for key, value in inbound.headers if key == name]
-    if len(values) > 1:
-        raise malformed(f"the header {name} stands twice")
-    return values[0] if values else None
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _attributes(inbound: Inbound) -> dict[str, str]:
+    """The attributes that the headers of a binary notification carry."""
+    found: dict[str, str] = {}
+    for header, value in inbound.headers:
+        name = ATTRIBUTES.get(header)
+        if name is None:
+            continue
+        if name in found:
+            raise malformed(f"the header {header} stands twice")
+        found[name] = value
+    return found
 
 
 def _text(value: Any, form: re.Pattern[str], name: str) -> str:
