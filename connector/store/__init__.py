@@ -26,7 +26,9 @@ def open_database(url: str) -> Database:
     scheme, _, place = url.partition(":///")
     if scheme != "sqlite" or not place:
         raise StoreError(
-            f"CONNECTOR_DATABASE must look like 'sqlite:///connector.db', not {scheme!r}…",
+            # Only the kind is repeated: an address may hold a password.
+            f"CONNECTOR_DATABASE must look like 'sqlite:///connector.db', not"
+            f" '{url.partition(':')[0]}:…'.",
             remedy="Use three slashes and a path relative to this folder, or four for a full path.",
             who="user",
         )
