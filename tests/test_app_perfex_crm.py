@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.apps.perfex_crm import build, register_filters
+from connector.apps.perfex_crm import build
 from connector.apps.perfex_crm.answers import read_error
 from connector.apps.perfex_crm.countries import ISO, country_id, country_iso, language_name
 from connector.errors import (
@@ -23,7 +23,9 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
+from connector.expressions import evaluate
 from connector.model import Answer
+from connector.plugins import build_plugins
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Answer:
@@ -279,8 +281,15 @@ def test_the_app_lies_at_its_owners_address() -> None:
 
 
 def test_its_filters_are_registered_by_the_public_hook() -> None:
-    found: dict[str, Any] = {}
-    register_filters(lambda name, function: found.update({name: function}))
-    assert found["perfex_country"]("IT") == 109
-    assert found["perfex_country_iso"]("109") == "IT"
-    assert found["perfex_language"]("it") == "italian"
+    plugins = build_plugins(entry_points=False)
+    found = {name: one for name, one in plugins.filters().items() if name.startswith("perfex_")}
+    assert set(found) == {"perfex_country", "perfex_country_iso", "perfex_language"}
+    for one in found.values():
+        assert one.help
+        assert evaluate(one.example, {}, filters=plugins.filters()) == one.result
+
+
+def test_an_unknown_country_in_an_expression_is_a_sentence_for_the_user() -> None:
+    filters = build_plugins(entry_points=False).filters()
+    with pytest.raises(ExpressionError, match="Atlantide"):
+        evaluate("{{ x | perfex_country }}", {"x": "Atlantide"}, filters=filters)

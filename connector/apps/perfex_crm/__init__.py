@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from connector.apps.perfex_crm.answers import read_error
-from connector.apps.perfex_crm.countries import country_id, country_iso, language_name
-from connector.hookspecs import hookimpl
+from connector.apps.perfex_crm.countries import country_id, country_iso, language_name, names
+from connector.hookspecs import RegisterFilter, hookimpl
 from connector.model import App, Request, Token
 
 __all__ = ["build", "register_apps", "register_filters"]
 
 KEY = "perfex_crm"
+GROUP = "Perfex CRM"
 
 
 def build() -> App:
@@ -38,8 +38,38 @@ def register_apps(register: Callable[[App], None]) -> None:
 
 
 @hookimpl
-def register_filters(register: Callable[..., Any]) -> None:
+def register_filters(register: RegisterFilter) -> None:
     """Add `perfex_country`, `perfex_country_iso` and `perfex_language`."""
-    register("perfex_country", country_id)
-    register("perfex_country_iso", country_iso)
-    register("perfex_language", language_name)
+    from connector.expressions import Filter
+
+    register(
+        Filter(
+            "perfex_country",
+            country_id,
+            help="Perfex's number of a country: from its code, or its Italian or English name.",
+            example="{{ 'IT' | perfex_country }}",
+            result=109,
+            group=GROUP,
+            prepare=names,
+        )
+    )
+    register(
+        Filter(
+            "perfex_country_iso",
+            country_iso,
+            help="The two-letter code of one of Perfex's country numbers.",
+            example="{{ '109' | perfex_country_iso }}",
+            result="IT",
+            group=GROUP,
+        )
+    )
+    register(
+        Filter(
+            "perfex_language",
+            language_name,
+            help="Perfex's name of a language, from its code.",
+            example="{{ 'it' | perfex_language }}",
+            result="italian",
+            group=GROUP,
+        )
+    )
