@@ -114,6 +114,9 @@ class Journal:
         try:
             outcome = self._run(unit)
         except Exception as error:  # noqa: BLE001 - a number too large, text that is no Unicode
+            if not self._connection.in_transaction:
+                # A full disk ends the whole transaction, and with it the units before this one.
+                raise
             self._connection.execute("ROLLBACK TO unit")
             self._connection.execute("RELEASE unit")
             return _translated(error)
