@@ -73,7 +73,7 @@ class Plugins:
     @property
     def names(self) -> tuple[str, ...]:
         """The plugins in the order they were registered."""
-        return tuple(name for name, plugin in self._manager.list_name_plugin() if plugin)
+        return _names(self._manager)
 
     # --- when a catalogue is loaded -----------------------------------------------------------
 
@@ -186,7 +186,7 @@ def build_plugins(extra: Sequence[object] = (), *, entry_points: bool = True) ->
     for point in importlib.metadata.entry_points(group=PROJECT) if entry_points else ():
         _register(manager, _load(point), point.name)
     for plugin in extra:
-        _register(manager, plugin, None)
+        _register(manager, plugin, _name_of(manager, plugin))
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -203,7 +203,19 @@ def _load(point: importlib.metadata.EntryPoint) -> object:
     return plugin
 
 
-def _register(manager: pluggy.PluginManager, plugin: object, name: str | None) -> None:
+def _name_of(manager: pluggy.PluginManager, plugin: object) -> str:
+    """A name by which a user recognises an object in an error: its module's or its class's."""
+    kind = type(plugin)
+    name = str(getattr(plugin, "__name__", f"{kind.__module__}.{kind.__qualname__}"))
+    count = sum(one == name or one.startswith(f"{name}#") for one in _names(manager))
+    return f"{name}#{count + 1}" if count else name
+
+
+def _names(manager: pluggy.PluginManager) -> tuple[str, ...]:
+    return tuple(name for name, plugin in manager.list_name_plugin() if plugin is not None)
+
+
+def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
     if isinstance(plugin, type):
         raise BundleError(
             f"The plugin {plugin.__qualname__} is a class.",
@@ -211,8 +223,13 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str | None) -
         )
     try:
         manager.register(plugin, name)
-    except (pluggy.PluginValidationError, ValueError) as error:
-        raise _fault(name or repr(plugin), "is not valid", error) from error
+    except pluggy.PluginValidationError as error:
+        raise _fault(name, "is not valid", error) from error
+    except ValueError as error:
+        # pluggy's own words list every plugin there is.
+        raise BundleError(
+            f"The plugin {name} is registered twice.", remedy="Name it once."
+        ) from error
 
 
 def _each(manager: pluggy.PluginManager, hook: str) -> Iterator[_Implementation]:

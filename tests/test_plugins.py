@@ -152,6 +152,17 @@ class TestValidity:
         with pytest.raises(BundleError, match="add"):
             with_plugin(register_apps=lambda add: None)
 
+    def test_objects_are_named_after_their_class(self) -> None:
+        one, two = plugin(on_event=lambda: None), plugin(on_event=lambda: None)
+        names = build_plugins([one, two], entry_points=False).names[-2:]
+        assert names == ("types.SimpleNamespace", "types.SimpleNamespace#2")
+
+    def test_plugin_joins_once(self) -> None:
+        mine = plugin(on_event=lambda: None)
+        with pytest.raises(BundleError, match="registered twice") as caught:
+            build_plugins([mine, mine], entry_points=False)
+        assert "apps" not in caught.value.message
+
     def test_class_is_no_plugin(self) -> None:
         with pytest.raises(BundleError, match="is a class"):
             build_plugins([type("Mine", (), {})], entry_points=False)

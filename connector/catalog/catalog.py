@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from connector.bundle import Bundle, read_bundle
 from connector.catalog.checks import check_node
@@ -17,6 +17,8 @@ from connector.plugins import Plugins, build_plugins
 
 if TYPE_CHECKING:
     from connector.expressions import Filter
+
+_Node = TypeVar("_Node", Action, Search, Trigger)
 
 RESOURCE = "resource"
 """The key of a trigger's output under which the record lies."""
@@ -55,17 +57,17 @@ class Catalog:
     @cached_property
     def actions(self) -> Mapping[str, Action]:
         """The nodes that write."""
-        return {name: node for name, node in self._nodes.items() if isinstance(node, Action)}
+        return _of(Action, self._nodes)
 
     @cached_property
     def searches(self) -> Mapping[str, Search]:
         """The nodes that read."""
-        return {name: node for name, node in self._nodes.items() if isinstance(node, Search)}
+        return _of(Search, self._nodes)
 
     @cached_property
     def triggers(self) -> Mapping[str, Trigger]:
         """The nodes that start flows."""
-        return {name: node for name, node in self._nodes.items() if isinstance(node, Trigger)}
+        return _of(Trigger, self._nodes)
 
     def app(self, key: str) -> App:
         """An app by key. Raises BundleError with the nearest keys."""
@@ -201,6 +203,10 @@ def _about(sample: Any, resource: str, ref: SchemaRef, schemas: SchemaStore) -> 
     event["type"] = str(event["type"]).replace(str(event["resource"]), resource)
     event["resource"] = resource
     return {**sample, "event": event, "id": record.get("id"), RESOURCE: record}
+
+
+def _of(kind: type[_Node], nodes: Mapping[str, AnyNode]) -> Mapping[str, _Node]:
+    return MappingProxyType({name: one for name, one in nodes.items() if isinstance(one, kind)})
 
 
 def _resource_schema(node: Trigger, resource: str) -> SchemaRef | None:
