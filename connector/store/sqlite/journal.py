@@ -75,7 +75,7 @@ class Journal:
                 self._roll_back()
                 self._connection.execute("BEGIN IMMEDIATE")
                 outcomes = [self._run_apart(unit) for unit, _ in units]
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 self._fail([done for _, done in units], error)
                 self._next(loop)
                 return
@@ -113,7 +113,8 @@ class Journal:
         self._connection.execute("SAVEPOINT unit")
         try:
             outcome = self._run(unit)
-        except Exception as error:  # noqa: BLE001 - a number too large, text that is no Unicode
+        except Exception as error:
+            # Not only SQLite's own errors: a number too large, text that is no Unicode.
             if not self._connection.in_transaction:
                 # A full disk ends the whole transaction, and with it the units before this one.
                 raise
