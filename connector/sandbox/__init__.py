@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from connector.sandbox.clock import ManualClock
     from connector.sandbox.fic.app import build_fic_app
     from connector.sandbox.perfex.app import build_perfex_app
+    from connector.sandbox.ports import Served, run, serve, serving
     from connector.sandbox.sandbox import Sandbox
-    from connector.sandbox.serving import Served, run, serve, serving
 
 __all__ = [
     "ManualClock",
@@ -31,12 +31,12 @@ __all__ = [
 _HOMES = {
     "ManualClock": "clock",
     "Sandbox": "sandbox",
-    "Served": "serving",
+    "Served": "ports",
     "build_fic_app": "fic.app",
     "build_perfex_app": "perfex.app",
-    "run": "serving",
-    "serve": "serving",
-    "serving": "serving",
+    "run": "ports",
+    "serve": "ports",
+    "serving": "ports",
 }
 
 

@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
 
 def main() -> int:
     """Serve until Ctrl-C; 1 when it cannot start."""
-    from connector.sandbox.serving import run
+    from connector.sandbox.ports import run
 
     try:
         config, as_json = parse()

@@ -205,7 +205,7 @@ async def _say(fault: Fault, send: Any) -> None:
 
 
 async def _cut(scope: Message, receive: Any, *, hard: bool) -> None:
-    """End the connection where there is one (see serving.py); in process, fail as it would.
+    """End the connection where there is one (see ports.py); in process, fail as it would.
 
     A hard cut is a reset; a soft one lets arrive what was written so far.
     """

@@ -176,11 +176,12 @@ def upload(key: str) -> Callable[[Call], Any]:
     async def handler(call: Call) -> Response:
         if _ATTACHABLE[key]:
             call.need(_ATTACHABLE[key])
-        form = await call.request.form()
-        if "attachment" not in form:
+        async with call.request.form() as form:
+            name, given = str(form.get("filename", "")), "attachment" in form
+        if not given:
             raise invalid({"attachment": [required("attachment")]})
         token = call.state.tokens.secret()
-        call.company.attachments[token] = str(form.get("filename", ""))
+        call.company.attachments[token] = name
         call.state.files[token] = call.state.clock() + FILE_LIFE
         return answer({"data": {"attachment_token": token}})
 

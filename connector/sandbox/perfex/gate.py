@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -166,14 +165,9 @@ async def _fields(state: PerfexState, request: Request) -> Mapping[str, Any]:
     if request.method == "PUT" and not state.modern and body:
         raise fatal("Uncaught Error: Parse_input_stream: undefined offset")
     if kind == "multipart/form-data":
-        form = await request.form()
-        pairs = [(key, item) for key, item in form.multi_items() if not _is_file(item)]
-        return nest([(key, str(item)) for key, item in pairs])
+        async with request.form() as form:
+            return nest([(key, item) for key, item in form.multi_items() if isinstance(item, str)])
     return parse_form(body)
-
-
-def _is_file(item: Any) -> bool:
-    return isinstance(item, UploadFile)
 
 
 def _ignored(state: PerfexState) -> Mapping[str, Any]:
