@@ -15,6 +15,7 @@ from connector.mapping.entries import read_entries
 from connector.mapping.findings import Findings, Locate, Located, nowhere
 from connector.mapping.ops import Plan
 from connector.mapping.report import Mapped, raise_for_errors
+from connector.mapping.shape import Shape
 from connector.mapping.sources import outer_scope
 from connector.mapping.work import Work
 from connector.model import Action, Field, SchemaRef, Search
@@ -90,11 +91,10 @@ def compile_mapping(
     before the place of every issue, `origin` names the flow in errors that come up later, and
     `locate` finds lines and columns. Without a catalogue the built-in one is loaded.
     """
-    fields, title, check = _target(action, catalog)
+    tree, title, check = _target(action, catalog)
     if filters is None and catalog is not None:
         filters = catalog.filters
     found = Findings(locate)
-    tree = shapes.build(fields)
     entries = read_entries(mapping, found, where)
     plan = Compiler(found).plan(tree, entries, outer_scope(names, filters), where)
     title = f"The mapping to {title}" if title else "The mapping"
@@ -107,19 +107,21 @@ def compile_mapping(
 
 def _target(
     action: Action | Search | tuple[Field, ...], catalog: Catalog | None
-) -> tuple[tuple[Field, ...], str, Validate | None]:
-    """The fields to map to, the name of what has them, and how to validate a payload."""
+) -> tuple[Shape, str, Validate | None]:
+    """The tree of fields to map to, the name of what has them, and how to validate a payload."""
     if isinstance(action, tuple):
-        return action, "", None
+        return shapes.build(action), "", None
     refs = [one for one in action.inputs if isinstance(one, SchemaRef)]
     if catalog is None:
         if not refs:
-            fields = tuple(one for one in action.inputs if isinstance(one, Field))
-            return fields, action.name, None
+            fields = [one for one in action.inputs if isinstance(one, Field)]
+            return shapes.build(fields), action.name, None
         from connector.catalog import load_catalog
 
         catalog = load_catalog()
     store = catalog.schemas
+    tree = shapes.build(catalog.fields(action))
+    shapes.mark_inner_needs(tree, ((ref.prefix, store.validator(ref.schema_name)) for ref in refs))
 
     def validate(payload: Mapping[str, Any]) -> Iterable[Issue]:
         for ref in refs:
@@ -127,4 +129,4 @@ def _target(
             if value is not ABSENT:
                 yield from store.issues(ref, value)
 
-    return catalog.fields(action), action.name, validate
+    return tree, action.name, validate

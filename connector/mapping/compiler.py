@@ -41,8 +41,8 @@ class Compiler:
                 ops += self._lists.compile(lines, scope)
             else:
                 ops.append(self._place(shape, entry, target, scope))
-        self.check_needs(shape, [entry for lines in groups.values() for entry, _ in lines], where)
-        return Plan(tuple(ops), Needs(shape), where)
+        mapped = [entry for lines in groups.values() for entry, _ in lines]
+        return Plan(tuple(ops), self.needs(shape, mapped, where), where)
 
     # --- finding the place --------------------------------------------------------------------
 
@@ -162,24 +162,30 @@ class Compiler:
 
     # --- what is missing ----------------------------------------------------------------------
 
-    def check_needs(self, shape: Shape, lines: Iterable[Entry], where: str) -> None:
-        """Report every required field of an object or row that no line can fill."""
+    def needs(self, shape: Shape, lines: Iterable[Entry], where: str) -> Needs:
+        """What an object or row must have; what no line can fill is reported now."""
         mapped = [line.keys for line in lines if line.value is not None]
         depth = len(shape.keys)
+        missing: dict[str, Issue] = {}
         for leaf in needs(shape):
             assert leaf.field is not None
-            chooser = leaf.field.by_id
-            if _covers(mapped, leaf.keys[depth:]):
+            keys, chooser = leaf.keys[depth:], leaf.field.by_id
+            if _covers(mapped, keys):
                 continue
             if chooser is not None and _covers(mapped, split(chooser)[depth:]):
                 continue
-            self.found.add(
-                f"{leaf.field.label or leaf.path} is required, but nothing is mapped to it.",
+            optional = not leaf.field.required
+            if optional and not _covers(mapped, keys[:-1]):
+                continue
+            also = f" when {join(leaf.keys[:-1])} is" if optional else ""
+            missing[leaf.path] = self.found.add(
+                f"{leaf.path} must be mapped{also}: it is required.",
                 where=where,
                 field=leaf.path,
-                remedy=f"Add a line for {leaf.path}.",
+                remedy=f"Add a line for it ({leaf.field.label}).",
                 key=True,
             )
+        return Needs(shape, missing)
 
 
 def _covers(mapped: Iterable[tuple[str, ...]], keys: tuple[str, ...]) -> bool:

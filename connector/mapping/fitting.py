@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from connector.errors import Issue, MappingError
@@ -58,8 +59,8 @@ class LeafFitter:
         return fitted
 
     def _note(self, value: Any, fitted: Any) -> str:
-        if type(value) is type(fitted) and value == fitted:
-            return ""
+        if type(value) is type(fitted):
+            return "" if value == fitted else f"read as {fitted}"
         return f"{kind(value)} read as {self.type}"
 
 
@@ -167,19 +168,36 @@ class RowsFitter:
         return fitted
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One required field of an object or row, by the keys below it."""
+
+    keys: tuple[str, ...]
+    path: str
+    type: str
+    chooser: tuple[str, ...] | None
+    """The id that makes it superfluous."""
+    inside: tuple[str, ...] | None
+    """The optional object that it is required in."""
+    missing: Issue | None
+    """The error, when compiling found already that nothing is mapped to it."""
+
+
 class Needs:
     """The required fields of one object or row, as they are looked up in what will be sent."""
 
     __slots__ = ("_all",)
 
-    def __init__(self, scope: Shape) -> None:
+    def __init__(self, scope: Shape, missing: Mapping[str, Issue] | None = None) -> None:
         depth = len(scope.keys)
         self._all = tuple(
-            (
-                leaf.keys[depth:],
-                join(leaf.keys[depth:]),
-                leaf.field.type,
-                split(leaf.field.by_id)[depth:] if leaf.field.by_id else None,
+            Need(
+                keys=leaf.keys[depth:],
+                path=join(leaf.keys[depth:]),
+                type=leaf.field.type,
+                chooser=split(leaf.field.by_id)[depth:] if leaf.field.by_id else None,
+                inside=None if leaf.field.required else leaf.keys[depth:-1],
+                missing=(missing or {}).get(leaf.path),
             )
             for leaf in needs(scope)
             if leaf.field is not None
@@ -187,16 +205,22 @@ class Needs:
 
     def check(self, work: Work, sent: dict[str, Any], base: str, where: str) -> None:
         """Report every required field that has no value and is not chosen by an id."""
-        for keys, path, type_, chooser in self._all:
-            value = _look(sent, keys)
-            if value is not ABSENT and not is_blank(value):
+        for need in self._all:
+            value = _look(sent, need.keys)
+            if value is not ABSENT and value != [] and not is_blank(value):
                 continue
-            if chooser and _look(sent, chooser) is not ABSENT:
+            if need.chooser and _look(sent, need.chooser) is not ABSENT:
                 continue
-            full = below(base, path)
-            if full not in work.failed:
-                given = "nothing" if value is ABSENT else kind(value)
-                work.require(full, type_, where, given)
+            if need.inside is not None and _look(sent, need.inside) is ABSENT:
+                continue
+            path = below(base, need.path)
+            if path in work.failed:
+                continue
+            if need.missing is not None:
+                work.failed.add(path)
+                work.report.append(FieldReport(path, None, need.type, "", "error", need.missing))
+            else:
+                work.require(path, need.type, where, kind(None if value is ABSENT else value))
 
 
 def fitter_for(shape: Shape) -> Fitter:

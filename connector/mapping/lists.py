@@ -121,16 +121,22 @@ class ListCompiler:
     def _loop_issue(self, shape: Shape, entry: Entry, scope: Scope) -> Issue | None:
         """What is wrong with the shape of a `for_each`, if anything is."""
         value = entry.value
-        unknown = [key for key in value if key not in _LOOP_KEYS]
-        if unknown or FOR_EACH not in value:
-            key = unknown[0] if unknown else FOR_EACH
+        if FOR_EACH not in value:
             return self._found.add(
-                f"A list takes {', '.join(_LOOP_KEYS)}; "
-                + (f"{key!r} is none of them." if unknown else f"{FOR_EACH} is missing."),
-                where=f"{entry.where}.{key}" if unknown else entry.where,
+                "This is a list, and what is mapped to it is one object.",
+                where=entry.where,
                 field=shape.path,
-                remedy=did_you_mean(str(key), _LOOP_KEYS) if unknown else "",
-                key=bool(unknown),
+                remedy="Write its rows as a list (each begins with `- `), or one for_each with "
+                "the `map` of a row.",
+            )
+        unknown = next((key for key in value if key not in _LOOP_KEYS), None)
+        if unknown is not None:
+            return self._found.add(
+                f"A for_each has no key {str(unknown)!r}.",
+                where=f"{entry.where}.{unknown}",
+                field=shape.path,
+                remedy=did_you_mean(str(unknown), _LOOP_KEYS),
+                key=True,
             )
         message = _loop_fault(value, scope)
         if message is None:
@@ -203,9 +209,9 @@ class ListCompiler:
             elif made is not None:
                 others.append(made)
         inside = [entry.inside(target.depth) for entry, target in lines]
-        self._compiler.check_needs(shape, inside, spot.where)
+        needs = self._compiler.needs(shape, inside, spot.where)
         if columns:
-            others.insert(0, Parallel(spot, tuple(columns), Needs(shape)))
+            others.insert(0, Parallel(spot, tuple(columns), needs))
         return others
 
     def _column(self, shape: Shape, entry: Entry, outer: Spot, scope: Scope) -> Column | Op | None:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field as attribute
+from typing import Any, Protocol
 
 from connector.model import Field
 from connector.paths import join, split
+
+
+class Validator(Protocol):
+    """The part of a JSON Schema validator that is needed here."""
+
+    def iter_errors(self, instance: Any) -> Iterator[Any]:
+        """Every way in which a value does not fit."""
+        ...
 
 
 @dataclass(slots=True)
@@ -17,6 +26,8 @@ class Shape:
     field: Field | None = None
     is_list: bool = False
     children: dict[str, Shape] = attribute(default_factory=dict)
+    inner_need: bool = False
+    """Its object may be left out, but not this part of it."""
 
     @property
     def path(self) -> str:
@@ -74,9 +85,49 @@ def build(fields: Iterable[Field]) -> Shape:
 
 
 def needs(scope: Shape) -> tuple[Shape, ...]:
-    """The fields that must be set wherever an object of this shape is sent."""
+    """The fields that must be set where an object of this shape is sent.
+
+    Those with an `inner_need` only when the object they lie in is sent, too.
+    """
     return tuple(
         leaf
         for leaf in scope.own_leaves()
-        if leaf.field is not None and leaf.field.required and not leaf.field.read_only
+        if leaf.field is not None
+        and (leaf.field.required or leaf.inner_need)
+        and not leaf.field.read_only
     )
+
+
+def mark_inner_needs(tree: Shape, schemas: Iterable[tuple[str, Validator]]) -> None:
+    """Learn from the schemas, each with its prefix, what optional objects cannot do without.
+
+    One empty skeleton with every object in it is validated: each complaint about a missing
+    property is a need.
+    """
+    for prefix, validator in schemas:
+        root = tree
+        for key in split(prefix) if prefix else ():
+            root = root.children[key]
+        for error in validator.iter_errors(_skeleton(root)):
+            if error.validator == "required":
+                _mark(root, error)
+
+
+def _skeleton(shape: Shape) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, child in shape.children.items():
+        if child.children:
+            inner = _skeleton(child)
+            made[key] = [inner] if child.is_list else inner
+    return made
+
+
+def _mark(root: Shape, error: Any) -> None:
+    place = root
+    for key in error.absolute_path:
+        if isinstance(key, str):
+            place = place.children[key]
+    for key in error.validator_value:
+        child = place.children.get(key)
+        if child is not None and not child.children:
+            child.inner_need = True
