@@ -40,6 +40,7 @@ from connector.errors import (
     Unclear,
 )
 from connector.http import HttpClient, asgi_client
+from connector.store import open_database
 from connector.store.rows import ConnectionRow
 
 FIC = fatture_in_cloud.build()
@@ -712,6 +713,36 @@ async def test_secrets_of_another_tenant_do_not_open(house: House) -> None:
     foreign.rows = house.rows.rows
     with pytest.raises(StoreError):
         await house.keyring.credentials(FIC, "c1", foreign).get()
+
+
+async def test_the_real_store_keeps_what_the_keyring_needs(tmp_path: Path) -> None:
+    """The same rows as `Rows` above, on SQLite: version check, status, one-time states."""
+    database = open_database(f"sqlite:///{tmp_path / 'connector.db'}")
+    try:
+        rows = database.tenant("main")
+        await rows.ensure(NOW)
+        house = House(TokenServer())
+        house.add(tokens(life=-1))
+        await rows.save_connection(house.rows.rows["c1"])
+        credentials = house.keyring.credentials(FIC, "c1", rows)
+        got = await asyncio.gather(*(credentials.get() for _ in range(20)))
+        assert {one.access_token.get_secret_value() for one in got} == {"a/2"}
+        assert len(house.server.asked) == 1
+        restarted = house.new_keyring().credentials(FIC, "c1", rows)
+        assert (await restarted.get()).refresh_token == SecretStr("r/2")
+        house.server.refresh = "revoked"
+        with pytest.raises(Unauthorized):
+            await restarted.replace(await restarted.get())
+        stored = await rows.connection("c1")
+        assert stored is not None
+        assert stored.status == "reconnect"
+        asked: dict[str, Any] = {"base_url": BASE, "redirect_uri": "x", "scopes": (), "now": NOW}
+        consent = await begin_consent(rows, FIC, Client(), request={"name": "A"}, **asked)
+        assert (await take_consent(rows, consent.state, NOW))["request"] == {"name": "A"}
+        with pytest.raises(NotConnected):
+            await take_consent(rows, consent.state, NOW)
+    finally:
+        await database.close()
 
 
 # --- addresses ----------------------------------------------------------------------------------
