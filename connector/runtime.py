@@ -421,7 +421,11 @@ async def open_runtime(
             public_url=settings.base_url,
             oauth_client=settings.oauth_client,
             plugins=plugins,
-            tuning=tuning or Tuning(),
+            tuning=tuning
+            or Tuning(
+                settle_seconds=settings.settle_seconds,
+                second_look_seconds=settings.second_look_seconds,
+            ),
         )
     )
 
