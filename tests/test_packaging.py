@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-BUNDLE = ("actions", "triggers", "schemas")
+BUNDLE = ("actions", "triggers", "schemas", "examples")
 LIST_NODES = """
 import json, connector
 from connector.catalog import load_catalog
