@@ -10,11 +10,15 @@ from typing import Any
 
 def loads(body: bytes) -> Any:
     """The JSON of a body; raises ValueError."""
-    return json.loads(body, parse_float=Decimal)
+    return json.loads(body, parse_float=Decimal, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON; decimals are written as plain numbers without trailing zeros."""
+    """Compact JSON as PHP writes it: only ASCII, decimals without trailing zeros."""
     return _text(value).encode()
 
 
@@ -26,7 +30,7 @@ def _text(value: Any) -> str:
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(_text(inner) for inner in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)
 
 
 def _number(value: Decimal) -> str:

@@ -344,7 +344,8 @@ async def test_custom_fields_and_common_lists_answer(either: Any) -> None:
 async def test_new_can_be_polled(world: Any, old: Any) -> None:
     await customer(world)
     assert (await world.perfex("GET", "/zapier/poll/customers")).json()["meta"]["count"] == 1
-    since = int(world.clock().timestamp()) + 1
+    world.clock.advance(2)
+    since = int(world.clock().timestamp()) - 1
     later = await world.perfex("GET", f"/zapier/poll/customers?since={since}")
     assert later.json()["data"] == []
     assert (await old.perfex("GET", "/zapier/poll/customers")).status == 404

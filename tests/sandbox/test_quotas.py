@@ -62,3 +62,11 @@ async def test_private_apps_share_the_month(make_world: Any) -> None:
     other = fic.tokens.manual(fic.tokens.apps["other"], frozenset({"settings:r"}))
     assert (await world.fic("GET", "C/info/vat_types")).status == 200
     assert (await world.fic("GET", "C/info/vat_types", token=other)).status == 403
+
+
+async def test_limits_can_be_changed_while_it_runs(make_world: Any) -> None:
+    world = make_world(limits=Limits(five_minutes=1))
+    told = await world.control("http://fic.test", "POST", "/limits", {"five_minutes": 2})
+    assert (told["five_minutes"], told["hour"]) == (2, 1000)
+    statuses = [(await world.fic("GET", "C/info/vat_types")).status for _ in range(3)]
+    assert statuses == [200, 200, 429]

@@ -58,6 +58,7 @@ async def test_unknown_keys_are_tolerated_and_read_only_ones_ignored(world: Any)
         ("type", "firm"),
         ("name", 5),
         ("default_discount", 101),
+        ("default_discount", True),
     ],
 )
 async def test_wrong_type_is_a_422_on_its_field(world: Any, field: str, value: Any) -> None:
@@ -228,3 +229,31 @@ async def test_info_lists_answer(world: Any) -> None:
         assert answer.json()["data"], path
     assert (await world.fic("GET", "C/company/plan_usage")).status == 422
     assert (await world.fic("GET", "C/issued_documents/info")).status == 422
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":{"name":"A","default_discount":1e99999}}',
+        b'{"data":{"name":"A","default_discount":NaN}}',
+        b'{"data":{"name":"A","default_vat":[]}}',
+        b'{"data":{"name":"A","default_vat":{"id":{}}}}',
+        b'{"data":{"name":["A"]}}',
+        b'{"data":[1]}',
+        b"[]",
+    ],
+)
+async def test_garbage_is_refused_not_crashed_on(world: Any, body: bytes) -> None:
+    assert (await world.fic("POST", "C/entities/clients", body)).status == 422
+
+
+@pytest.mark.parametrize("kind", [[], {}, 5, "nothing"])
+async def test_garbage_type_is_refused(world: Any, kind: Any, invoice: Any) -> None:
+    assert (await world.fic("POST", "C/issued_documents", invoice(type=kind))).status == 422
+
+
+async def test_text_comes_back_as_it_was_sent(world: Any) -> None:
+    made = await world.client_record(notes='caffè – ½ \U0001f600 / \\ " \n')
+    answer = await world.fic("GET", f"C/entities/clients/{made['id']}")
+    assert answer.json()["data"]["notes"] == 'caffè – ½ \U0001f600 / \\ " \n'
+    assert answer.body.isascii()

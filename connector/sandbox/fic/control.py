@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
+from connector.sandbox.config import Limits
 from connector.sandbox.control import Wrong, control, shared_routes
 from connector.sandbox.fic.call import Call
 from connector.sandbox.fic.crud import erase, store
@@ -235,7 +236,13 @@ def _access(state: FicState) -> list[Route]:
         signer = state.webhooks.signer
         return {"pem": signer.public_pem, "base64": signer.public_base64}
 
+    def limits(request: Request, body: Body) -> Any:
+        known = state.quotas.limits.model_dump()
+        state.quotas.limits = Limits.model_validate(known | body)
+        return state.quotas.limits.model_dump()
+
     return [
+        control("/limits", "POST", limits),
         control("/tokens", "POST", manual),
         control("/tokens/expire", "POST", expire),
         control("/tokens/revoke", "POST", revoke),

@@ -48,9 +48,9 @@ def _document_type(call: Call, given: Any, path: str) -> str:
         if path == "data.type":
             demand(call.data(), "data", ("entity",), faults)
         raise invalid(faults)
-    if given not in ISSUED:
+    if not isinstance(given, str) or given not in ISSUED:
         raise invalid({path: [f"The selected {path} is invalid."]})
-    return str(given)
+    return given
 
 
 def create(call: Call, resource: Resource) -> Response:

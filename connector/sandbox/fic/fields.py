@@ -20,6 +20,8 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _FIELD = re.compile(
     r"(?P<name>\w+):(?P<kind>[a-z]+)(?:\((?P<choices>[^)]*)\))?(?:=(?P<default>[^!]*))?(?P<ro>!?)\Z"
 )
+_DIGITS = 15
+"""Places before or after the point that a number may have."""
 
 
 @dataclass(frozen=True)
@@ -150,11 +152,11 @@ def _integer(value: Any, leaf: Leaf) -> int:
 
 
 def _number(value: Any, leaf: Leaf) -> Any:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return value
     try:
-        if isinstance(value, str) and (number := Decimal(value)).is_finite():
-            return number
+        if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
+            number = Decimal(value)
+            if number.is_finite() and abs(number.adjusted()) <= _DIGITS:
+                return number if isinstance(value, str) else value
     except InvalidOperation:
         pass
     raise ValueError("must be a number.")

@@ -116,7 +116,8 @@ def _poll(visit: Visit) -> Any:
     if kind is None or "datecreated" not in kind.columns:
         raise no_data()
     now = int(visit.state.clock().timestamp())
-    since = int(records.decimal(visit.query.get("since", str(now - 86_400))))
+    asked = int(records.decimal(visit.query.get("since", str(now - 86_400))))
+    since = min(max(asked, 0), now)
     limit = int(records.decimal(visit.query.get("limit", "50")))
     floor = stamp(datetime.fromtimestamp(since, UTC))
     rows = [
