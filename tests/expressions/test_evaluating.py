@@ -234,7 +234,7 @@ class TestLookups:
 
     def test_nothing_is_read_by_attribute(self) -> None:
         class Thing:
-            secret = "s3cret"  # noqa: S105 - what must not be found
+            secret = "s3cret"
 
         assert "s3cret" not in str(error_of("{{ x.secret }}", {"x": Thing()}))
         assert "s3cret" not in str(error_of("{{ x }}", {"x": Thing()}))

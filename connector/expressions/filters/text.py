@@ -19,7 +19,7 @@ _WORD: Final = re.compile(r"[^-\s({\[<]+")
 _CONVERSION: Final = re.compile(
     r"%(?:\((\w{1,60})\))?([-+ 0]*)(\d{1,6})?(?:\.(\d{1,6}))?(.?)", re.DOTALL
 )
-_CHARACTERS_A_STEP: Final = 16  # when a text is worked on word by word
+_CHARACTERS_A_STEP: Final = 8  # when a text is worked on word by word
 _LONGEST_SET: Final = 64  # characters to strip: each is compared with each
 _LONGEST_PATTERN: Final = 10_000
 _PIECE_BYTES: Final = 56

@@ -1,0 +1,374 @@
+"""Every limit, from both sides: what just fits works, and one more is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from connector.errors import ExpressionError
+from connector.expressions import Budget, compile_expression, evaluate
+from connector.expressions.limits import (
+    MAX_ALLOCATED,
+    MAX_LEVELS,
+    MAX_OUTPUT,
+    MAX_ROWS,
+    MAX_SECONDS,
+    MAX_SOURCE,
+    MAX_STEPS,
+    MAX_TEXT,
+)
+
+
+def refused(source: str, context: dict[str, Any] | None, match: str) -> None:
+    with pytest.raises(ExpressionError, match=match):
+        evaluate(source, context or {})
+
+
+def refused_at_save(source: str, match: str) -> None:
+    with pytest.raises(ExpressionError, match=match):
+        compile_expression(source)
+
+
+def wrapped(inner: str) -> str:
+    return "{{ " + inner + " }}"
+
+
+class TestWhileReading:
+    def test_source_of_8_kib(self) -> None:
+        fits = "{{ 1 }}" + "x" * (MAX_SOURCE - 7)
+        assert len(evaluate(fits, {})) == MAX_SOURCE - 6
+        refused_at_save(fits + "x", "8 KiB")
+
+    def test_source_is_measured_in_bytes(self) -> None:
+        refused_at_save("{{ 1 }}" + "è" * (MAX_SOURCE // 2), "8 KiB")
+
+    def test_brackets_40_deep(self) -> None:
+        assert evaluate(wrapped("(" * 40 + "1" + ")" * 40), {}) == 1
+        refused_at_save(wrapped("(" * 41 + "1" + ")" * 41), "40 levels")
+        refused_at_save(wrapped("[" * 41 + "]" * 41), "40 levels")
+        refused_at_save(wrapped("{1:" * 41 + "1" + "}" * 41), "40 levels")
+
+    def test_brackets_inside_of_texts_do_not_count(self) -> None:
+        assert evaluate(wrapped("'" + "(" * 200 + "'"), {}) == "(" * 200
+
+    def test_signs_40_in_a_row(self) -> None:
+        assert evaluate(wrapped("-" * 40 + "1"), {}) == 1
+        refused_at_save(wrapped("-" * 41 + "1"), "40 levels")
+        refused_at_save(wrapped("not " * 41 + "true"), "40 levels")
+
+    def test_blocks_40_deep(self) -> None:
+        fits = "{% if 1 %}" * 20 + "x" + "{% endif %}" * 20
+        assert evaluate(fits, {}) == "x"
+        refused_at_save("{% if 1 %}" * 41 + "x" + "{% endif %}" * 41, "40 levels")
+
+    def test_conditions_40_deep(self) -> None:
+        assert evaluate(wrapped("1 if 0 else " * 30 + "2"), {}) == 2
+        refused_at_save(wrapped("1 if 0 else " * 41 + "2"), "40 levels")
+
+    def test_nodes_500(self) -> None:
+        fits = "[" + "1," * 497 + "]"  # with Template, Output and List
+        assert len(evaluate(wrapped(fits), {})) == 497
+        refused_at_save(wrapped("[" + "1," * 498 + "]"), "500 parts")
+
+    def test_tokens_end_the_reading_before_the_tree_is_built(self) -> None:
+        refused_at_save("{{ 1 }}" * 1_000, "500 parts")
+        refused_at_save(wrapped("a" + ".a" * 4_000), "500 parts")
+
+    def test_depth_80(self) -> None:
+        assert evaluate(wrapped("1" + "+1" * 77), {}) == 78
+        refused_at_save(wrapped("1" + "+1" * 78), "80 levels")
+        refused_at_save(wrapped("1" + "|abs" * 78), "80 levels")
+
+    def test_loops_two_deep(self) -> None:
+        two = "{% for a in [1] %}{% for b in [2] %}x{% endfor %}{% endfor %}"
+        assert evaluate(two, {}) == "x"
+        refused_at_save(f"{{% for c in [1] %}}{two}{{% endfor %}}", "2 levels")
+
+    def test_a_loop_beside_a_loop_is_not_deeper(self) -> None:
+        assert evaluate("{% for a in [1] %}x{% endfor %}" * 5, {}) == "xxxxx"
+
+    def test_numbers_that_are_written(self) -> None:
+        assert evaluate(wrapped(str(2**256 - 1)), {}) == 2**256 - 1
+        refused_at_save(wrapped(str(2**256)), "256 bits")
+        refused_at_save(wrapped("0x" + "f" * 65), "256 bits")
+        refused_at_save(wrapped("9" * 5_000), "too long")
+        refused_at_save(wrapped("1e101"), "100 digits")
+        refused_at_save(wrapped("1e-300"), "100 digits")
+        refused_at_save(wrapped("0." + "1" * 101), "100 digits")
+
+
+class TestNumbers:
+    def test_whole_numbers_have_256_bits(self) -> None:
+        largest = 2**256 - 1
+        assert evaluate("{{ x }}", {"x": largest}) == largest
+        for source in ("{{ x + 1 }}", "{{ x * x }}", "{{ -x - 1 }}"):
+            refused(source, {"x": largest}, "256 bits")
+        refused("{{ y }}", {"y": 2**256}, "256 bits")
+
+    def test_decimals_have_100_digits(self) -> None:
+        fits = Decimal("1." + "1" * 99)
+        assert evaluate("{{ x }}", {"x": fits}) == fits
+        refused("{{ x * x }}", {"x": fits}, "100 digits")
+        refused("{{ x }}", {"x": Decimal("1." + "1" * 100)}, "100 digits")
+        refused("{{ x }}", {"x": Decimal("1e101")}, "100 digits")
+        refused("{{ x }}", {"x": Decimal("1e999999")}, "100 digits")
+        refused("{{ x + 1 }}", {"x": Decimal("1e100")}, "100 digits")
+
+    @pytest.mark.parametrize("text", ["NaN", "sNaN", "Infinity", "-Infinity"])
+    def test_nan_and_infinity_are_errors(self, text: str) -> None:
+        refused("{{ x }}", {"x": Decimal(text)}, "NaN and Infinity")
+        if text != "sNaN":
+            refused("{{ x }}", {"x": float(text)}, "NaN and Infinity")
+        refused("{{ x | decimal }}", {"x": text}, "not a number")
+
+    def test_large_floats_are_errors(self) -> None:
+        refused("{{ x }}", {"x": 1.5e300}, "100 digits")
+
+    def test_a_quotient_has_28_digits(self) -> None:
+        assert evaluate("{{ 1 / 3 }}", {}) == Decimal("0." + "3" * 28)
+
+    def test_huge_zeros_stay_small(self) -> None:
+        assert evaluate("{{ x ~ '' }}", {"x": Decimal("0E+999999")}) == "0"
+        assert len(evaluate("{{ x ~ '' }}", {"x": Decimal("0E-999999")})) < 300
+
+
+class TestSizes:
+    """Growth is known before it happens, from the sizes of the data too."""
+
+    HALF = "a" * (MAX_TEXT // 2)
+    WIDE = "è" * (MAX_TEXT // 4)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "{{ h ~ h ~ '.' }}",
+            "{{ h + h + '.' }}",
+            "{{ h * 3 }}",
+            "{{ 3 * h }}",
+            "{{ h | replace('a', 'bcd') }}",
+            "{{ h.replace('', 'bc') }}",
+            "{{ [h, h, h] | join }}",
+            "{{ ['a', 'a', 'a'] | join(h) }}",
+            "{{ h.join(['a', 'a', 'a', 'a']) }}",
+            "{{ '%s%s%s' | format(h, h, h) }}",
+            "{{ '%(x)s%(x)s%(x)s' | format(x=h) }}",
+            "{{ [h, h] | tojson }}",
+            "{{ (h ~ h) | indent(first=true) }}",
+            "{{ rows | join(h) }}",
+            "{{ 'a' * 262145 }}",
+            "{{ w * 3 }}",
+        ],
+    )
+    def test_texts_have_256_kib(self, source: str) -> None:
+        context = {"h": self.HALF, "w": self.WIDE, "rows": [1] * MAX_ROWS}
+        refused(source, context, "longer|larger|memory")
+
+    def test_a_text_that_just_fits(self) -> None:
+        assert len(evaluate("{{ h ~ h }}", {"h": self.HALF})) == MAX_TEXT
+        assert len(evaluate("{{ w ~ w }}", {"w": self.WIDE})) == MAX_TEXT // 2
+
+    def test_a_text_of_the_data_is_measured_too(self) -> None:
+        assert evaluate("{{ x | length }}", {"x": "a" * MAX_TEXT}) == MAX_TEXT
+        refused("{{ x | length }}", {"x": "a" * (MAX_TEXT + 1)}, "256 KiB")
+        refused("{{ x | length }}", {"x": "è" * (MAX_TEXT // 2 + 1)}, "256 KiB")
+        refused("{{ x | length }}", {"x": ["a" * (MAX_TEXT + 1)]}, "256 KiB")
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "{{ rows + [1] }}",
+            "{{ rows * 2 }}",
+            "{{ [0] * 20001 }}",
+            "{{ more }}",
+            "{{ more | length }}",
+            "{{ wide | length }}",
+            "{{ text | list }}",
+            "{{ text.split(',') }}",
+            "{{ blanks.split() }}",
+            "{{ breaks.splitlines() }}",
+            "{{ breaks | lines }}",
+            "{{ rows | batch(2, 0) | slice(20001) }}",
+            "{% for x in text %}{% endfor %}",
+        ],
+    )
+    def test_lists_have_20_000_rows(self, source: str) -> None:
+        context = {
+            "rows": [1] * MAX_ROWS,
+            "more": [1] * (MAX_ROWS + 1),
+            "wide": dict.fromkeys(map(str, range(MAX_ROWS + 1))),
+            "text": "a," * MAX_ROWS,
+            "blanks": "a " * (MAX_ROWS + 1),
+            "breaks": "a\n" * (MAX_ROWS + 1),
+        }
+        refused(source, context, "rows|20,000")
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "{{ 'a'.ljust(1001) }}",
+            "{{ 'a'.rjust(1001) }}",
+            "{{ 'a'.center(1001) }}",
+            "{{ 'a'.zfill(1001) }}",
+            "{{ 'a' | center(1001) }}",
+            "{{ 'a' | indent(1001) }}",
+            "{{ '%1001d' | format(1) }}",
+            "{{ '%.1001f' | format(1) }}",
+            "{{ 1 | round(101) }}",
+            "{{ 1 | round(-101) }}",
+            "{{ 1 | it_number(101) }}",
+            "{{ 1 | tojson(9) }}",
+            "{{ '2026-01-01' | add_days(100001) }}",
+            "{{ '2026-01-01' | add_months(3001) }}",
+            "{{ 'a' | truncate(99, leeway=1001) }}",
+        ],
+    )
+    def test_widths_and_precisions_are_capped(self, source: str) -> None:
+        refused(source, None, "between")
+
+    def test_the_result_has_256_kib(self) -> None:
+        assert len(evaluate("{{ x }}", {"x": ["a" * 1000] * 250})) == 250
+        refused("{{ x }}", {"x": ["a" * 1000] * 270}, "larger than 256 KiB")
+        refused("{{ x }}{{ x }}", {"x": "a" * (MAX_OUTPUT // 2 + 1)}, "larger than 256 KiB")
+        refused("{{ x | tojson }}", {"x": ["a" * 1000] * 270}, "larger than 256 KiB")
+        source = "{% for r in rows %}{{ t }}{% endfor %}"
+        refused(source, {"rows": [1] * 300, "t": "a" * 1000}, "larger than 256 KiB")
+
+    def test_all_memory_together_is_4_mib(self) -> None:
+        source = "{% for r in rows %}{% set x = t ~ r %}{% endfor %}"
+        evaluate(source, {"rows": [1] * 15, "t": "a" * (MAX_TEXT - 2)})
+        refused(source, {"rows": [1] * 17, "t": "a" * (MAX_TEXT - 2)}, "4 MB")
+        objects = [dict.fromkeys(map(str, range(MAX_ROWS))) for _ in range(4)]
+        refused("{{ x | length }}", {"x": objects}, "4 MB")
+
+    @pytest.mark.parametrize("source", ["{{ x }}", "{{ x | tojson }}", "{{ x == x }}"])
+    def test_data_has_64_levels(self, source: str) -> None:
+        def nested(levels: int) -> list[Any]:
+            made: list[Any] = []
+            for _ in range(levels - 1):
+                made = [made]
+            return made
+
+        evaluate(source, {"x": nested(MAX_LEVELS)})
+        refused(source, {"x": nested(MAX_LEVELS + 1)}, "64 levels")
+        refused(source, {"x": nested(5_000)}, "64 levels")
+
+    def test_data_that_holds_itself(self) -> None:
+        rows: list[Any] = []
+        rows.append(rows)
+        refused("{{ x }}", {"x": rows}, "64 levels")
+
+    @pytest.mark.parametrize("source", ["{{ x }}", "{{ x | tojson }}", "{{ x == [x[0], x[1]] }}"])
+    def test_data_that_shares_its_rows_is_measured_as_it_is_written(self, source: str) -> None:
+        shared: list[Any] = ["a" * 100]
+        for _ in range(50):
+            shared = [shared, shared]
+        refused(source, {"x": shared}, "larger|steps")
+
+
+class Clock:
+    """A clock that moves by itself, a little with every look."""
+
+    def __init__(self, seconds_a_look: float) -> None:
+        self.now = 0.0
+        self.looks = 0
+        self._moves = seconds_a_look
+
+    def __call__(self) -> float:
+        self.looks += 1
+        self.now += self._moves
+        return self.now
+
+
+class TestTime:
+    LOOP = compile_expression("{% for x in rows %}{{ x }}{% endfor %}")
+
+    def test_steps_are_20_000(self) -> None:
+        rows = [1] * 6_000
+        budget = Budget(clock=Clock(0))
+        self.LOOP.evaluate({"rows": rows}, budget=budget)
+        assert 6_000 * 3 <= budget.steps <= MAX_STEPS
+        budget = Budget(clock=Clock(0))
+        with pytest.raises(ExpressionError, match="20,000 steps"):
+            self.LOOP.evaluate({"rows": [1] * 7_000}, budget=budget)
+        assert budget.steps == MAX_STEPS + 1
+
+    def test_no_more_is_granted_after_the_last_step(self) -> None:
+        budget = Budget(clock=Clock(0))
+        budget.step(MAX_STEPS)
+        for _ in range(3):
+            with pytest.raises(ExpressionError, match="steps"):
+                budget.step()
+
+    def test_the_deadline_is_200_ms_of_the_given_clock(self) -> None:
+        clock = Clock(0.05)
+        with pytest.raises(ExpressionError, match="200 ms"):
+            self.LOOP.evaluate({"rows": [1] * 5_000}, budget=Budget(clock=clock))
+        assert clock.now == pytest.approx(0.05 + MAX_SECONDS, abs=0.06)
+
+    def test_the_clock_is_looked_at_every_64_steps(self) -> None:
+        clock = Clock(0)
+        budget = Budget(clock=clock)
+        rows = {"rows": list(range(70))}
+        source = "{% for a in rows %}{% for b in rows %}{{ a }}{% endfor %}{% endfor %}"
+        compile_expression(source).evaluate(rows, budget=budget)
+        assert budget.steps > 10_000
+        assert clock.looks >= budget.steps * 9 // 10 // 64  # reading the list is one larger step
+
+    @pytest.mark.parametrize(
+        ("source", "rows"),
+        [
+            ("{{ l | sort }}", 15_000),
+            ("{{ t | sort }}", 1_000),
+            ("{{ l | map('abs') }}", 8_000),
+            ("{{ l | select('odd') }}", 8_000),
+            ("{{ l | sum }}", 15_000),
+            ("{{ l | unique }}", 10_000),
+            ("{{ 5 in l }}", 15_000),
+            ("{{ l == m }}", 10_000),
+            ("{{ l | tojson }}", 15_000),
+        ],
+    )
+    def test_filters_look_at_the_clock_too(self, source: str, rows: int) -> None:
+        context = {
+            "l": list(range(10, rows)),
+            "m": list(range(10, rows)),
+            "t": [f"{number:05}" + "x" * 100 for number in range(rows)],
+        }
+        idle = Budget(clock=Clock(0))
+        compile_expression(source).evaluate(context, budget=idle)
+        clock = Clock(0.2)
+        with pytest.raises(ExpressionError, match="200 ms"):
+            compile_expression(source).evaluate(context, budget=Budget(clock=clock))
+        assert clock.looks <= 4
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda budget: budget.step(MAX_STEPS + 1),
+            lambda budget: budget.scan((MAX_STEPS + 1) * 1024),
+            lambda budget: budget.alloc(MAX_ALLOCATED + 1),
+            lambda budget: budget.text(MAX_TEXT + 1),
+            lambda budget: budget.rows(MAX_ROWS + 1),
+            lambda budget: budget.entries(MAX_ROWS + 1),
+        ],
+    )
+    def test_a_budget_refuses_one_too_many(self, use: Callable[[Budget], None]) -> None:
+        with pytest.raises(ExpressionError):
+            use(Budget(clock=Clock(0)))
+
+    def test_a_budget_counts_what_is_asked_for(self) -> None:
+        budget = Budget(clock=Clock(0))
+        budget.text(1_000)
+        budget.text(1_000, wide=True)
+        budget.rows(10)
+        budget.entries(10)
+        assert budget.allocated == 1_000 + 4_000 + 160 + 640
+
+    def test_several_expressions_may_share_one_budget(self) -> None:
+        budget = Budget(clock=Clock(0))
+        self.LOOP.evaluate({"rows": [1] * 5_000}, budget=budget)
+        with pytest.raises(ExpressionError, match="steps"):
+            self.LOOP.evaluate({"rows": [1] * 5_000}, budget=budget)
