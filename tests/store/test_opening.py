@@ -188,7 +188,7 @@ def test_statements_of_a_migration_are_taken_apart_by_sqlite_itself() -> None:
     ]
 
 
-def test_a_second_process_is_refused_with_the_number_of_the_first(
+async def test_a_second_process_is_refused_with_the_number_of_the_first(
     path: Path, owner: subprocess.Popen[str]
 ) -> None:
     database = Database(path)
@@ -197,22 +197,29 @@ def test_a_second_process_is_refused_with_the_number_of_the_first(
     assert f"(number {owner.pid})" in caught.value.message
     assert path.name in caught.value.message
     assert "Stop it first" in caught.value.remedy
+    await database.close()
 
 
-def test_a_link_to_the_file_has_the_same_owner(path: Path, owner: subprocess.Popen[str]) -> None:
+async def test_a_link_to_the_file_has_the_same_owner(
+    path: Path, owner: subprocess.Popen[str]
+) -> None:
     link = path.with_name("other.db")
     link.symlink_to(path)
+    database = Database(link)
     with pytest.raises(StoreOwned, match=str(owner.pid)):
-        Database(link).own()
+        database.own()
+    await database.close()
 
 
-def test_the_kill_of_its_owner_frees_a_file(path: Path, owner: subprocess.Popen[str]) -> None:
+async def test_the_kill_of_its_owner_frees_a_file(path: Path, owner: subprocess.Popen[str]) -> None:
     owner.send_signal(signal.SIGKILL)
     assert owner.wait() == -signal.SIGKILL
-    database = Database(path)
+    database, beside = Database(path), Database(path)
     database.own()
     with pytest.raises(StoreOwned, match=str(os.getpid())):
-        Database(path).own()
+        beside.own()
+    await beside.close()
+    await database.close()
 
 
 async def test_closing_frees_a_file(path: Path) -> None:
@@ -224,10 +231,12 @@ async def test_closing_frees_a_file(path: Path) -> None:
     await second.close()
 
 
-def test_a_lock_file_that_cannot_be_opened_is_an_error_of_ours(path: Path) -> None:
+async def test_a_lock_file_that_cannot_be_opened_is_an_error_of_ours(path: Path) -> None:
     path.with_name(path.name + ".lock").mkdir()
+    database = Database(path)
     with pytest.raises(StoreError, match=r"connector\.db\.lock cannot be opened") as caught:
-        Database(path).own()
+        database.own()
+    await database.close()
     assert not isinstance(caught.value, StoreOwned)
     assert "writable" in caught.value.remedy
 

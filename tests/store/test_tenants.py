@@ -1,0 +1,166 @@
+"""No tenant reads or overwrites what belongs to another, by any method there is."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from connector.errors import StoreError
+from connector.store.sqlite.database import Database
+from connector.store.sqlite.tenant import TenantStore
+from tests.store.kit import (
+    NOW,
+    Filled,
+    connection_row,
+    effect_row,
+    event_row,
+    fill,
+    hook_row,
+    run_row,
+    step_row,
+)
+
+Call = Callable[[TenantStore, Filled], Awaitable[Any]]
+
+# What each method tells when it is asked, by the store given, about the rows of `whose`.
+READS: dict[str, Call] = {
+    "connection": lambda store, whose: store.connection(f"conn-{whose.tenant}"),
+    "connections": lambda store, _: store.connections(),
+    "hooks": lambda store, _: store.hooks(),
+    "has_consent": lambda store, whose: store.has_consent(f"state-{whose.tenant}"),
+    "flow": lambda store, _: store.flow("sync"),
+    "flows": lambda store, _: store.flows(),
+    "flow_document": lambda store, whose: store.flow_document(whose.flow.id, 1),
+    "event": lambda store, whose: store.event(whose.event),
+    "events": lambda store, _: store.events(),
+    "items_with_runs": lambda store, whose: store.items_with_runs(whose.event),
+    "run": lambda store, whose: store.run(whose.run),
+    "runs": lambda store, whose: store.runs(event_id=whose.event),
+    "run_counts": lambda store, whose: store.run_counts([whose.event]),
+    "summaries": lambda store, whose: store.summaries([whose.run]),
+    "steps": lambda store, whose: store.steps(whose.run),
+    "effect": lambda store, whose: store.effect(f"key-{whose.tenant}"),
+    "effects": lambda store, whose: store.effects(run_id=whose.run),
+    "counts": lambda store, _: store.counts(),
+}
+# What each method does when the store given is told to change the rows of `whose`.
+WRITES: dict[str, Call] = {
+    "ensure": lambda store, _: store.ensure(NOW + 1),
+    "save_connection": lambda store, whose: store.save_connection(
+        connection_row(store.tenant, id=f"conn-{whose.tenant}", name="Stolen")
+    ),
+    "save_secrets": lambda store, whose: store.save_secrets(f"conn-{whose.tenant}", b"stolen", 0),
+    "set_connection_status": lambda store, whose: store.set_connection_status(
+        f"conn-{whose.tenant}", "reconnect"
+    ),
+    "save_hook": lambda store, whose: store.save_hook(
+        hook_row(store.tenant, id=f"hook-{whose.tenant}", account="stolen")
+    ),
+    "start_consent": lambda store, whose: store.start_consent(f"state-{whose.tenant}", {}, NOW),
+    "take_consent": lambda store, whose: store.take_consent(f"state-{whose.tenant}", NOW),
+    "save_flow": lambda store, _: store.save_flow("sync", "stolen", NOW, enable=False),
+    "enable_flow": lambda store, _: store.enable_flow("sync", enabled=False),
+    "accept": lambda store, whose: store.accept(
+        event_row(store.tenant, connection_id=f"conn-{whose.tenant}")
+    ),
+    "match": lambda store, whose: store.match(
+        event_row(store.tenant, id=whose.event, state="failed"),
+        [run_row(store.tenant, whose.event, flow_id=whose.flow.id)],
+    ),
+    "add_run": lambda store, whose: store.add_run(
+        run_row(store.tenant, whose.event, flow_id=whose.flow.id)
+    ),
+    "record": lambda store, whose: store.record(
+        step_row(whose.run, store.tenant),
+        run_row(store.tenant, whose.event, id=whose.run, state="failed", finished_at=NOW),
+    ),
+    "release_runs": lambda store, _: store.release_runs("connection:one"),
+    "save_effect": lambda store, whose: store.save_effect(
+        effect_row(store.tenant, whose.run, key=f"key-{whose.tenant}", state="parked")
+    ),
+}
+TABLES = {
+    "tenant": "id = ?",
+    "connection": "tenant = ?",
+    "hook": "tenant = ?",
+    "consent": "tenant = ?",
+    "flow": "tenant = ?",
+    "flow_version": "flow_id IN (SELECT id FROM flow WHERE tenant = ?)",
+    "event": "tenant = ?",
+    "run": "tenant = ?",
+    "step": "run_id IN (SELECT id FROM run WHERE tenant = ?)",
+    "effect": "tenant = ?",
+}
+
+
+def rows_of(database: Database, tenant: str) -> dict[str, list[Any]]:
+    return {
+        table: database.reader.execute(
+            f"SELECT * FROM {table} WHERE {where} ORDER BY 1", (tenant,)
+        ).fetchall()
+        for table, where in TABLES.items()
+    }
+
+
+async def both(database: Database) -> tuple[Filled, Filled]:
+    """Two tenants that look alike but for their names."""
+    alfa, beta = await fill(database.tenant("alfa")), await fill(database.tenant("beta"))
+    waiting = run_row("alfa", alfa.event, item_id="2", state="waiting", reason="connection:one")
+    event = event_row("alfa", id=alfa.event, state="matched")
+    await alfa.store.match(event, [waiting])
+    return alfa, beta
+
+
+def test_every_method_of_a_tenant_is_walked_here() -> None:
+    public = {
+        name
+        for name, _ in inspect.getmembers(TenantStore, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    assert public == set(READS) | set(WRITES)
+
+
+async def test_every_table_that_holds_rows_of_tenants_is_compared_here(database: Database) -> None:
+    tables = database.reader.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    assert {row[0] for row in tables} == set(TABLES) | {"instance"}
+
+
+@pytest.mark.parametrize("method", sorted(READS))
+async def test_a_read_tells_nothing_of_another_tenant(database: Database, method: str) -> None:
+    alfa, beta = await both(database)
+    own = await READS[method](alfa.store, alfa)
+    theirs = await READS[method](beta.store, alfa)
+    assert own
+    if method == "counts":
+        assert theirs == {"event": {"matched": 1}, "run": {"queued": 1}, "effect": {"done": 1}}
+    else:
+        assert "alfa" not in repr(theirs)
+        assert theirs != own
+
+
+@pytest.mark.parametrize("method", sorted(WRITES))
+async def test_a_write_changes_nothing_of_another_tenant(database: Database, method: str) -> None:
+    alfa, beta = await both(database)
+    before = rows_of(database, "alfa")
+    with contextlib.suppress(StoreError):
+        await WRITES[method](beta.store, alfa)
+    assert rows_of(database, "alfa") == before
+
+
+@pytest.mark.parametrize("method", ["save_connection", "save_hook", "save_effect"])
+async def test_a_row_with_the_id_of_another_tenants_is_refused_without_naming_it(
+    database: Database, method: str
+) -> None:
+    alfa, beta = await both(database)
+    with pytest.raises(StoreError) as caught:
+        await WRITES[method](beta.store, alfa)
+    assert "alfa" not in str(caught.value)
+
+
+async def test_a_tenants_store_is_one_object(database: Database) -> None:
+    assert database.tenant("alfa") is database.tenant("alfa")
+    assert database.tenant("alfa") is not database.tenant("beta")
