@@ -10,8 +10,8 @@ from pathlib import Path
 from connector.sandbox.config import SandboxConfig
 
 
-def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
-    """The settings of a command line, and whether to print JSON."""
+def make_parser() -> argparse.ArgumentParser:
+    """The switches of the command."""
     parser = argparse.ArgumentParser(prog="python -m connector.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--fic-port", type=int, default=0, help="0 takes a free one")
@@ -22,7 +22,12 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
     parser.add_argument("--seed-file", metavar="FILE", help="JSON of records to start with")
     parser.add_argument("--auto-approve", action="store_true", help="consent without asking")
     parser.add_argument("--json", action="store_true", help="print the addresses as one JSON line")
-    found = parser.parse_args(arguments)
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
+    """The settings of a command line, and whether to print JSON."""
+    found = make_parser().parse_args(arguments)
     config = SandboxConfig(
         host=found.host,
         fic_port=found.fic_port,
