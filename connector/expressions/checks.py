@@ -113,6 +113,7 @@ def checks() -> Mapping[str, Check]:
             example=f"{{{{ {example} }}}}",
             result=True,
             budgeted=True,
+            trusted=True,
             prepare=heavy.get(name),
         )
         for name, (function, sentence, example) in table.items()
@@ -125,6 +126,7 @@ def checks() -> Mapping[str, Check]:
             example="{{ none is defined }}",
             result=True,
             budgeted=True,
+            trusted=True,
             accepts_missing=True,
         ),
         "undefined": Check(
@@ -134,6 +136,7 @@ def checks() -> Mapping[str, Check]:
             example="{{ trigger.nickname is undefined }}",
             result=True,
             budgeted=True,
+            trusted=True,
             accepts_missing=True,
         ),
     }

@@ -58,6 +58,8 @@ class Filter:
     """Run when an expression that uses it is compiled: heavy imports and tables, not work."""
     accepts_missing: bool = False
     """Built-in only: the function also sees places that do not exist."""
+    trusted: bool = False
+    """Built-in only: what a budgeted function gives is known to be plain, and not copied."""
     takes: tuple[Literal["filter", "test"], int] | None = None
     """Built-in only: the argument at this place names a filter or a test, and is given as one."""
     arguments: tuple[str, ...] = field(init=False)
@@ -67,16 +69,23 @@ class Filter:
     def of(cls, function: Function, name: str = "", **rest: Any) -> Self:
         """A filter explained by the docstring of its function.
 
-        Its first paragraph is the help; a last line `{{ … }} => JSON` is the example.
+        Its first paragraph is the help; a last line `{{ … }} => JSON` is the example. Raises
+        ValueError when that is no JSON.
         """
+        name = name or function.__name__.strip("_")
         words, _, last = (inspect.getdoc(function) or "").rpartition("\n")
-        example, arrow, result = last.partition(" => ")
+        example, arrow, written = last.partition(" => ")
+        shown = bool(arrow) and last.startswith("{{")
+        try:
+            result = json.loads(written, parse_float=Decimal) if shown else None
+        except ValueError:
+            raise ValueError(f"the example of {name!r} does not end in JSON: {written}") from None
         return cls(
-            name or function.__name__.strip("_"),
+            name,
             function,
-            help=" ".join((words if arrow else last).split("\n\n")[0].split()),
-            example=example if arrow else "",
-            result=json.loads(result, parse_float=Decimal) if arrow else None,
+            help=" ".join((words if shown else f"{words}\n{last}").split("\n\n")[0].split()),
+            example=example if shown else "",
+            result=result,
             **rest,
         )
 
@@ -119,7 +128,7 @@ class Filter:
         """Apply it to plain values within the budget. Raises ExpressionError."""
         try:
             if self.budgeted:
-                return self.function(budget, value, *args, **kwargs)
+                return self._own(self.function(budget, value, *args, **kwargs), budget)
             measure = _Measure(budget, self)
             measure.add(value)
             for given in (*args, *kwargs.values()):
@@ -134,6 +143,10 @@ class Filter:
                 value_type=paths.kind(value),
             ) from error
         return self._checked(result, budget)
+
+    def _own(self, result: Any, budget: Budget) -> Plain:
+        """A result of a budgeted function: of plugins it is copied, as any foreign data."""
+        return result if self.trusted else plain(result, budget)
 
     def _checked(self, result: Any, budget: Budget) -> Plain:
         kind = type(result)
@@ -166,7 +179,7 @@ class _Measure:
     def add(self, value: Plain) -> None:
         """Count a value with everything in it. Raises ExpressionError above the limit."""
         kind = type(value)
-        self.size += len(value) if kind is str else 8
+        self.size += len(value) or 1 if kind is str else 8
         if self.size > self.filter.limit:
             raise ExpressionError(
                 f"The {self.filter.word} '{self.filter.name}' is for at most "

@@ -32,6 +32,7 @@ def builtin_filters() -> Mapping[str, Filter]:
                 name,
                 group=group,
                 budgeted=budgeted,
+                trusted=True,
                 accepts_missing=name in ("default", "d"),
                 takes=lists.TAKES.get(name),
                 prepare=identifiers.PREPARE.get(name) or places.PREPARE.get(name),
