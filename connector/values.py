@@ -21,6 +21,7 @@ Coercer = Callable[[Any], Any]
 
 MAX_DIGITS: Final = 40
 """Longest number, in digits; more is a mistake, or an attack on memory (`1e999999999`)."""
+_MAX_BITS: Final = 140
 MAX_DEPTH: Final = 40
 """Deepest nesting of a free-form object."""
 YES: Final = ("true", "yes", "sì", "si", "vero", "1")
@@ -78,6 +79,8 @@ def exact(value: Any) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         raise _misfit("a number", value, "Choose a number.")
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise _too_long(value)  # before it is written out, which takes its time
     number = _from_text(value) if isinstance(value, str) else Decimal(str(value))
     if not number.is_finite():
         raise MappingError(
@@ -87,18 +90,22 @@ def exact(value: Any) -> Decimal:
         )
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
-    if number.adjusted() > MAX_DIGITS or exponent < -MAX_DIGITS:
-        raise MappingError(
-            f"This number has more than {MAX_DIGITS} digits.",
-            value_type=kind(value),
-            remedy="Check where it comes from.",
-        )
+    if number.adjusted() >= MAX_DIGITS or exponent < -MAX_DIGITS:
+        raise _too_long(value)
     return number
 
 
-def plain(number: Decimal | int) -> str:
+def _too_long(value: Any) -> MappingError:
+    return MappingError(
+        f"This number has more than {MAX_DIGITS} digits.",
+        value_type=kind(value),
+        remedy="Check where it comes from.",
+    )
+
+
+def plain(number: Decimal) -> str:
     """A number in digits with a decimal point: never an exponent, trailing zeros kept."""
-    return str(number) if isinstance(number, int) else format(number, "f")
+    return format(number, "f")
 
 
 # --- by type ----------------------------------------------------------------------------------
@@ -124,7 +131,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         raise _misfit("text", value, "Write the word you mean: {{ 'Sì' if … else 'No' }}.")
     if isinstance(value, int | float | Decimal):
-        return plain(value) if isinstance(value, int) else plain(exact(value))
+        return plain(exact(value))
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -161,7 +168,11 @@ def _integer(value: Any) -> int:
         raise _misfit("a whole number", value, "Write {{ 1 if … else 0 }}.")
     number = exact(value)
     if number != number.to_integral_value():
-        raise _misfit("a whole number", value, "Round it: {{ … | round }}, then check the result.")
+        raise MappingError(
+            "This number is not whole.",
+            value_type=kind(value),
+            remedy="Round it, if that is what you mean: {{ … | round }}.",
+        )
     return int(number)
 
 
@@ -170,7 +181,9 @@ def _number(value: Any) -> Decimal | int:
         return value
     if isinstance(value, bool):
         raise _misfit("a number", value, "Write {{ 1 if … else 0 }}.")
-    return exact(value)
+    number = exact(value)
+    whole = isinstance(value, str) and number.as_tuple().exponent == 0
+    return int(number) if whole else number
 
 
 def _from_text(value: str) -> Decimal:
@@ -386,9 +399,9 @@ def _between(minimum: float | None, maximum: float | None) -> Coercer:
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
             return value
         if minimum is not None and value < minimum:
-            limit = f"at least {plain(exact(minimum))}"
+            limit = f"at least {_limit(minimum)}"
         elif maximum is not None and value > maximum:
-            limit = f"at most {plain(exact(maximum))}"
+            limit = f"at most {_limit(maximum)}"
         else:
             return value
         raise MappingError(
@@ -396,6 +409,10 @@ def _between(minimum: float | None, maximum: float | None) -> Coercer:
         )
 
     return check
+
+
+def _limit(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _misfit(wanted: str, value: Any, remedy: str) -> MappingError:

@@ -181,7 +181,7 @@ class _Reader:
         if name in parent.keys:
             self.issues.append(
                 Issue(
-                    message=f"The key {name!r} stands here twice; it is on line "
+                    message=f"The key {name[:80]!r} stands here twice; it is on line "
                     f"{parent.keys[name].line} already.",
                     remedy="Remove one of them.",
                     line=key.spot.line,

@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 from connector.errors import FlowError, Issue
 from connector.flow.document import DocumentFault, Value, read_document
 from connector.flow.model import Flow, FlowTrigger, Order, Places, Step
+from connector.mapping.findings import clip
 from connector.paths import did_you_mean, kind
 
 MAX_STEPS: Final = 100
@@ -232,9 +233,9 @@ class _FlowReader:
     def _add(self, message: str, where: str, remedy: str, place: tuple[int, int] | None) -> None:
         self.issues.append(
             Issue(
-                message=message,
+                message=clip(message),
                 remedy=remedy,
-                where=where or None,
+                where=clip(where) or None,
                 line=place[0] if place else None,
                 column=place[1] if place else None,
             )

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field as attribute
-from typing import Protocol
+from typing import Final, Protocol
 
 from connector.errors import ConnectorError, ExpressionError, Issue, Severity, Who
 from connector.expressions import Expression
+
+
+MAX_SHOWN: Final = 400
+
+
+def clip(text: str) -> str:
+    """A text as an issue may show it: a document can hold keys of any length."""
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
 
 
 class Locate(Protocol):
@@ -60,11 +68,11 @@ class Findings:
         """Keep one issue; `key` points at the key of the place instead of its value."""
         at = self.locate(where, key=key, offset=offset)
         issue = Issue(
-            message=message,
-            remedy=remedy,
-            field=field,
+            message=clip(message),
+            remedy=clip(remedy),
+            field=clip(field) if field else None,
             value_type=value_type,
-            where=where or None,
+            where=clip(where) or None,
             line=at[0] if at else None,
             column=at[1] if at else None,
             who=who,

@@ -34,16 +34,17 @@ class LeafFitter:
 
     __slots__ = ("_choices", "_coerce", "_keeps_blank", "type")
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, *, needed: bool = False) -> None:
         self.type: str = field.type
         self._coerce = coercer(field)
-        self._keeps_blank = field.type in ("string", "any") and not field.choices
+        text = field.type in ("string", "any") and not field.choices
+        self._keeps_blank = text and not (needed or field.required)
         self._choices = (
             frozenset(str(choice.value) for choice in field.choices) if field.open_choices else None
         )
 
     def fit(self, work: Work, value: Any, path: str, source: str, where: str) -> Any:
-        """See Fitter; nothing, and blank text for anything but text, leaves the field out."""
+        """See Fitter; nothing leaves the field out, and so does blank text where text is no use."""
         if value is None or (not self._keeps_blank and is_blank(value)):
             work.leave(path, self.type, source, where)
             return ABSENT
@@ -207,7 +208,7 @@ class Needs:
         """Report every required field that has no value and is not chosen by an id."""
         for need in self._all:
             value = _look(sent, need.keys)
-            if value is not ABSENT and value != [] and not is_blank(value):
+            if value is not ABSENT and value != []:
                 continue
             if need.chooser and _look(sent, need.chooser) is not ABSENT:
                 continue
@@ -230,7 +231,9 @@ def fitter_for(shape: Shape) -> Fitter:
     assert shape.field is not None
     if shape.field.read_only:
         return ReadOnlyFitter(shape.field)
-    return ValuesFitter(shape.field) if shape.is_list else LeafFitter(shape.field)
+    if shape.is_list:
+        return ValuesFitter(shape.field)
+    return LeafFitter(shape.field, needed=shape.inner_need)
 
 
 def row_fitter(shape: Shape) -> Fitter:
