@@ -11,11 +11,11 @@ from starlette.responses import Response
 from connector.sandbox.fic.call import Call, missing
 from connector.sandbox.fic.problem import (
     Faults,
-    Problem,
     answer,
     invalid,
     no_permission,
     required,
+    rule_broken,
 )
 from connector.sandbox.fic.scopes import PREFIX, event_families, expand
 from connector.sandbox.fic.tokens import LOOPBACK
@@ -87,16 +87,17 @@ async def modify(call: Call) -> Response:
 
 
 async def verify(call: Call) -> Response:
-    """Ask for one more challenge: five in all, one every ten minutes."""
+    """Ask for one more challenge: five in all, one every ten minutes.
+
+    Which status a refusal has is not documented; 429 and 403 would read as a quota and a ban.
+    """
     found = _found(call)
     data = call.body.get("data")
     now = call.state.clock()
     if found.attempts >= VERIFY_ATTEMPTS and not found.verified:
-        raise no_permission("The verification attempts of this subscription are used up.")
+        raise rule_broken("The verification attempts of this subscription are used up.")
     if found.last_attempt is not None and now < found.last_attempt + VERIFY_PAUSE:
-        wait = found.last_attempt + VERIFY_PAUSE - now
-        seconds = int(wait.total_seconds()) + 1
-        raise Problem(429, "Verification can be asked every 10 minutes.", retry_after=seconds)
+        raise rule_broken("A verification can be asked for every 10 minutes.")
     await _challenge(call, found, data if isinstance(data, Mapping) else {})
     return answer(None)
 
