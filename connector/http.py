@@ -127,7 +127,7 @@ class HttpClient:
         if self._pooled is None or self._single is None:
             trusted = httpx.create_ssl_context(trust_env=False)
             self._pooled, self._single = (
-                httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits, retries=0)
+                httpx.AsyncHTTPTransport(verify=trusted, limits=limits, retries=0)
                 for limits in (KEPT_ALIVE, FRESH)
             )
         return self._single if fresh else self._pooled

@@ -402,7 +402,20 @@ async def test_ours_is_extended_to_the_union() -> None:
     record = await subscribe(vendor, HOOK, ("products.create",))
     assert vendor.calls[-1] == "PUT /c/108061/subscriptions/SUB7"
     assert record["types"] == ["entities.clients.create", "products.create"]
+    assert vendor.rows[0]["types"] == [PREFIX + event for event in record["types"]]
     assert record["verified"] is True
+
+
+async def test_types_in_a_second_one_of_ours_are_not_asked_for_again() -> None:
+    vendor = Vendor(sub(7, "entities.clients.create"), sub(8, "products.create"))
+    record = await subscribe(vendor, HOOK, ("products.create", "products.update"))
+    assert vendor.rows[0]["types"] == [
+        PREFIX + "entities.clients.create",
+        PREFIX + "products.update",
+    ]
+    assert record["missing"] == []
+    assert record["warnings"] == []
+    assert record["types"] == ["entities.clients.create", "products.update", "products.create"]
 
 
 async def test_an_unverified_one_of_ours_is_asked_to_verify_again() -> None:

@@ -61,6 +61,18 @@ def test_a_sliding_window_says_to_the_second_when_to_go(clock: Clock) -> None:
     assert limiter.reserve("k", [quota], "proof") == 3
 
 
+def test_those_with_a_smaller_share_wait_for_their_own_place(clock: Clock) -> None:
+    limiter = Limiter(clock)
+    quota = Quota(calls=10, seconds=100)
+    for _ in range(8):
+        assert limiter.reserve("k", [quota], "proof") == 0
+        clock.now += 1
+    # Sent at 0 … 7, and it is 8: a sweep may find 5 of 6 used, which is so when that of 2 is gone.
+    assert limiter.reserve("k", [quota], "sweep") == 2 + 100 - 8
+    assert limiter.reserve("k", [quota], "read") == 0 + 100 - 8
+    assert limiter.reserve("k", [quota], "write") == 0
+
+
 def test_a_call_that_must_wait_takes_no_place(clock: Clock) -> None:
     limiter = Limiter(clock)
     quotas = (Quota(calls=1, seconds=10), HOUR)

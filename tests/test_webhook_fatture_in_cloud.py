@@ -400,6 +400,8 @@ def test_the_token_must_name_this_event_and_subject(source: FattureWebhooks) -> 
         b"null",
         b"{",
         b'{"data":{"ids":[NaN]}}',
+        b'{"data":{"ids":[1]},"more":NaN}',
+        b'{"data":{"ids":[1]},"more":-Infinity}',
         b'{"data":{"ids":[1]},"data":{"ids":[2]}}',
         b'{"data":{"ids":[1],"ids":[2]}}',
         b'{"data":[1]}',

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from connector.apps.fatture_in_cloud.answers import read_error
-from connector.apps.fatture_in_cloud.resources import GROUPS, id_filter, readers
+from connector.apps.fatture_in_cloud.resources import (
+    GROUPS,
+    id_filter,
+    read_scopes,
+    readers,
+)
 from connector.apps.fatture_in_cloud.webhooks import FattureWebhooks
 from connector.hookspecs import hookimpl
 from connector.model import App, OAuth2, Quota, Request
@@ -35,6 +40,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         readers=readers(),
         account_input="company_id",
         resource_groups=GROUPS,
+        event_scopes=read_scopes,
         id_filter=id_filter,
     )
 

@@ -37,20 +37,21 @@ async def subscribe(caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json
     present = _rows(await caller.request("GET", place))
     ours = [row for row in present if row.get("sink") == hook.url]
     others = [row for row in present if row.get("sink") != hook.url]
-    held = _union(ours)
+    beside = _union(ours[1:])
     warnings: list[str] = []
     if not ours:
         row, warnings = await _create(caller, place, hook, wanted)
-    elif set(wanted) <= set(held):
-        row = ours[0]
     else:
-        row, warnings = await _extend(caller, place, ours[0], wanted)
-    got = list(dict.fromkeys([*held, *_types(row)]))
+        row = ours[0]
+        more = tuple(event for event in wanted if event not in _union(ours))
+        if more:
+            row, warnings = await _extend(caller, place, row, more)
+    got = list(dict.fromkeys([*_types(row), *beside]))
     older = _older_names(wanted, got)
     if older:
-        row, more = await _extend(caller, place, row, older)
-        warnings += more
-        got = list(dict.fromkeys([*got, *_types(row)]))
+        row, told = await _extend(caller, place, row, older)
+        warnings += told
+        got = list(dict.fromkeys([*_types(row), *beside]))
     if ours and not row.get("verified"):
         # A new sink is challenged by itself; one that failed its challenge must be asked again.
         await _ask_again(caller, place, row)
