@@ -33,6 +33,8 @@ def same(one: Any, other: Any) -> bool:
 
 
 def named(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "huge"  # Python refuses to write it out
     return value.type if isinstance(value, Field) else repr(value)[:30]
 
 

@@ -91,6 +91,10 @@ def compile_mapping(
     before the place of every issue, `origin` names the flow in errors that come up later, and
     `locate` finds lines and columns. Without a catalogue the built-in one is loaded.
     """
+    if catalog is None and not isinstance(action, tuple) and _needs_schemas(action):
+        from connector.catalog import load_catalog
+
+        catalog = load_catalog()
     tree, title, check = _target(action, catalog)
     if filters is None and catalog is not None:
         filters = catalog.filters
@@ -111,14 +115,10 @@ def _target(
     """The tree of fields to map to, the name of what has them, and how to validate a payload."""
     if isinstance(action, tuple):
         return shapes.build(action), "", None
-    refs = [one for one in action.inputs if isinstance(one, SchemaRef)]
     if catalog is None:
-        if not refs:
-            fields = [one for one in action.inputs if isinstance(one, Field)]
-            return shapes.build(fields), action.name, None
-        from connector.catalog import load_catalog
-
-        catalog = load_catalog()
+        fields = [one for one in action.inputs if isinstance(one, Field)]
+        return shapes.build(fields), action.name, None
+    refs = [one for one in action.inputs if isinstance(one, SchemaRef)]
     store = catalog.schemas
     tree = shapes.build(catalog.fields(action))
     shapes.mark_inner_needs(tree, ((ref.prefix, store.validator(ref.schema_name)) for ref in refs))
@@ -130,3 +130,7 @@ def _target(
                 yield from store.issues(ref, value)
 
     return tree, action.name, validate
+
+
+def _needs_schemas(action: Action | Search) -> bool:
+    return any(isinstance(one, SchemaRef) for one in action.inputs)

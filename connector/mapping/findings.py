@@ -9,7 +9,6 @@ from typing import Final, Protocol
 from connector.errors import ConnectorError, ExpressionError, Issue, Severity, Who
 from connector.expressions import Expression
 
-
 MAX_SHOWN: Final = 400
 
 
