@@ -372,5 +372,9 @@ class App(Data):
     """The trigger input that names the account whose events are followed (the company)."""
     resource_groups: Mapping[str, tuple[str, ...]] = {}
     """Resources that stand for several (`entities.all`)."""
+    event_scopes: Callable[[tuple[str, ...]], tuple[str, ...]] | None = Attribute(
+        default=None, exclude=True
+    )
+    """The scopes needed to follow these events (`resource.operation`) and read their records."""
     id_filter: Callable[[tuple[str, ...]], str] | None = Attribute(default=None, exclude=True)
     """Writes the list filter that picks these ids."""
