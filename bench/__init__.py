@@ -1,0 +1,1 @@
+"""What Connector costs, measured beside a reference of the same run; `python -m bench`."""
