@@ -220,7 +220,12 @@ class Effects:
         error: ConnectorError | None,
     ) -> None:
         if error is None and answer is not None:
-            await self._applied(intent, effect, store, find, decode_or_none(answer))
+            told = decode_or_none(answer)
+            if told is None and answer.body.strip() not in (b"", b"null"):
+                # A page of something in between, or an answer that was cut off.
+                await self._doubt(effect, store, "the answer is not complete JSON")
+                raise Wait("unsure", effect.due_at, None)
+            await self._applied(intent, effect, store, find, told)
         elif isinstance(error, NotSent | Throttled | Unauthorized) or (
             error is not None and not isinstance(error, ApiError)
         ):
