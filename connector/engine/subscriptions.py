@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
@@ -45,7 +46,9 @@ class Subscriptions:
         self._store_of = store_of
         self._clock = clock
         self.public_url = public_url
+        self._turn = asyncio.Lock()
         self._asked: dict[str, dict[tuple[str, str], frozenset[str]]] = {}
+        self._turn = asyncio.Lock()
 
     async def reconcile(
         self, tenant: str, *, only_if_changed: bool = False
@@ -54,6 +57,16 @@ class Subscriptions:
 
         The server must be listening: an app sends its challenge before it answers us.
         """
+        # One at a time: two that run side by side both find nothing and both ask for a hook.
+        async with self._turn:
+            return await self._reconcile(tenant, only_if_changed)
+
+    async def _reconcile(self, tenant: str, only_if_changed: bool) -> list[dict[str, Any]]:
+        # Two at once would ask the app to verify a subscription that it is just verifying.
+        async with self._turn:
+            return await self._reconcile(tenant, only_if_changed)
+
+    async def _reconcile(self, tenant: str, only_if_changed: bool) -> list[dict[str, Any]]:
         wanted: dict[tuple[str, str], set[str]] = {}
         for flow in await self._book.active(tenant):
             events = {f"{one}.{two}" for one in flow.resources for two in flow.operations}
