@@ -94,7 +94,7 @@ class _Checker:
         output = self._trigger_output(trigger, inputs)
         sources = Sources(self.found, output, [step.id for step in flow.steps if step.id])
         condition = self._condition(flow.when, "when", FILTER_NAMES, sources, None)
-        steps = tuple(self._step(step, sources) for step in flow.steps)
+        steps = tuple(self._step(step, at, sources) for at, step in enumerate(flow.steps))
         return CompiledFlow(
             key=flow.key,
             name=flow.name or flow.key,
@@ -113,16 +113,19 @@ class _Checker:
         node = self._catalog.nodes.get(name)
         if node is not None and isinstance(node, Trigger) == starts:
             return node
-        fitting = [
-            one.name for one in self._catalog.nodes.values() if isinstance(one, Trigger) == starts
-        ]
         if node is None:
             message = f"There is no node {name!r}."
+            nodes = self._catalog.nodes.values()
+            remedy = did_you_mean(
+                name, [one.name for one in nodes if isinstance(one, Trigger) == starts]
+            )
         elif starts:
             message = f"{name!r} is {_kind_of(node)}: it can be a step, but it starts no flow."
+            remedy = "Name a trigger here, and this node under `steps`."
         else:
             message = f"{name!r} is a trigger: it starts flows, and cannot be a step."
-        self.found.add(message, where=where, remedy=did_you_mean(name, fitting))
+            remedy = "Name it under `trigger`, and an action or a search here."
+        self.found.add(message, where=where, remedy=remedy)
         return None
 
     def _connection(self, name: str, node: AnyNode | None, where: str) -> None:
@@ -187,10 +190,8 @@ class _Checker:
 
     # --- steps ----------------------------------------------------------------------------------
 
-    def _step(self, step: Step, sources: Sources) -> CompiledStep | None:
-        where = f"steps.{step.id}"
-        if not step.id:
-            return None
+    def _step(self, step: Step, at: int, sources: Sources) -> CompiledStep | None:
+        where = f"steps.{step.id or at}"
         node = self._node(step.node, f"{where}.node", starts=False)
         self._connection(step.connection, node, f"{where}.connection")
         condition = self._condition(step.when, f"{where}.when", STEP_NAMES, sources, step.id)

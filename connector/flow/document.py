@@ -43,6 +43,8 @@ class Value:
     spot: Spot
     keys: dict[str, Spot] = attribute(default_factory=dict)
     """Where each key of an object stands."""
+    written: str = ""
+    """A single value as it was written."""
 
     def plain(self) -> Any:
         """The value as plain data all the way down."""
@@ -141,7 +143,7 @@ class _Reader:
                 spot,
                 "Write the value out, or put text that begins with & or * in quotes.",
             )
-        if event.tag is not None and event.tag != "!":
+        if event.tag is not None:
             raise DocumentFault(
                 "Tags (a word after !) are not used in flows.",
                 spot,
@@ -151,7 +153,7 @@ class _Reader:
         if self._count > MAX_VALUES:
             raise DocumentFault(f"The document has more than {MAX_VALUES} values.", spot)
         if name == "ScalarEvent":
-            self._add(Value(_scalar(event), spot))
+            self._add(Value(_scalar(event), spot, written=event.value))
             return
         if len(self._stack) >= MAX_DEPTH:
             raise DocumentFault(f"This is more than {MAX_DEPTH} levels deep.", spot)
@@ -177,7 +179,7 @@ class _Reader:
                 key.spot,
                 'Put a value that begins with {{ in quotes: "{{ … }}".',
             )
-        name = key.data if isinstance(key.data, str) else _written(key.data)
+        name = key.written
         if name in parent.keys:
             self.issues.append(
                 Issue(
@@ -204,11 +206,6 @@ def _scalar(event: Any) -> Any:
     if _DECIMAL.fullmatch(text):
         return Decimal(text)
     return text
-
-
-def _written(value: Any) -> str:
-    """A key that is no text, as it was written: a row number, or a word."""
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
 
 
 def _spot(event: Any) -> Spot:

@@ -115,15 +115,14 @@ class _FlowReader:
         steps: list[Step] = []
         seen: dict[str, int] = {}
         for index, one in enumerate(value.data[:MAX_STEPS]):
-            step = self._step(one, index, seen)
-            if step is not None:
-                steps.append(step)
+            steps.append(self._step(one, index, seen))
         return tuple(steps)
 
-    def _step(self, value: Value, index: int, seen: dict[str, int]) -> Step | None:
+    def _step(self, value: Value, index: int, seen: dict[str, int]) -> Step:
+        """A step; without an id of its own it is told by its place in the list."""
         where = f"steps.{index}"
-        if not self._is_object(value, where):
-            return None
+        if not self._is_object(value, where, f"Step {index + 1}"):
+            return Step(id="", node="", connection="")
         given = value.data.get("id")
         name = given.data if given is not None else None
         if isinstance(name, str) and _ID.fullmatch(name) and name not in seen:
@@ -218,12 +217,12 @@ class _FlowReader:
         plain: dict[str, Any] = one.plain()
         return plain
 
-    def _is_object(self, value: Value, where: str) -> bool:
+    def _is_object(self, value: Value, where: str, name: str = "") -> bool:
         if isinstance(value.data, dict):
             return True
-        name = where.rpartition(".")[2]
+        name = name or f"`{where.rpartition('.')[2]}`"
         self._issue(
-            value, where, f"`{name}` is {_a(value)}, not an object.", "Write `key: value` lines."
+            value, where, f"{name} is {_a(value)}, not an object.", "Write `key: value` lines."
         )
         return False
 
