@@ -131,7 +131,7 @@ class Effects:
         self, key: str, intent: Intent, store: EffectStore, door: Door, find: Find
     ) -> Any:
         effect = await store.effect(key)
-        if effect is None or (effect.run_id != intent.run_id and _unwritten(effect)):
+        if effect is None or _may_change(effect, intent.run_id):
             # Nothing was written so far: a replay may come with mended values or another address.
             effect = await self._plan(intent, key, store, door, effect)
         if effect.state == "sending":
@@ -345,8 +345,11 @@ class Effects:
         effect.evidence.append(note)
 
 
-def _unwritten(effect: EffectRow) -> bool:
-    return effect.state == "refused" or (effect.state == "planned" and effect.sends == 0)
+def _may_change(effect: EffectRow, run_id: int) -> bool:
+    if effect.state == "refused":
+        return effect.run_id != run_id
+    # Only a newer run: two that share a business key must not take turns at rendering.
+    return effect.state == "planned" and effect.sends == 0 and effect.run_id < run_id
 
 
 def _kept(note: dict[str, Any]) -> dict[str, Any]:
