@@ -86,6 +86,8 @@ class Remote:
     records: list[Record] = field(default_factory=list)
     late: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+    """What became of each of them."""
     searches: list[float] = field(default_factory=list)
     before_send: Callable[[bytes], None] = lambda stored: None
 
@@ -102,6 +104,7 @@ class Remote:
 
     async def send(self, prepared: HttpRequest, *, write: bool) -> Answer:
         assert write
+        self.settle()
         signed = dict([*prepared.headers, ("authorization", f"Bearer {TOKEN}")])
         assert TOKEN in signed["authorization"]
         self.before_send(pack(prepared))
@@ -109,6 +112,7 @@ class Remote:
         if fault == "connect refused":
             raise NotSent("books.example could not be reached.")
         self.sent.append(pack(prepared))
+        self.outcomes.append(fault)
         await asyncio.sleep(0)
         if fault == "crash before":
             raise Crash
