@@ -33,7 +33,7 @@ FLOORS = {
     1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
         "hookspecs", "mapping", "plugins", "redaction", "rendering", "values"),
     2: ("caller", "connections", "http", "quota", "settings", "store"),
-    3: ("connect", "engine", "runtime", "views"),
+    3: ("engine", "runtime"),
     4: ("__main__", "cli", "sandbox", "web"),
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

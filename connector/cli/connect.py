@@ -125,6 +125,7 @@ async def _by_browser(
     from connector.web.app import make_app
     from connector.web.server import serve
 
+    before = next((row for row in await runtime.list_connections() if row.name == name), None)
     started = await runtime.start_connect(app, name, settings)
     say("Open this page, sign in and agree:")
     console(error=True).print(started["authorize_url"], markup=False, soft_wrap=True)
@@ -134,18 +135,13 @@ async def _by_browser(
         )
     say("Waiting for your answer there … (Ctrl-C gives up; nothing is stored then)")
     stop = asyncio.Event()
+    # When the address is taken by a server of ours, the answer comes there: it shares the store.
     server = asyncio.create_task(
         serve(make_app(runtime, chosen), chosen.host, chosen.port, stop=stop)
     )
     try:
         async with asyncio.timeout(WAIT_SECONDS):
-            while True:
-                await asyncio.sleep(0.3)
-                if not await runtime.is_consent_open(started["state"]):
-                    return await _named(runtime, name)
-                if server.done():
-                    # The address is taken: if a server of ours has it, the answer comes there.
-                    server.exception()
+            return await runtime.consent_ended(started["state"], name, before)
     except TimeoutError:
         raise ConnectorError(
             "No answer came from the consent page in ten minutes.",
@@ -154,7 +150,3 @@ async def _by_browser(
     finally:
         stop.set()
         await asyncio.gather(server, return_exceptions=True)
-
-
-async def _named(runtime: Runtime, name: str) -> Any:
-    return next((row for row in await runtime.list_connections() if row.name == name), None)

@@ -269,6 +269,16 @@ def print_issues(flow: Path, issues: Sequence[Issue]) -> None:
         out.print(f"{head}{issue.message} {issue.remedy}".rstrip(), markup=False)
 
 
+def _body_lines(request: Mapping[str, Any]) -> list[str]:
+    """A body for people: a form line by line, anything else as it is sent."""
+    from urllib.parse import parse_qsl
+
+    body = str(request["body"] or "")
+    if "form-urlencoded" not in request["headers"].get("content-type", ""):
+        return [body] if body else []
+    return [f"{name} = {value}" for name, value in parse_qsl(body, keep_blank_values=True)]
+
+
 def _print_step(step: DryStep) -> None:
     out = console()
     words = {
@@ -286,8 +296,8 @@ def _print_step(step: DryStep) -> None:
         out.print(f"  {step.request['method']} {step.request['url']}", markup=False)
         for name, value in step.request["headers"].items():
             out.print(f"  {name}: {value}", markup=False)
-        if step.request["body"]:
-            out.print(f"  {step.request['body']}", markup=False, soft_wrap=True)
+        for line in _body_lines(step.request):
+            out.print(f"  {line}", markup=False, soft_wrap=True)
     elif step.inputs is not None:
         out.print(f"  asks with {encode_text(step.inputs)}", markup=False, soft_wrap=True)
     if step.state == "would_run":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -40,6 +41,10 @@ def serve(
     if port is not None:
         given["port"] = port
     settings = Settings.load(**given)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
 
     def ready(address: str, number: int) -> None:
         if json:
@@ -102,22 +107,24 @@ def sandbox(
         Path | None, typer.Option(help="PEM file of the key that signs events; else a new one.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes every id, token and key repeat.")] = None,
-    generation: Annotated[str, typer.Option(help="Perfex API module: 2.x or 3.x.")] = "3.x",
+    generation: Annotated[
+        Literal["2.x", "3.x"], typer.Option(help="Of the Perfex API module.")
+    ] = "3.x",
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Agree on its consent page without asking.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Start emulated Fatture in Cloud and Perfex CRM on this machine, until Ctrl-C."""
-    from connector.sandbox import SandboxConfig, read_key, run as run_sandbox
+    from connector.sandbox import SandboxConfig, run as run_sandbox
 
     run_sandbox(
         SandboxConfig(
             fic_port=fic_port,
             perfex_port=perfex_port,
-            signing_key=read_key(signing_key) if signing_key else None,
+            signing_key=signing_key,
             seed=seed,
-            generation="2.x" if generation == "2.x" else "3.x",
+            generation=generation,
             auto_approve=auto_approve,
         ),
         as_json=json,

@@ -1,11 +1,12 @@
 """What the engine looks up all the time, kept in memory and never stale: hooks, apps, flows.
 
-Another process (a command at the shell) may change them, so each look-up first asks the store for
-its revision, which costs a microsecond.
+Another process (a command at the shell) may change them, so a look-up first asks the store for its
+revision: once in a turn of the event loop, because a commit wakes many runs in the same turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ class Book:
         self._catalog = catalog
         self._database = database
         self._revision = -1
+        self._asked = False
         self._hooks: dict[str, OpenHook] = {}
         self._active: dict[str, list[ActiveFlow]] = {}
         self._connections: dict[tuple[str, str], ConnectionRow] = {}
@@ -53,10 +55,17 @@ class Book:
         self._connections.clear()
 
     async def _fresh(self) -> None:
+        if self._asked:
+            return
         revision = await self._database.revision()
+        self._asked = True
+        asyncio.get_running_loop().call_soon(self._ask_again)
         if revision != self._revision:
             self._revision = revision
             self.forget()
+
+    def _ask_again(self) -> None:
+        self._asked = False
 
     async def hook(self, hook_id: str) -> OpenHook:
         """The hook of an incoming request. Raises HookRefused (404) for an unknown one."""

@@ -58,7 +58,7 @@ class Dispatcher:
         self._ready: asyncio.Queue[Ticket] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._known: set[int] = set()
+        self._known: dict[int, LaneKey] = {}
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -86,9 +86,9 @@ class Dispatcher:
         if ticket.run_id in self._known:
             if ticket.due_at <= self._clock():
                 # Another process has released it.
-                self.release(ticket.run_id, ticket.lane)
+                self.release(ticket.run_id)
             return
-        self._known.add(ticket.run_id)
+        self._known[ticket.run_id] = ticket.lane
         self._idle.clear()
         lane = self._lanes.get(ticket.lane)
         if lane is None:
@@ -97,9 +97,10 @@ class Dispatcher:
         else:
             lane.append(ticket)
 
-    def release(self, run_id: int, lane: LaneKey) -> None:
+    def release(self, run_id: int) -> None:
         """Let a waiting run go on now; harmless when it is not waiting or not here."""
-        queue = self._lanes.get(lane) or deque()
+        lane = self._known.get(run_id)
+        queue = self._lanes[lane] if lane is not None else deque()
         ticket = next((one for one in queue if one.run_id == run_id), None)
         if ticket is None:
             return
@@ -167,6 +168,6 @@ class Dispatcher:
             self._offer(lane[0])
         else:
             del self._lanes[ticket.lane]
-        self._known.discard(ticket.run_id)
+        self._known.pop(ticket.run_id, None)
         if not self._known:
             self._idle.set()

@@ -9,7 +9,7 @@ from connector.connections import Keyring, Tokens, auth_headers
 from connector.engine.book import Book, as_connection
 from connector.errors import Unauthorized
 from connector.model import App, Connection
-from connector.quota import Limiter
+from connector.quota import Limiter, Priority
 
 if TYPE_CHECKING:
     from connector.connections.keyring import Headers
@@ -30,21 +30,33 @@ class Doors:
         self._database = database
         self._http = http
         self._limiter = Limiter(clock)
-        self._open: dict[str, tuple[ConnectionRow, AppCaller]] = {}
+        self._open: dict[str, tuple[ConnectionRow, dict[tuple[str, Priority], AppCaller]]] = {}
 
-    async def open(self, tenant: str, connection: str) -> AppCaller:
-        """The door of a connection by id or name. Raises NotConnected for an unknown one."""
+    async def open(
+        self, tenant: str, connection: str, *, account: str = "", priority: Priority = "read"
+    ) -> AppCaller:
+        """The door of a connection by id or name. Raises NotConnected for an unknown one.
+
+        `account` is whose quota is used (Fatture in Cloud: the company), `priority` that of reads.
+        """
         row = await self._book.connection(tenant, connection)
-        known = self._open.get(row.id)
-        if known is not None and known[0] is row:
-            return known[1]
-        app = await self._book.app(tenant, row.id)
-        self._keyring.forget(tenant, row.id)
-        signer = self._keyring.credentials(app, row.id, self._database.tenant(tenant))
-        door = AppCaller(
-            app, as_connection(row), http=self._http, signer=signer, limiter=self._limiter
-        )
-        self._open[row.id] = (row, door)
+        kept = self._open.get(row.id)
+        if kept is None or kept[0] is not row:
+            self._keyring.forget(tenant, row.id)
+            kept = self._open[row.id] = (row, {})
+        door = kept[1].get((account, priority))
+        if door is None:
+            app = await self._book.app(tenant, row.id)
+            signer = self._keyring.credentials(app, row.id, self._database.tenant(tenant))
+            door = kept[1][account, priority] = AppCaller(
+                app,
+                as_connection(row),
+                http=self._http,
+                signer=signer,
+                limiter=self._limiter,
+                account=account,
+                priority=priority,
+            )
         return door
 
     async def prove(self, app: App, connection: Connection, tokens: Tokens) -> None:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from connector import paths
+from connector.connections import base_url_of
 from connector.errors import ConnectorError
-from connector.model import Action, Connection
+from connector.model import Action, App, Connection
 from connector.redaction import redact
 from connector.rendering import render_request
 
@@ -120,7 +121,7 @@ def _step(
         told.inputs = mapped.payload
         app = catalog.app(node.app)
         connection = connection_of(step.connection or "", node.app) or Connection(
-            id="none", app=node.app, name=step.connection or "", base_url=_base(app.base_url)
+            id="none", app=node.app, name=step.connection or "", base_url=_base(app)
         )
         if node.request is not None:
             request = render_request(app, connection, node.request, mapped.payload)
@@ -142,5 +143,5 @@ def _sample(node: Any, writes: bool) -> Any:
     return sample if record is paths.ABSENT else record
 
 
-def _base(base_url: str | None) -> str:
-    return base_url or UNKNOWN_HOST
+def _base(app: App) -> str:
+    return base_url_of(app, "" if app.base_url else UNKNOWN_HOST)

@@ -61,7 +61,7 @@ class FlowBook(Protocol):
 class Askers(Protocol):
     """Opens the way to read an app."""
 
-    async def open(self, tenant: str, connection: str) -> Asker: ...
+    async def open(self, tenant: str, connection: str, *, account: str = "") -> Asker: ...
 
 
 Group = tuple[str, str, str, str]
@@ -90,15 +90,22 @@ class Events:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._postponed: dict[int, EventRow] = {}
+        self._known: set[int] = set()
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     def enqueue(self, event: EventRow) -> None:
-        """Take an event on; returns at once."""
+        """Take an event on, unless it is here already; returns at once."""
+        if self._stopping or event.id in self._known:
+            return
+        self._known.add(event.id)
+        self._idle.clear()
+        self._place(event)
+
+    def _place(self, event: EventRow) -> None:
         if self._stopping:
             return
-        self._idle.clear()
         delay = event.due_at - self._clock()
         if delay > 0:
             loop = asyncio.get_running_loop()
@@ -127,7 +134,7 @@ class Events:
     @property
     def open(self) -> int:
         """How many events are queued, read or waiting for another try."""
-        return sum(len(queue) for queue in self._groups.values()) + len(self._timers)
+        return len(self._known)
 
     async def settled(self) -> None:
         """Return when no event is open (those that wait for another try count as open)."""
@@ -147,7 +154,7 @@ class Events:
         self._timers.pop(event.id, None)
         self._postponed.pop(event.id, None)
         event.due_at = 0
-        self.enqueue(event)
+        self._place(event)
 
     async def _work(self, group: Group) -> None:
         queue = self._groups[group]
@@ -174,7 +181,7 @@ class Events:
     def _postpone_all(self, batch: Iterable[EventRow]) -> None:
         for event in batch:
             event.due_at = self._clock() + 60
-            self.enqueue(event)
+            self._place(event)
 
     async def _batch(self, group: Group, batch: Sequence[EventRow]) -> None:
         tenant, connection_id = group[:2]
@@ -209,7 +216,9 @@ class Events:
             elif outcome is not None:
                 raise outcome
             elif event.state == "received":
-                self.enqueue(event)
+                self._place(event)
+            if event.state != "received":
+                self._known.discard(event.id)
 
     async def _match(
         self,
@@ -238,7 +247,7 @@ class Events:
                 fault = again
         logger.warning("event %s waits for the database: %s", event.id, fault)
         event.state, event.due_at = "received", self._clock() + STORE_RETRY_SECONDS
-        self.enqueue(event)
+        self._place(event)
 
     async def _read(self, group: Group, ids: Mapping[str, bool]) -> dict[str, Found]:
         tenant, connection_id, resource, account = group
@@ -249,7 +258,7 @@ class Events:
         if reader is None:
             return {one: Found("denied") for one in ids}
         try:
-            asker = await self._askers.open(tenant, connection_id)
+            asker = await self._askers.open(tenant, connection_id, account=account)
         except (ApiError, NotConnected) as error:
             return {one: Found("deferred", cause=error) for one in ids}
         inputs = {app.account_input: account} if app.account_input else {}

@@ -48,7 +48,6 @@ class Subscriptions:
         self.public_url = public_url
         self._turn = asyncio.Lock()
         self._asked: dict[str, dict[tuple[str, str], frozenset[str]]] = {}
-        self._turn = asyncio.Lock()
 
     async def reconcile(
         self, tenant: str, *, only_if_changed: bool = False
@@ -58,11 +57,6 @@ class Subscriptions:
         The server must be listening: an app sends its challenge before it answers us.
         """
         # One at a time: two that run side by side both find nothing and both ask for a hook.
-        async with self._turn:
-            return await self._reconcile(tenant, only_if_changed)
-
-    async def _reconcile(self, tenant: str, only_if_changed: bool) -> list[dict[str, Any]]:
-        # Two at once would ask the app to verify a subscription that it is just verifying.
         async with self._turn:
             return await self._reconcile(tenant, only_if_changed)
 

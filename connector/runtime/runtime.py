@@ -8,69 +8,41 @@ async with await open_runtime(Settings.load()) as runtime:
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import random
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from connector.catalog import Catalog, load_catalog
-from connector.connect import Connect
-from connector.connections import Keyring, Vault, open_vault
+from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
-from connector.engine.dispatch import WORKERS, Dispatcher, Ticket
+from connector.engine.dispatch import Dispatcher, Ticket
 from connector.engine.doors import Doors
-from connector.engine.effects import SECOND_LOOK_SECONDS, SETTLE_SECONDS, Effects
+from connector.engine.effects import Effects
 from connector.engine.events import Events
 from connector.engine.intake import Intake
 from connector.engine.runs import Runs
 from connector.engine.subscriptions import Subscriptions
-from connector.engine.waits import RETRY_SECONDS, Backoff, Clock, connection_reason
-from connector.errors import ConnectorError, FlowError, StoreError
+from connector.engine.waits import Backoff, connection_reason
+from connector.errors import ConnectorError, FlowError, Issue, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
-from connector.plugins import Plugins, build_plugins
-from connector.store import open_database
+from connector.runtime.connect import Connect
+from connector.runtime.parts import Parts
+from connector.runtime.scopes import covered, needed_by
+from connector.runtime.views import event_view, flow_view, run_details, run_view
 from connector.store.rows import EventRow, RunRow
-from connector.views import event_view, flow_view, run_details, run_view
 
 if TYPE_CHECKING:
-    from connector.http import HttpClient
-    from connector.settings import OAuthClient, Settings
-    from connector.store.sqlite.database import Database
+    from connector.flow import Flow
 
 logger = logging.getLogger("connector.runtime")
 
+ANSWER_SECONDS = 45.0
+"""How long exchanging a code and proving an account may take once the browser is back."""
 LOOK_SECONDS = 0.5
 """How often a server looks for what a command at the shell has changed."""
 
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """Times that tests and operators may change; the defaults are those of the facts."""
-
-    settle_seconds: float = SETTLE_SECONDS
-    second_look_seconds: float = SECOND_LOOK_SECONDS
-    retry_seconds: Sequence[float] = RETRY_SECONDS
-    workers: int = WORKERS
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a runtime is made of; everything is handed in, nothing is made behind one's back."""
-
-    database: Database
-    catalog: Catalog
-    vault: Vault
-    http: HttpClient
-    public_url: str
-    oauth_client: Callable[[str], OAuthClient | None]
-    plugins: Plugins | None = None
-    tenant: str = "main"
-    clock: Clock = time.time
-    draw: random.Random = field(default_factory=random.Random)
-    tuning: Tuning = Tuning()
+LOOKS_PER_SWEEP = 60
 
 
 class Runtime:
@@ -149,8 +121,6 @@ class Runtime:
         self._started = True
         self._dispatcher.start()
         await self._resume()
-        for event in await self._database.open_events():
-            self._events.enqueue(event)
         self._watcher = asyncio.create_task(self._watch(), name="connector-watch")
 
     async def stop(self) -> None:
@@ -281,10 +251,33 @@ class Runtime:
             raise FlowError("The document holds no flow.")
         row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
         self._book.forget()
+        issues = [*check.issues, *await self._not_granted(check.flow)]
         return {
             **flow_view(row),
-            "issues": [issue.model_dump(exclude_none=True) for issue in check.issues],
+            "issues": [issue.model_dump(exclude_none=True) for issue in issues],
         }
+
+    async def _not_granted(self, flow: Flow) -> list[Issue]:
+        """Warnings for connections whose owner agreed to less than the flow needs."""
+        issues = []
+        names = {flow.trigger.connection, *(step.connection for step in flow.steps)}
+        for name in sorted(names):
+            row = await self._store.connection(name)
+            granted = row.settings.get("scopes") if row else None
+            if row is None or not isinstance(granted, list):
+                continue
+            needed = needed_by(flow, name, self.catalog)
+            missing = [scope for scope in needed if not covered(scope, granted)]
+            if missing:
+                issues.append(
+                    Issue(
+                        message=f"The connection {name!r} was not granted {', '.join(missing)}.",
+                        remedy=f"Ask its owner again: `connector connect {row.app} --name {name}`.",
+                        severity="warning",
+                        who="connection_owner",
+                    )
+                )
+        return issues
 
     async def enable_flow(self, key: str, on: bool) -> dict[str, Any] | None:
         """Switch a flow on or off; off, its events are kept and can be replayed."""
@@ -317,9 +310,24 @@ class Runtime:
         await self._released(row.id)
         return as_connection(row)
 
-    async def is_consent_open(self, state: str) -> bool:
-        """Whether nobody has come back with this state yet."""
-        return await self._store.has_consent(state)
+    async def consent_ended(self, state: str, name: str, before: Connection | None) -> Connection:
+        """Wait until this consent has made (or renewed) the connection, whoever serves the answer.
+
+        Raises NotConnected when the answer came and made none; the browser shows why.
+        """
+        known = await self._store.connection(name)
+        version = known.version if known and before else -1
+        patience = 0.0
+        while patience < ANSWER_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
+            row = await self._store.connection(name)
+            if row is not None and row.version != version:
+                return as_connection(row)
+            if not await self._store.has_consent(state):
+                patience += LOOK_SECONDS
+        raise NotConnected(
+            "The consent did not end in a connection.", remedy="The page in the browser says why."
+        )
 
     async def connect_with_token(
         self, app: str, name: str, token: str, settings: Mapping[str, Any]
@@ -331,10 +339,8 @@ class Runtime:
 
     async def _released(self, connection_id: str) -> None:
         self._book.forget()
-        for run_id, flow_id, item_id in await self._store.release_runs(
-            connection_reason(connection_id)
-        ):
-            self._dispatcher.release(run_id, (flow_id, item_id))
+        for run_id, _, _ in await self._store.release_runs(connection_reason(connection_id)):
+            self._dispatcher.release(run_id)
         if self._started:
             self._events.hurry(connection_id)
 
@@ -357,12 +363,12 @@ class Runtime:
         self._dispatcher.enqueue(Ticket(run.id, (run.flow_id, run.item_id), run))
 
     async def _resume(self) -> None:
+        for event in await self._database.open_events():
+            self._events.enqueue(event)
         for _, run_id, flow_id, item_id, due_at, reason in await self._database.open_runs():
             waits = reason is not None and reason.startswith("connection:")
-            lane = (flow_id, item_id)
-            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=float("inf") if waits else due_at))
-            if reason is None:
-                self._dispatcher.release(run_id, lane)
+            when = float("inf") if waits else due_at
+            self._dispatcher.enqueue(Ticket(run_id, (flow_id, item_id), due_at=when))
 
     async def _flow_keys(self) -> dict[int, str]:
         return {row.id: row.key for row in await self._store.flows()}
@@ -370,10 +376,13 @@ class Runtime:
     async def _watch(self) -> None:
         """Notice what a command at the shell has changed: flows, connections, replays."""
         seen = await self._database.revision()
-        while True:
+        for look in itertools.count(1):
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 revision = await self._database.revision()
+                if look % LOOKS_PER_SWEEP == 0 and not self._events.open:
+                    # A commit that told us it failed may have reached the disk all the same.
+                    await self._resume()
                 if revision == seen:
                     continue
                 await self._resume()
@@ -382,61 +391,3 @@ class Runtime:
                 seen = await self._database.revision()
             except ConnectorError as error:
                 logger.warning("looking for changes: %s", error.message)
-
-
-async def open_runtime(
-    settings: Settings,
-    *,
-    catalog: Catalog | None = None,
-    http: HttpClient | None = None,
-    tuning: Tuning | None = None,
-) -> Runtime:
-    """A runtime as the settings describe it; use it as an async context manager.
-
-    Raises StoreError when the database cannot be opened and ConnectorError when the key is not
-    the one its secrets were sealed with.
-    """
-    from connector.http import HttpClient
-
-    plugins = build_plugins()
-    database = open_database(settings.database)
-    try:
-        vault, canary = open_vault(
-            key=settings.key,
-            key_file=settings.key_file or database.path.with_suffix(".key"),
-            canary=await database.instance("canary"),
-            has_secrets=await database.has_secrets(),
-        )
-        if await database.instance("canary") is None:
-            await database.set_instance("canary", canary)
-    except ConnectorError:
-        await database.close()
-        raise
-    return Runtime(
-        Parts(
-            database=database,
-            catalog=catalog or _configured(load_catalog(plugins), settings),
-            vault=vault,
-            http=http or HttpClient(),
-            public_url=settings.base_url,
-            oauth_client=settings.oauth_client,
-            plugins=plugins,
-            tuning=tuning
-            or Tuning(
-                settle_seconds=settings.settle_seconds,
-                second_look_seconds=settings.second_look_seconds,
-            ),
-        )
-    )
-
-
-def _configured(catalog: Catalog, settings: Settings) -> Catalog:
-    """The catalogue with the webhook keys and application ids that the settings name."""
-    from connector.apps import fatture_in_cloud
-
-    keys = settings.fatture_in_cloud_public_keys()
-    application = settings.fatture_in_cloud_application_id
-    if not keys and not application:
-        return catalog
-    app = fatture_in_cloud.build(keys=keys, app_ids=(application,) if application else ())
-    return catalog.with_app(app)

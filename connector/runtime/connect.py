@@ -19,12 +19,14 @@ from connector.connections import (
 )
 from connector.engine.book import Book, as_connection
 from connector.engine.doors import Doors
-from connector.errors import ConnectorError, NotConnected
+from connector.errors import ConnectorError, NotConnected, NotSent
+from connector.flow import parse_flow
 from connector.model import App, OAuth2
+from connector.runtime.scopes import fewest, needed_by, reading
 from connector.store.rows import ConnectionRow
 
 if TYPE_CHECKING:
-    from connector.runtime import Parts
+    from connector.runtime.parts import Parts
 
 CALLBACK_PATH = "/oauth/callback"
 MAX_NAME = 60
@@ -63,7 +65,7 @@ class Connect:
             client,
             base_url=_address(app, settings),
             redirect_uri=self._redirect(),
-            scopes=_scopes(self._parts, app, settings),
+            scopes=await self._scopes(app, _name(name), settings),
             request={"name": _name(name), "settings": dict(settings)},
             now=self._parts.clock(),
         )
@@ -140,9 +142,24 @@ class Connect:
     async def _prove(self, app: App, row: ConnectionRow, tokens: Tokens) -> None:
         try:
             await self._doors.prove(app, as_connection(row), tokens)
+        except NotSent as error:
+            # Whoever connects is waiting for the answer: nobody tries again for him.
+            error.remedy = f"Check the address {row.base_url}, and that the server there runs."
+            raise
         except ConnectorError as error:
             error.remedy = error.remedy or f"Check the address {row.base_url} and the token."
             raise
+
+    async def _scopes(self, app: App, name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """What was asked for by name, else what the stored flows need, else only to read."""
+        given = settings.get("scopes")
+        if isinstance(given, list | tuple):
+            return tuple(str(one) for one in given)
+        catalog = self._parts.catalog
+        needed: list[str] = []
+        for row in await self._store.flows():
+            needed += needed_by(parse_flow(row.document), name, catalog)
+        return fewest(needed) or reading(app, catalog)
 
     def _redirect(self) -> str:
         return self._parts.public_url + CALLBACK_PATH
@@ -159,11 +176,3 @@ def _name(name: str) -> str:
 
 def _address(app: App, settings: Mapping[str, Any]) -> str:
     return base_url_of(app, str(settings.get("address") or ""))
-
-
-def _scopes(parts: Parts, app: App, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    given = settings.get("scopes")
-    if isinstance(given, list | tuple):
-        return tuple(str(one) for one in given)
-    nodes = (node for node in parts.catalog.nodes.values() if node.app == app.key)
-    return tuple(sorted({scope for node in nodes for scope in node.scopes}))

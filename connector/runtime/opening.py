@@ -1,0 +1,75 @@
+"""A runtime from the settings of an installation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connector.catalog import Catalog, load_catalog
+from connector.connections import open_vault
+from connector.errors import ConnectorError
+from connector.plugins import build_plugins
+from connector.runtime.parts import Parts, Tuning
+from connector.runtime.runtime import Runtime
+from connector.store import open_database
+
+if TYPE_CHECKING:
+    from connector.http import HttpClient
+    from connector.settings import Settings
+
+
+async def open_runtime(
+    settings: Settings,
+    *,
+    catalog: Catalog | None = None,
+    http: HttpClient | None = None,
+    tuning: Tuning | None = None,
+) -> Runtime:
+    """A runtime as the settings describe it; use it as an async context manager.
+
+    Raises StoreError when the database cannot be opened and ConnectorError when the key is not
+    the one its secrets were sealed with.
+    """
+    from connector.http import HttpClient
+
+    plugins = build_plugins()
+    database = open_database(settings.database)
+    try:
+        vault, canary = open_vault(
+            key=settings.key,
+            key_file=settings.key_file or database.path.with_suffix(".key"),
+            canary=await database.instance("canary"),
+            has_secrets=await database.has_secrets(),
+        )
+        if await database.instance("canary") is None:
+            await database.set_instance("canary", canary)
+    except ConnectorError:
+        await database.close()
+        raise
+    return Runtime(
+        Parts(
+            database=database,
+            catalog=catalog or _configured(load_catalog(plugins), settings),
+            vault=vault,
+            http=http or HttpClient(),
+            public_url=settings.base_url,
+            oauth_client=settings.oauth_client,
+            plugins=plugins,
+            tuning=tuning
+            or Tuning(
+                settle_seconds=settings.settle_seconds,
+                second_look_seconds=settings.second_look_seconds,
+            ),
+        )
+    )
+
+
+def _configured(catalog: Catalog, settings: Settings) -> Catalog:
+    """The catalogue with the webhook keys and application ids that the settings name."""
+    from connector.apps import fatture_in_cloud
+
+    keys = settings.fatture_in_cloud_public_keys()
+    application = settings.fatture_in_cloud_application_id
+    if not keys and not application:
+        return catalog
+    app = fatture_in_cloud.build(keys=keys, app_ids=(application,) if application else ())
+    return catalog.with_app(app)

@@ -1,0 +1,48 @@
+"""What a runtime is made of; everything is handed in, nothing is made behind one's back."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from connector.engine.dispatch import WORKERS
+from connector.engine.effects import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from connector.engine.waits import RETRY_SECONDS, Clock
+
+if TYPE_CHECKING:
+    from connector.catalog import Catalog
+    from connector.connections import Vault
+    from connector.http import HttpClient
+    from connector.plugins import Plugins
+    from connector.settings import OAuthClient
+    from connector.store.sqlite.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Times that tests and operators may change; the defaults are those of the facts."""
+
+    settle_seconds: float = SETTLE_SECONDS
+    second_look_seconds: float = SECOND_LOOK_SECONDS
+    retry_seconds: Sequence[float] = RETRY_SECONDS
+    workers: int = WORKERS
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a runtime is made of; everything is handed in, nothing is made behind one's back."""
+
+    database: Database
+    catalog: Catalog
+    vault: Vault
+    http: HttpClient
+    public_url: str
+    oauth_client: Callable[[str], OAuthClient | None]
+    plugins: Plugins | None = None
+    tenant: str = "main"
+    clock: Clock = time.time
+    draw: random.Random = field(default_factory=random.Random)
+    tuning: Tuning = Tuning()

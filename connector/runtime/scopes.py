@@ -1,0 +1,58 @@
+"""Least privilege: the fewest scopes that a connection's flows need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from connector.model import App
+
+if TYPE_CHECKING:
+    from connector.catalog import Catalog
+    from connector.flow import Flow
+
+
+def needed_by(flow: Flow, connection: str, catalog: Catalog) -> tuple[str, ...]:
+    """What a flow needs of one connection: its events, their records, and its steps."""
+    scopes: list[str] = []
+    if flow.trigger.connection == connection:
+        trigger = catalog.trigger(flow.trigger.node)
+        app = catalog.app(trigger.app)
+        scopes += trigger.scopes
+        if app.event_scopes is not None:
+            scopes += app.event_scopes(events_of(flow))
+    for step in flow.steps:
+        if step.connection == connection:
+            scopes += catalog.operation(step.node).scopes
+    return fewest(scopes)
+
+
+def reading(app: App, catalog: Catalog) -> tuple[str, ...]:
+    """What is asked for before there is a flow: to read, and nothing else."""
+    scopes: list[str] = []
+    for node in catalog.searches.values():
+        if node.app == app.key:
+            scopes += node.scopes
+    if app.event_scopes is not None:
+        scopes += app.event_scopes(tuple(f"{one}.update" for one in app.readers))
+    return fewest(scopes)
+
+
+def events_of(flow: Flow) -> tuple[str, ...]:
+    """The events that a flow follows, as `resource.operation`."""
+    given = flow.trigger.inputs.get("event_types", ())
+    operations = (given,) if isinstance(given, str) else tuple(str(one) for one in given)
+    return tuple(f"{flow.trigger.inputs.get('resource', '')}.{one}" for one in operations)
+
+
+def fewest(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Each once, sorted, without those that a wider one covers (`:a` covers `:r`)."""
+    every = set(scopes)
+    return tuple(sorted(one for one in every if not covered(one, every - {one})))
+
+
+def covered(scope: str, granted: Iterable[str]) -> bool:
+    """Whether what was granted includes this scope."""
+    family, _, level = scope.rpartition(":")
+    held = set(granted)
+    return scope in held or (level == "r" and f"{family}:a" in held)
