@@ -141,7 +141,9 @@ def _dump(data: Mapping[str, Any]) -> str:
             return True
 
     def text(dumper: Any, value: str) -> Any:
-        style = '"' if "{{" in value or "{%" in value else None
+        # Double quotes write out what YAML would read as something else, as some line ends.
+        quoted = "{{" in value or "{%" in value or not value.isprintable()
+        style = '"' if quoted else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     def decimal(dumper: Any, value: Decimal) -> Any:

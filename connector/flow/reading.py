@@ -55,7 +55,9 @@ class _FlowReader:
         """The flow as far as it can be read."""
         root = self._root
         if not isinstance(root.data, dict):
-            self._issue(root, "", f"A flow is an object with keys, not {_a(root)}.")
+            self._issue(
+                root, "", f"A flow is an object with keys, not {_a(root)}.", "Begin with `flow: …`."
+            )
             return None
         self._keys(root, "", _FLOW, ("flow", "trigger", "steps"))
         key = self._text(root, "", "flow")
