@@ -40,7 +40,7 @@ class Book:
         self._catalog = catalog
         self._database = database
         self._revision = -1
-        self._asked = False
+        self._asked: asyncio.AbstractEventLoop | None = None
         self._hooks: dict[str, OpenHook] = {}
         self._active: dict[str, list[ActiveFlow]] = {}
         self._connections: dict[tuple[str, str], ConnectionRow] = {}
@@ -55,17 +55,18 @@ class Book:
         self._connections.clear()
 
     async def _fresh(self) -> None:
-        if self._asked:
+        loop = asyncio.get_running_loop()
+        if self._asked is loop:
             return
         revision = await self._database.revision()
-        self._asked = True
-        asyncio.get_running_loop().call_soon(self._ask_again)
+        self._asked = loop
+        loop.call_soon(self._ask_again)
         if revision != self._revision:
             self._revision = revision
             self.forget()
 
     def _ask_again(self) -> None:
-        self._asked = False
+        self._asked = None
 
     async def hook(self, hook_id: str) -> OpenHook:
         """The hook of an incoming request. Raises HookRefused (404) for an unknown one."""
