@@ -111,6 +111,11 @@ def _consent(app: str, name: str, settings: dict[str, Any], open_browser: bool) 
     return result[0]
 
 
+def _taken(server: asyncio.Task[None]) -> None:
+    if not server.cancelled() and server.exception() is not None:
+        say("Another program has this address; if it is your `connector serve`, all is well.")
+
+
 async def _by_browser(
     runtime: Runtime,
     chosen: Settings,
@@ -135,10 +140,10 @@ async def _by_browser(
         )
     say("Waiting for your answer there … (Ctrl-C gives up; nothing is stored then)")
     stop = asyncio.Event()
-    # When the address is taken by a server of ours, the answer comes there: it shares the store.
     server = asyncio.create_task(
         serve(make_app(runtime, chosen), chosen.host, chosen.port, stop=stop)
     )
+    server.add_done_callback(_taken)
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             return await runtime.consent_ended(started["state"], name, before)
