@@ -355,7 +355,7 @@ async def test_an_error_before_the_door_means_that_nothing_was_sent(driver: Driv
     async def closed(prepared: HttpRequest, *, write: bool) -> Any:
         raise NotConnected("There is no connection any more.")
 
-    door.send = closed  # type: ignore[method-assign]
+    door.send = closed
     with pytest.raises(NotConnected):
         await driver.effects.perform(intent(INVOICE), driver.store, door, door.find)
     assert (await only(driver)).state == "planned"
@@ -506,7 +506,7 @@ async def test_writes_of_different_facts_do_not_wait_for_each_other(driver: Driv
             await gate.wait()
         return await send(prepared, write=write)
 
-    driver.remote.send = held  # type: ignore[method-assign]
+    driver.remote.send = held
     first = asyncio.create_task(
         driver.once(intent(INVOICE, item_id="1", inputs={"data": {"name": "first"}}))
     )

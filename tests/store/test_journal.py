@@ -26,7 +26,7 @@ class Wire(sqlite3.Connection):
     fail_commits = 0
     fail_rollbacks = 0
 
-    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         if sql == "COMMIT":
             self.commits += 1
             if self.fail_commits:
