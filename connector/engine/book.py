@@ -20,8 +20,7 @@ from connector.store.rows import ConnectionRow, FlowRow, HookRow
 if TYPE_CHECKING:
     from connector.catalog import Catalog
     from connector.flow import CompiledFlow
-    from connector.store.sqlite.database import Database
-    from connector.store.sqlite.tenant import TenantStore
+    from connector.store.port import Database, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ class Book:
 
         return check_flow(document, self._catalog).raise_for_errors()
 
-    async def _activate(self, row: FlowRow, store: TenantStore) -> ActiveFlow:
+    async def _activate(self, row: FlowRow, store: Store) -> ActiveFlow:
         flow = await self.compiled(row.tenant, row.id, row.version)
         trigger = self._catalog.node(flow.trigger.node)
         if not isinstance(trigger, Trigger):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from connector.connections.keyring import Headers
     from connector.engine.waits import Clock
     from connector.http import HttpClient
+    from connector.store.port import Database
     from connector.store.rows import ConnectionRow
-    from connector.store.sqlite.database import Database
 
 
 class Doors:

@@ -18,7 +18,7 @@ from connector.store.rows import EventRow, FlowRow, RunRow
 
 if TYPE_CHECKING:
     from connector.flow import CompiledFlow
-    from connector.store.sqlite.tenant import TenantStore
+    from connector.store.port import Store
 
 logger = logging.getLogger("connector.engine")
 
@@ -75,7 +75,7 @@ class Events:
         self,
         book: FlowBook,
         askers: Askers,
-        store_of: Callable[[str], TenantStore],
+        store_of: Callable[[str], Store],
         backoff: Backoff,
         clock: Clock,
         start: Callable[[RunRow], None],
@@ -226,7 +226,7 @@ class Events:
         takers: Sequence[ActiveFlow],
         found: Mapping[str, Found],
         known: set[tuple[int, str]],
-        store: TenantStore,
+        store: Store,
     ) -> None:
         runs = self._runs(event, takers, found, known)
         self._settle(event, takers, found, known)
@@ -234,7 +234,7 @@ class Events:
             if run.finished_at is None:
                 self._start(run)
 
-    async def _give_back(self, event: EventRow, fault: Exception, store: TenantStore) -> None:
+    async def _give_back(self, event: EventRow, fault: Exception, store: Store) -> None:
         """One event that could not be matched: it waits for the database, or ends as failed."""
         if not isinstance(fault, StoreBusy):
             logger.error("event %s cannot be matched", event.id, exc_info=fault)

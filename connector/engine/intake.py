@@ -14,7 +14,7 @@ from connector.model import Inbound, Json
 from connector.store.rows import EventRow
 
 if TYPE_CHECKING:
-    from connector.store.sqlite.tenant import TenantStore
+    from connector.store.port import Store
 
 
 class Intake:
@@ -23,7 +23,7 @@ class Intake:
     def __init__(
         self,
         book: Book,
-        store_of: Callable[[str], TenantStore],
+        store_of: Callable[[str], Store],
         clock: Clock,
         hand_on: Callable[[EventRow], None],
     ) -> None:

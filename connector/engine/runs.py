@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from connector.catalog import Catalog
     from connector.flow import CompiledFlow, CompiledStep
     from connector.quota import Priority
-    from connector.store.sqlite.tenant import TenantStore
+    from connector.store.port import Store
 
 logger = logging.getLogger("connector.engine")
 
@@ -61,7 +61,7 @@ class Progress:
 
     run: RunRow
     flow: CompiledFlow
-    store: TenantStore
+    store: Store
     context: dict[str, Any]
     now: datetime
 
@@ -75,7 +75,7 @@ class Runs:
         flows: Flows,
         doors: Doors,
         effects: Effects,
-        store_of: Callable[[str], TenantStore],
+        store_of: Callable[[str], Store],
         backoff: Backoff,
         clock: Clock,
         on_finished: Callable[[RunRow], None] | None = None,
@@ -123,7 +123,7 @@ class Runs:
             # The run is at its end, whatever somebody else makes of it.
             logger.exception("a listener failed on the end of run %s", run.id)
 
-    async def _load(self, run: RunRow, store: TenantStore) -> Progress:
+    async def _load(self, run: RunRow, store: Store) -> Progress:
         flow = await self._flows.compiled(run.tenant, run.flow_id, run.flow_version)
         context = dict(run.context)
         context["flow"] = {"key": flow.key, "version": run.flow_version}
@@ -248,9 +248,7 @@ class Runs:
         run.finished_at = self._clock()
         run.error = error.as_data() if error else None
 
-    async def _finish(
-        self, run: RunRow, store: TenantStore, state: Any, error: ConnectorError
-    ) -> None:
+    async def _finish(self, run: RunRow, store: Store, state: Any, error: ConnectorError) -> None:
         self._close(run, state, error)
         await store.record(None, run)
 

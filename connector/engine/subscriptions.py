@@ -16,7 +16,7 @@ from connector.model import Caller
 from connector.store.rows import HookRow
 
 if TYPE_CHECKING:
-    from connector.store.sqlite.tenant import TenantStore
+    from connector.store.port import Store
 
 logger = logging.getLogger("connector.engine")
 
@@ -37,7 +37,7 @@ class Subscriptions:
         self,
         book: Book,
         doors: CallerDoors,
-        store_of: Callable[[str], TenantStore],
+        store_of: Callable[[str], Store],
         clock: Clock,
         public_url: str,
     ) -> None:

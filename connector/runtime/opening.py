@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.catalog import Catalog, load_catalog
@@ -36,7 +37,7 @@ async def open_runtime(
     try:
         vault, canary = open_vault(
             key=settings.key,
-            key_file=settings.key_file or database.path.with_suffix(".key"),
+            key_file=settings.key_file or _beside(settings.database_path),
             canary=await database.instance("canary"),
             has_secrets=await database.has_secrets(),
         )
@@ -61,6 +62,10 @@ async def open_runtime(
             ),
         )
     )
+
+
+def _beside(database: Path | None) -> Path | None:
+    return None if database is None else database.with_suffix(".key")
 
 
 def _configured(catalog: Catalog, settings: Settings) -> Catalog:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from connector.http import HttpClient
     from connector.plugins import Plugins
     from connector.settings import OAuthClient
-    from connector.store.sqlite.database import Database
+    from connector.store.port import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """The durable rows: events, flows, runs, steps, effects, connections.
 
 `open_database` chooses the back end by address. SQLite is the embedded default; what PostgreSQL
-must offer to take its place is what `Database` and `TenantStore` offer here, and nothing above
-this floor may use more.
+must offer to take its place is in `port`, and nothing above this floor may use more.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connector.store.sqlite.database import Database
+    from connector.store.port import Database
 
 
 def open_database(url: str) -> Database:

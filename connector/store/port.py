@@ -1,0 +1,216 @@
+"""What a back end must offer; nothing above this floor knows which one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from connector.store.rows import (
+    ConnectionRow,
+    EffectRow,
+    EventRow,
+    FlowRow,
+    HookRow,
+    RunRow,
+    StepRow,
+)
+
+
+class Store(Protocol):
+    """One tenant's rows: reads see every commit, writes return after theirs."""
+
+    tenant: str
+
+    async def ensure(self, now: float) -> None:
+        """Make the tenant's own row."""
+        ...
+
+    async def connections(self) -> list[ConnectionRow]:
+        """Every connection, by name."""
+        ...
+
+    async def connection(self, id_or_name: str) -> ConnectionRow | None:
+        """The connection with this id or name."""
+        ...
+
+    async def save_connection(self, row: ConnectionRow) -> None:
+        """Add a connection, or replace what one of the same id says (its secrets included)."""
+        ...
+
+    async def save_secrets(self, connection_id: str, secrets: bytes, version: int) -> bool:
+        """Replace the secrets if nobody has since `version`; tells whether it was done."""
+        ...
+
+    async def set_connection_status(self, connection_id: str, status: str) -> None:
+        """Mark a connection as usable or as waiting for its owner."""
+        ...
+
+    async def hooks(self) -> list[HookRow]:
+        """Every hook."""
+        ...
+
+    async def save_hook(self, row: HookRow) -> None:
+        """Add a hook or replace what it says."""
+        ...
+
+    async def start_consent(self, state: str, request: Any, expires_at: float) -> None:
+        """Remember what a one-time consent state stands for."""
+        ...
+
+    async def take_consent(self, state: str, now: float) -> Any:
+        """Give back what a state stands for, once; None when it is unknown, used or too old."""
+        ...
+
+    async def has_consent(self, state: str) -> bool:
+        """Whether a state waits for its answer."""
+        ...
+
+    async def flows(self) -> list[FlowRow]:
+        """Every flow, by key."""
+        ...
+
+    async def flow(self, key: str) -> FlowRow | None:
+        """The flow with this key."""
+        ...
+
+    async def flow_document(self, flow_id: int, version: int) -> str | None:
+        """The text of one version of a flow."""
+        ...
+
+    async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
+        """Store a flow; a changed document becomes its next version, the old ones stay."""
+        ...
+
+    async def enable_flow(self, key: str, enabled: bool) -> bool:
+        """Switch a flow on or off; tells whether there is such a flow."""
+        ...
+
+    async def accept(self, event: EventRow) -> int | None:
+        """Store an event durably; its new id, or None when this delivery was here before."""
+        ...
+
+    async def events(self, *, limit: int = 50, before: int | None = None) -> list[EventRow]:
+        """The newest events first; `before` is the last id of the page before."""
+        ...
+
+    async def event(self, event_id: int) -> EventRow | None:
+        """One event."""
+        ...
+
+    async def items_with_runs(self, event_id: int) -> set[tuple[int, str]]:
+        """The flow and record of every run that an event already has."""
+        ...
+
+    async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
+        """Store an event's runs and its new state in one commit; gives the runs that are new."""
+        ...
+
+    async def runs(
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        state: str | None = None,
+        flow: str | None = None,
+        event_id: int | None = None,
+    ) -> list[RunRow]:
+        """The newest runs first, filtered by state, flow key or event."""
+        ...
+
+    async def run_counts(self, events: Sequence[int]) -> Mapping[int, int]:
+        """How many runs each of these events has."""
+        ...
+
+    async def summaries(self, runs: Sequence[int]) -> Mapping[int, str]:
+        """What the last step of each of these runs says it did."""
+        ...
+
+    async def run(self, run_id: int) -> RunRow | None:
+        """One run."""
+        ...
+
+    async def steps(self, run_id: int) -> list[StepRow]:
+        """The recorded steps of a run, in order."""
+        ...
+
+    async def add_run(self, run: RunRow) -> RunRow:
+        """Store one more run of an event (a replay) and give it its id."""
+        ...
+
+    async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
+        """Store the end of a step, the new state of its run, or both in one commit."""
+        ...
+
+    async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
+        """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
+        ...
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """How many events and runs are in each state."""
+        ...
+
+    async def effect(self, key: str) -> EffectRow | None:
+        """The write with this key."""
+        ...
+
+    async def effects(
+        self, *, run_id: int | None = None, state: str | None = None
+    ) -> list[EffectRow]:
+        """Writes of a run or in a state, oldest first."""
+        ...
+
+    async def save_effect(self, effect: EffectRow) -> None:
+        """Store a write's present state durably."""
+        ...
+
+
+class Database(Protocol):
+    """What crosses tenants: who drives, what is open, and the way to a tenant."""
+
+    def tenant(self, tenant: str) -> Store:
+        """The store of one tenant: there is no query without one."""
+        ...
+
+    def own(self) -> None:
+        """Become the one process that drives the runs of this file. Raises StoreOwned."""
+        ...
+
+    async def ping(self) -> None:
+        """Prove that a commit reaches the disk. Raises StoreBusy or StoreError."""
+        ...
+
+    async def revision(self) -> int:
+        """A number that changes when what is set up changes, whichever process did it."""
+        ...
+
+    async def hook(self, hook_id: str) -> HookRow | None:
+        """The hook with this id, whoever's it is: the request that names it knows no tenant yet."""
+        ...
+
+    async def open_events(self) -> list[EventRow]:
+        """Every event that was accepted and not yet matched, oldest first."""
+        ...
+
+    async def open_runs(self) -> list[tuple[str, int, int, str, float, str | None]]:
+        """Tenant, run, flow, record, due time and reason of every unfinished run, in order."""
+        ...
+
+    async def run(self, run_id: int) -> RunRow:
+        """An unfinished run with its context, for the dispatcher."""
+        ...
+
+    async def instance(self, name: str) -> bytes | None:
+        """A value of this installation (the vault's canary)."""
+        ...
+
+    async def has_secrets(self) -> bool:
+        """Whether any ciphertext exists: then the key must never be made anew."""
+        ...
+
+    async def set_instance(self, name: str, value: bytes) -> None:
+        """Keep a value of this installation."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the writes handed in, then close the file and let another process drive."""
+        ...
