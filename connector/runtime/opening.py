@@ -14,6 +14,7 @@ from connector.runtime.runtime import Runtime
 from connector.store import open_database
 
 if TYPE_CHECKING:
+    from connector.engine.waits import Clock
     from connector.http import HttpClient
     from connector.settings import Settings
 
@@ -24,6 +25,7 @@ async def open_runtime(
     catalog: Catalog | None = None,
     http: HttpClient | None = None,
     tuning: Tuning | None = None,
+    clock: Clock = time.time,
 ) -> Runtime:
     """A runtime as the settings describe it; use it as an async context manager.
 
@@ -55,6 +57,7 @@ async def open_runtime(
             public_url=settings.base_url,
             oauth_client=settings.oauth_client,
             plugins=plugins,
+            clock=clock,
             tuning=tuning
             or Tuning(
                 settle_seconds=settings.settle_seconds,
