@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.catalog import Catalog, load_catalog
