@@ -134,6 +134,7 @@ FAULTS = [
     ("flow: a\nname b\nsteps: c\n", 2, 1, "There is no colon after this key."),
     ("flow: a\nname: New: clients\n", 2, 10, "holds a colon followed by a space"),
     ('flow: a\nname: "abc\nsteps: x\n', 2, 7, "quotation mark is never closed"),
+    ('a: "{{ x }}\nb: c\nd: "{{ y }}"\n', 1, 4, "closed on line 3 only"),
     ("flow: a\nsteps: [a, b\n", 2, 8, "This [ is not closed"),
     ("flow: a\nmap: {a: 1\n", 2, 6, "This { is not closed"),
     ("flow: a\nsteps:\n  - id: x\n   node: y\n", 4, 4, "indented differently"),

@@ -95,7 +95,7 @@ def read_document(text: str, *, loader: Any = None) -> tuple[Value, list[Issue]]
         for event in yaml.parse(text, Loader=loader or _loader()):
             reader.take(event)
     except yaml.MarkedYAMLError as error:
-        message, remedy, index = explain(error, text)
+        message, remedy, index = explain(error, text, reader.last_quoted)
         raise DocumentFault(message, spot_at(text, index), remedy) from None
     except yaml.reader.ReaderError as error:
         spot = spot_at(text, error.position)
@@ -119,6 +119,8 @@ class _Reader:
     def __init__(self) -> None:
         self.root: Value | None = None
         self.issues: list[Issue] = []
+        self.last_quoted: tuple[int, int] | None = None
+        """Where the last text in quotes begins and ends, when that is on two lines."""
         self._stack: list[tuple[Value, list[Any]]] = []
         self._count = 0
 
@@ -153,6 +155,9 @@ class _Reader:
         if self._count > MAX_VALUES:
             raise DocumentFault(f"The document has more than {MAX_VALUES} values.", spot)
         if name == "ScalarEvent":
+            if event.style in ("'", '"'):
+                start, end = event.start_mark, event.end_mark
+                self.last_quoted = (start.index, end.index) if start.line < end.line else None
             self._add(Value(_scalar(event), spot, written=event.value))
             return
         if len(self._stack) >= MAX_DEPTH:

@@ -7,12 +7,20 @@ from typing import Any
 _QUOTES = 'Put the whole value in double quotes: "…".'
 
 
-def explain(error: Any, text: str) -> tuple[str, str, int]:
-    """What is wrong, the remedy, and the index of the character where it is wrong."""
+def explain(error: Any, text: str, quoted: tuple[int, int] | None) -> tuple[str, str, int]:
+    """What is wrong, the remedy, and the index of the character where it is wrong.
+
+    `quoted` is where the last text in quotes begins and ends, if it goes over several lines.
+    """
     problem: str = error.problem or ""
     here: int = error.problem_mark.index if error.problem_mark else 0
     start: int = error.context_mark.index if error.context_mark else here
     character = text[here] if here < len(text) else ""
+    if quoted is not None and "\n" not in text[quoted[1] : here]:
+        # A forgotten mark is closed by the next one, which was meant to open another text.
+        line = text.count("\n", 0, quoted[1]) + 1
+        message = f"This quotation mark is closed on line {line} only."
+        return message, "Close it on the same line.", quoted[0]
     if character == "\t":
         return "A tab is used to indent this line.", "Use spaces.", here
     if "expected ':'" in problem:

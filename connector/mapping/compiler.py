@@ -8,7 +8,15 @@ from typing import Any
 from connector.errors import Issue
 from connector.mapping.entries import FOR_EACH, Entry, unfold
 from connector.mapping.findings import Findings
-from connector.mapping.fitting import READ_ONLY, REMOVE, Fitter, Needs, fitter_for
+from connector.mapping.fitting import (
+    READ_ONLY,
+    REMOVE,
+    UNKNOWN_CHOICE,
+    Fitter,
+    LeafFitter,
+    Needs,
+    fitter_for,
+)
 from connector.mapping.lists import ListCompiler
 from connector.mapping.ops import Broken, Dropped, Fixed, Op, Plan, Put, Source, Spot
 from connector.mapping.shape import Shape, needs
@@ -158,6 +166,14 @@ class Compiler:
             if fault is None and issue.severity == "error":
                 fault = kept
         note = next((one.note for one in work.report if one.state == "set"), "")
+        if note == UNKNOWN_CHOICE and isinstance(fitter, LeafFitter):
+            self.found.add(
+                "This is not one of the choices that we know; it is sent all the same.",
+                where=entry.where,
+                field=path,
+                remedy=did_you_mean(str(value), fitter.known or ()),
+                severity="warning",
+            )
         return (None if value is ABSENT else value), note, fault
 
     # --- what is missing ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from connector.paths import ABSENT, did_you_mean, join, kind, split
 from connector.values import coercer, is_blank
 
 MAX_ROWS: Final = 20_000
+UNKNOWN_CHOICE: Final = "not one of the known choices"
 READ_ONLY: Final = "This field is read-only: the app fills it itself, so it is not sent."
 REMOVE: Final = "Remove it from the mapping."
 
@@ -32,16 +33,17 @@ class Fitter(Protocol):
 class LeafFitter:
     """One value for one field."""
 
-    __slots__ = ("_choices", "_coerce", "_keeps_blank", "type")
+    __slots__ = ("_coerce", "_keeps_blank", "known", "type")
 
     def __init__(self, field: Field, *, needed: bool = False) -> None:
         self.type: str = field.type
         self._coerce = coercer(field)
         text = field.type in ("string", "any") and not field.choices
         self._keeps_blank = text and not (needed or field.required)
-        self._choices = (
-            frozenset(str(choice.value) for choice in field.choices) if field.open_choices else None
-        )
+        self.known: frozenset[str] | None = None
+        """The choices of a field that takes others, too."""
+        if field.open_choices:
+            self.known = frozenset(str(choice.value) for choice in field.choices)
 
     def fit(self, work: Work, value: Any, path: str, source: str, where: str) -> Any:
         """See Fitter; nothing leaves the field out, and so does blank text where text is no use."""
@@ -54,8 +56,8 @@ class LeafFitter:
             work.caught(path, self.type, source, where, error)
             return ABSENT
         note = "" if fitted is value else self._note(value, fitted)
-        if self._choices is not None and str(fitted) not in self._choices:
-            note = "not one of the known choices"
+        if self.known is not None and str(fitted) not in self.known:
+            note = UNKNOWN_CHOICE
         work.report.append(FieldReport(path, fitted, self.type, source, "set", None, note))
         return fitted
 
