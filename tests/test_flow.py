@@ -164,6 +164,11 @@ class TestReading:
         text = HEAD + "steps:\n" + "".join(one % number for number in range(101))
         assert [issue.message for issue in faults(text)] == ["A flow has at most 100 steps."]
 
+    def test_endless_faults_are_counted(self) -> None:
+        issues = faults(GOOD + "".join(f"k{number}: 1\n" for number in range(300)))
+        assert len(issues) == 201
+        assert issues[-1].message == "There are 100 more errors and warnings."
+
 
 plain_text = st.text(
     st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=20

@@ -13,6 +13,7 @@ from connector.errors import Issue
 from connector.flow.document import (
     MAX_BYTES,
     MAX_DEPTH,
+    MAX_KEY,
     MAX_VALUES,
     DocumentFault,
     read_document,
@@ -197,6 +198,11 @@ class TestBounds:
     def test_number_of_values(self, loader: Any) -> None:
         text = "[" + "a," * (MAX_VALUES + 1) + "]"
         assert f"more than {MAX_VALUES} values" in fault(text, loader).message
+
+    @both
+    def test_length_of_a_key(self, loader: Any) -> None:
+        assert data("k" * MAX_KEY + ": 1", loader)
+        assert "at most 150 characters" in fault("k" * (MAX_KEY + 1) + ": 1", loader).message
 
     @both
     def test_aliases_multiply_nothing(self, loader: Any) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from connector.catalog import Catalog, load_catalog
 from connector.errors import Issue, MappingError
 from connector.mapping import FieldReport, compile_mapping
+from connector.mapping.work import MAX_ISSUES, MAX_ROWS
 from connector.model import Action, Field, Search
 
 
@@ -152,10 +153,33 @@ class TestLoops:
     def test_name_of_a_row_is_a_new_plain_name(self, name: str) -> None:
         assert not compile_mapping(self.DEEP, {"a": self.loop(name, {"n": "x"})}).ok
 
-    def test_rows_are_bounded(self) -> None:
-        compiled = compile_mapping(ROWS, {"rows.a": "{{ trigger.rows }}"})
-        mapped = compiled.apply({"trigger": {"rows": [1] * 20_001}})
+    @pytest.mark.parametrize(
+        "mapping",
+        [
+            {"rows.a": "{{ trigger.rows }}"},
+            {"rows": {"for_each": "{{ trigger.rows }}", "map": {"a": "{{ item }}"}}},
+            {"rows": {"for_each": "{{ trigger.rows }}", "map": "{{ {'a': item} }}"}},
+        ],
+    )
+    def test_rows_are_bounded(self, mapping: dict[str, Any]) -> None:
+        compiled = compile_mapping(ROWS, mapping)
+        assert compiled.apply({"trigger": {"rows": [1] * MAX_ROWS}}).ok
+        mapped = compiled.apply({"trigger": {"rows": [1] * (MAX_ROWS + 1)}})
+        assert mapped.payload == {}
+        assert mapped.issues[0].message == "This makes more than 5000 rows in one payload."
+
+    def test_rows_of_loops_in_loops_are_counted_together(self) -> None:
+        mapping = {"a": self.loop("x", {"b": self.loop("y", {"n": "{{ y }}"})})}
+        mapped = compile_mapping(self.DEEP, mapping).apply({"trigger": {"rows": ["1"] * 100}})
         assert not mapped.ok
+        assert sum(len(row.get("b", ())) for row in mapped.payload["a"]) <= MAX_ROWS
+
+    def test_errors_of_many_rows_are_counted(self) -> None:
+        compiled = compile_mapping(ROWS, {"rows.a": "{{ trigger.rows }}"})
+        mapped = compiled.apply({"trigger": {"rows": ["x"] * 1000}})
+        assert len(mapped.issues) == MAX_ISSUES + 1
+        assert "800 more errors" in mapped.issues[-1].message
+        assert len(mapped.report) == 1000
 
     def test_context_is_left_as_it_was(self) -> None:
         context = {"trigger": {"rows": [1, 2]}}
@@ -294,6 +318,10 @@ class TestHostileKeys:
     def test_an_endless_key_is_not_repeated(self) -> None:
         issues = compile_mapping((NAME,), {"x" * 100_000: 1}).issues
         assert max(len(str(issue)) for issue in issues) < 3_000
+
+    def test_lines_are_bounded(self) -> None:
+        compiled = compile_mapping((NAME,), {f"k{number}": 1 for number in range(1001)})
+        assert compiled.issues[0].message == "This mapping has 1001 lines; at most 1000 fit."
 
     @given(st.dictionaries(st.text(max_size=12), st.text(max_size=12), max_size=4))
     def test_no_mapping_makes_it_stumble(self, mapping: dict[str, str]) -> None:

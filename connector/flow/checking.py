@@ -10,7 +10,7 @@ from connector.errors import FlowError, Issue
 from connector.expressions import Expression
 from connector.flow.compiled import CompiledFlow, CompiledStep, CompiledTrigger, Condition
 from connector.flow.model import Flow, Step
-from connector.flow.reading import read_flow
+from connector.flow.reading import read_flow, shortened
 from connector.flow.sources import Sources
 from connector.mapping import CompiledMapping, compile_mapping
 from connector.mapping.findings import Findings, Located
@@ -75,7 +75,7 @@ def check_flow(
         key=lambda issue: (issue.line or 0, issue.column or 0),
     )
     faulty = any(issue.severity == "error" for issue in found)
-    return FlowCheck(flow, tuple(found), None if faulty else compiled)
+    return FlowCheck(flow, shortened(found), None if faulty else compiled)
 
 
 class _Checker:

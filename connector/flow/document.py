@@ -14,8 +14,9 @@ from typing import Any, Final
 from connector.errors import Issue
 
 MAX_BYTES: Final = 1024 * 1024
-MAX_DEPTH: Final = 30
+MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 20_000
+MAX_KEY: Final = 150
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})\.[0-9]{1,30}")
@@ -185,10 +186,14 @@ class _Reader:
                 'Put a value that begins with {{ in quotes: "{{ … }}".',
             )
         name = key.written
+        if len(name) > MAX_KEY:
+            raise DocumentFault(
+                f"A key has at most {MAX_KEY} characters.", key.spot, "Look for a missing colon."
+            )
         if name in parent.keys:
             self.issues.append(
                 Issue(
-                    message=f"The key {name[:80]!r} stands here twice; it is on line "
+                    message=f"The key {name!r} stands here twice; it is on line "
                     f"{parent.keys[name].line} already.",
                     remedy="Remove one of them.",
                     line=key.spot.line,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
 from connector.errors import FlowError, Issue
@@ -13,6 +13,7 @@ from connector.mapping.findings import clip
 from connector.paths import did_you_mean, kind
 
 MAX_STEPS: Final = 100
+MAX_ISSUES: Final = 200
 _FLOW: Final = ("flow", "name", "description", "order", "trigger", "when", "steps")
 _TRIGGER: Final = ("node", "connection", "with")
 _STEP: Final = ("id", "node", "connection", "when", "business_key", "map")
@@ -29,9 +30,23 @@ def parse_flow(text: str) -> Flow:
     """
     flow, issues = read_flow(text)
     if issues:
-        raise FlowError("The document is not a flow.", issues=issues)
+        raise FlowError("The document is not a flow.", issues=shortened(issues))
     assert flow is not None
     return flow
+
+
+def shortened(issues: Sequence[Issue]) -> tuple[Issue, ...]:
+    """The issues as they are told: the first ones, and how many there are beside."""
+    if len(issues) <= MAX_ISSUES:
+        return tuple(issues)
+    errors = [issue for issue in issues if issue.severity == "error"]
+    first = (errors or list(issues))[:MAX_ISSUES]
+    more = Issue(
+        message=f"There are {len(issues) - len(first)} more errors and warnings.",
+        remedy="Mend these first.",
+        severity=first[0].severity,
+    )
+    return (*first, more)
 
 
 def read_flow(text: str) -> tuple[Flow | None, list[Issue]]:

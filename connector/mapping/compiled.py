@@ -71,7 +71,7 @@ class CompiledMapping:
             if not work.failed:
                 work.issues += self.validate(payload)
         found = [issue for issue in self.issues if issue.severity == "error"]
-        return Mapped(payload, tuple(work.report), (*found, *work.issues), self.title)
+        return Mapped(payload, tuple(work.report), (*found, *work.finish()), self.title)
 
 
 def compile_mapping(

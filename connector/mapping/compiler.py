@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from connector.errors import Issue
 from connector.mapping.entries import FOR_EACH, Entry, unfold
@@ -25,6 +25,8 @@ from connector.mapping.targets import Target, spot_of
 from connector.mapping.work import Work
 from connector.model import Field
 from connector.paths import ABSENT, did_you_mean, join, split
+
+_MANY: Final = 50
 
 
 class Compiler:
@@ -81,7 +83,8 @@ class Compiler:
             f"There is no field {path!r}.",
             where=entry.where,
             field=join([*root.keys, *entry.keys]),
-            remedy=did_you_mean(path, known),
+            # Looking for near names takes time, and a hostile document names many.
+            remedy=did_you_mean(path, known) if len(self.found.issues) < _MANY else "",
             key=True,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from connector.mapping.findings import Findings
@@ -12,6 +13,7 @@ from connector.mapping.shape import Shape
 from connector.paths import join, split
 
 FOR_EACH = "for_each"
+MAX_LINES = 1_000
 _ROW = re.compile(r"0|[1-9][0-9]{0,4}")
 
 
@@ -34,7 +36,14 @@ def read_entries(
     """The lines of a mapping; those that overlap an earlier one are reported and left out."""
     entries: list[Entry] = []
     taken: dict[tuple[str, ...], str] = {}
-    for name, value in mapping.items():
+    if len(mapping) > MAX_LINES:
+        found.add(
+            f"This mapping has {len(mapping)} lines; at most {MAX_LINES} fit.",
+            where=where,
+            remedy="Use for_each for lists.",
+            key=True,
+        )
+    for name, value in islice(mapping.items(), MAX_LINES):
         place = f"{where}.{name}" if where else str(name)
         if not isinstance(name, str) or not name or "" in split(name):
             found.add(

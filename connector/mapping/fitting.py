@@ -9,15 +9,15 @@ from typing import Any, Final, Protocol
 from connector.errors import Issue, MappingError
 from connector.mapping.report import FieldReport
 from connector.mapping.shape import Shape, needs
-from connector.mapping.work import Work, below
+from connector.mapping.work import MAX_ROWS, Work, below
 from connector.model import Field
 from connector.paths import ABSENT, did_you_mean, join, kind, split
 from connector.values import coercer, is_blank
 
-MAX_ROWS: Final = 20_000
 UNKNOWN_CHOICE: Final = "not one of the known choices"
 READ_ONLY: Final = "This field is read-only: the app fills it itself, so it is not sent."
 REMOVE: Final = "Remove it from the mapping."
+_READ_ONLY: Final = Issue(message=READ_ONLY, remedy=REMOVE, severity="warning")
 
 
 class Fitter(Protocol):
@@ -62,6 +62,8 @@ class LeafFitter:
         return fitted
 
     def _note(self, value: Any, fitted: Any) -> str:
+        if isinstance(fitted, dict | list):
+            return "" if isinstance(value, dict | list) else f"{kind(value)} read as {self.type}"
         if type(value) is type(fitted):
             return "" if value == fitted else f"read as {fitted}"
         return f"{kind(value)} read as {self.type}"
@@ -99,7 +101,7 @@ class ReadOnlyFitter:
 
     def fit(self, work: Work, value: Any, path: str, source: str, where: str) -> Any:
         """See Fitter; never sends anything."""
-        work.drop(path, self.type, source, where, why=READ_ONLY, remedy=REMOVE, plain=self._plain)
+        work.drop(path, self.type, source, where, _READ_ONLY, self._plain)
         return ABSENT
 
 
@@ -134,15 +136,15 @@ class ObjectFitter:
         return fitted or ABSENT
 
     def _unknown(self, work: Work, key: str, path: str, source: str, where: str) -> None:
-        work.drop(
-            path,
-            "any",
-            source,
-            where,
-            why="The app has no such field here, so it is not sent.",
-            remedy=did_you_mean(key, self._children),
-            plain=below(self._plain, join([key])),
-        )
+        plain = below(self._plain, join([key]))
+        why = _READ_ONLY
+        if not work.has_warned(plain):
+            why = Issue(
+                message="The app has no such field here, so it is not sent.",
+                remedy=did_you_mean(key, self._children),
+                severity="warning",
+            )
+        work.drop(path, "any", source, where, why, plain)
 
 
 class RowsFitter:
@@ -254,9 +256,11 @@ def as_rows(
         work.leave(path, type_, source, where)
         return None
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
-        if len(value) <= MAX_ROWS:
+        work.rows += len(value)
+        if work.rows <= MAX_ROWS:
             return value
-        message, remedy = f"The list has {len(value)} rows; at most {MAX_ROWS} fit.", "Shorten it."
+        message = f"This makes more than {MAX_ROWS} rows in one payload."
+        remedy = "Take fewer rows, or split them over several runs."
     else:
         message = f"A list is needed here, not {_a(kind(value))}."
         remedy = "Choose a list, or put square brackets around the value: {{ [ … ] }}."

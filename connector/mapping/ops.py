@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from connector.errors import ConnectorError, Issue
-from connector.mapping.fitting import MAX_ROWS, Fitter, Needs, as_rows
+from connector.mapping.fitting import Fitter, Needs, as_rows
 from connector.mapping.report import FieldReport
 from connector.mapping.work import Work, below, write
 from connector.paths import ABSENT, kind
@@ -230,27 +230,33 @@ class Parallel:
 
     def run(self, work: Work, context: Context, target: dict[str, Any], base: str) -> None:
         """See Op."""
-        path = below(base, self.spot.path)
+        spot = self.spot
+        path = below(base, spot.path)
         values = self._evaluate(work, context, path)
         if values is None:
             return
         length = self._length(work, values, path)
-        if length is None:
+        if length is None or as_rows(work, range(length), path, "list", "", spot.where) is None:
             return
         rows: list[dict[str, Any]] = [{} for _ in range(length)]
         for column, value in zip(self.columns, values, strict=True):
-            spot = column.spot
-            many = _is_list(value)
-            for index, row in enumerate(rows):
-                one = value[index] if many else value
-                place = f"{path}.{index}.{spot.path}"
-                fitted = column.fitter.fit(work, one, place, spot.text, spot.where)
-                if fitted is not ABSENT:
-                    write(row, spot.parents, spot.last, fitted)
+            self._fill(work, rows, column, value, path)
         for index, row in enumerate(rows):
-            self.needs.check(work, row, f"{path}.{index}", self.spot.where)
+            self.needs.check(work, row, f"{path}.{index}", spot.where)
         if rows or any(_is_list(value) for value in values):
-            write(target, self.spot.parents, self.spot.last, rows)
+            write(target, spot.parents, spot.last, rows)
+
+    def _fill(
+        self, work: Work, rows: list[dict[str, Any]], column: Column, value: Any, path: str
+    ) -> None:
+        spot = column.spot
+        many = _is_list(value)
+        for index, row in enumerate(rows):
+            one = value[index] if many else value
+            place = f"{path}.{index}.{spot.path}"
+            fitted = column.fitter.fit(work, one, place, spot.text, spot.where)
+            if fitted is not ABSENT:
+                write(row, spot.parents, spot.last, fitted)
 
     def _evaluate(self, work: Work, context: Context, path: str) -> list[Any] | None:
         values = []
@@ -280,15 +286,6 @@ class Parallel:
             if count != length:
                 self._unequal(work, (first, length), (other, count), path)
                 return None
-        if length > MAX_ROWS:
-            issue = Issue(
-                message=f"The list has {length} rows; at most {MAX_ROWS} fit.",
-                remedy="Shorten it.",
-                value_type="list",
-            )
-            place = f"{path}.{first.spot.path}"
-            work.fail(place, first.fitter.type, first.spot.text, first.spot.where, issue)
-            return None
         return length
 
     def _unequal(
