@@ -6,6 +6,7 @@ How a page (README.md, docs/*.md) marks its fenced blocks:
   which only `examples/` lies. A block with `>>>` is a doctest: what it prints must match.
 - `python no-run: why` is only compiled, and says why it is not run.
 - `text output` right after a `python` block is exactly what that block prints.
+- `yaml`, `json` and `toml` must at least be readable.
 - `yaml flow` is checked as a flow; a warning is allowed, an error is not.
 - `console`: each `$ connector …` line names a command and options that exist, `$ make …` a target.
 """
@@ -18,13 +19,16 @@ import contextlib
 import doctest
 import inspect
 import io
+import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pytest
+import yaml
 
 import connector
 import connector.errors
@@ -140,6 +144,16 @@ class TestBlocks:
         for block in blocks_of(page):
             if block.info == "yaml flow":
                 assert check_errors(block.text) == [], str(block)
+
+    @each_page
+    def test_data_can_be_read(self, page: Path) -> None:
+        readers = {"yaml": yaml.safe_load, "json": json.loads, "toml": tomllib.loads}
+        for block in blocks_of(page):
+            if block.language in readers:
+                try:
+                    readers[block.language](block.text)
+                except (ValueError, yaml.YAMLError) as error:
+                    pytest.fail(f"{block}: {error}")
 
     @each_page
     def test_console_commands_exist(self, page: Path) -> None:
