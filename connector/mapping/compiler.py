@@ -26,7 +26,8 @@ from connector.mapping.work import Work
 from connector.model import Field
 from connector.paths import ABSENT, did_you_mean, join, split
 
-_MANY: Final = 50
+_MANY: Final = 10
+"""Unknown fields whose near names are looked for: it takes milliseconds each."""
 
 
 class Compiler:
@@ -34,6 +35,7 @@ class Compiler:
 
     def __init__(self, found: Findings) -> None:
         self.found = found
+        self._unknowns = 0
         self._lists = ListCompiler(self)
 
     def plan(self, shape: Shape, entries: list[Entry], scope: Scope, where: str) -> Plan:
@@ -73,18 +75,23 @@ class Compiler:
 
     def _unknown(self, root: Shape, entry: Entry) -> None:
         path = join(entry.keys)
-        depth = len(root.keys)
-        known = [
-            join(leaf.keys[depth:])
-            for leaf in root.leaves()
-            if leaf.field is not None and not leaf.field.read_only
-        ]
+        self._unknowns += 1
+        near = ""
+        if self._unknowns <= _MANY:
+            depth = len(root.keys)
+            near = did_you_mean(
+                path,
+                (
+                    join(leaf.keys[depth:])
+                    for leaf in root.leaves()
+                    if leaf.field is not None and not leaf.field.read_only
+                ),
+            )
         self.found.add(
             f"There is no field {path!r}.",
             where=entry.where,
             field=join([*root.keys, *entry.keys]),
-            # Looking for near names takes time, and a hostile document names many.
-            remedy=did_you_mean(path, known) if len(self.found.issues) < _MANY else "",
+            remedy=near,
             key=True,
         )
 
