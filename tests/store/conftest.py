@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connector.store.sqlite.database import Database
-from connector.store.sqlite.tenant import TenantStore
+from connector.store.sql.tenant import TenantStore
 from tests.store.kit import NOW, connection_row
 
 

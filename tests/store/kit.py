@@ -13,7 +13,7 @@ from connector.store.rows import (
     RunRow,
     StepRow,
 )
-from connector.store.sqlite.tenant import TenantStore
+from connector.store.sql.tenant import TenantStore
 
 NOW = 1_700_000_000.0
 

@@ -13,7 +13,7 @@ import pytest
 from connector.errors import StoreBusy, StoreError
 from connector.store.rows import EventRow
 from connector.store.sqlite.database import Database
-from connector.store.sqlite.tenant import TenantStore
+from connector.store.sql.tenant import TenantStore
 from tests.store.kit import (
     NOW,
     connection_row,

@@ -15,12 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from connector.errors import StoreBusy, StoreError
+from connector.store.sql.backend import Outcome, Statement
 
 logger = logging.getLogger("connector.store")
-
-Statement = tuple[str, Sequence[Any]]
-Outcome = list[tuple[int, list[Any]]]
-"""For each statement: how many rows it touched, and the rows it returned."""
 
 MAX_UNITS = 2_000
 LOCK_PATIENCE_SECONDS = 3.0

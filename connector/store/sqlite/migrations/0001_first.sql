@@ -144,5 +144,9 @@ CREATE TABLE instance (
     value BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- Counts every change of what is set up, so that other processes notice it.
-INSERT INTO instance (name, value) VALUES ('revision', 0);
+-- 'revision' counts every change of what is set up, so that other processes notice it.
+CREATE TABLE counter (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO counter (name, value) VALUES ('revision', 0), ('ping', 0);

@@ -1,9 +1,9 @@
-"""The store of one tenant on SQLite."""
+"""The store of one tenant."""
 
 from __future__ import annotations
 
-from connector.store.sqlite.setup import SetUp
-from connector.store.sqlite.work import Work
+from connector.store.sql.setup import SetUp
+from connector.store.sql.work import Work
 
 
 class TenantStore(SetUp, Work):

@@ -1,4 +1,4 @@
-"""How rows and columns become each other on SQLite."""
+"""How rows and columns become each other ."""
 
 from __future__ import annotations
 
@@ -54,8 +54,12 @@ INSERT_RUN = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
 )
 INSERT_STEP = (
-    f"INSERT OR REPLACE INTO step ({STEP_COLUMNS}) SELECT ?,?,?,?,?,?,?,?,?,?"
-    " WHERE EXISTS (SELECT 1 FROM run WHERE tenant = ? AND id = ?)"
+    f"INSERT INTO step ({STEP_COLUMNS})"
+    " SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE tenant = ? AND id = ?"
+    " ON CONFLICT (run_id, position) DO UPDATE SET id = excluded.id, state = excluded.state,"
+    " summary = excluded.summary, output = excluded.output, error = excluded.error,"
+    " exchange = excluded.exchange, started_at = excluded.started_at,"
+    " finished_at = excluded.finished_at"
 )
 
 

@@ -8,7 +8,8 @@ from dataclasses import fields
 from connector.codec import encode_text
 from connector.errors import StoreError
 from connector.store.rows import EffectRow, EventRow, RunRow, StepRow
-from connector.store.sqlite.columns import (
+from connector.store.sql.backend import BUMP, Statement, TenantRows
+from connector.store.sql.columns import (
     EFFECT_COLUMNS,
     EVENT_COLUMNS,
     INSERT_RUN,
@@ -21,8 +22,6 @@ from connector.store.sqlite.columns import (
     run_row,
     step_row,
 )
-from connector.store.sqlite.journal import Statement
-from connector.store.sqlite.rows_of_tenant import BUMP, TenantRows
 
 
 class Work(TenantRows):
@@ -32,7 +31,7 @@ class Work(TenantRows):
 
     async def accept(self, event: EventRow) -> int | None:
         """Store an event durably; its new id, or None when this delivery was here before."""
-        outcome = await self._journal.write(
+        outcome = await self._backend.write(
             (
                 "INSERT INTO event (tenant, connection_id, delivery_id, type, resource,"
                 " operation, account, happened_at, ids, received_at, state)"
@@ -49,7 +48,7 @@ class Work(TenantRows):
 
     async def events(self, *, limit: int = 50, before: int | None = None) -> list[EventRow]:
         """The newest events first; `before` is the last id of the page before."""
-        rows = self._all(
+        rows = await self._all(
             f"SELECT {EVENT_COLUMNS} FROM event WHERE tenant = ? AND id < ?"
             " ORDER BY id DESC LIMIT ?",
             self.tenant,
@@ -60,14 +59,14 @@ class Work(TenantRows):
 
     async def event(self, event_id: int) -> EventRow | None:
         """One event."""
-        row = self._one(
+        row = await self._one(
             f"SELECT {EVENT_COLUMNS} FROM event WHERE tenant = ? AND id = ?", self.tenant, event_id
         )
         return event_row(row) if row else None
 
     async def items_with_runs(self, event_id: int) -> set[tuple[int, str]]:
         """The flow and record of every run that an event already has."""
-        rows = self._all(
+        rows = await self._all(
             "SELECT flow_id, item_id FROM run WHERE tenant = ? AND event_id = ?",
             self.tenant,
             event_id,
@@ -96,7 +95,7 @@ class Work(TenantRows):
                 self.tenant, event.id,
             ),
         )  # fmt: skip
-        outcome = await self._journal.write(*inserts, update)
+        outcome = await self._backend.write(*inserts, update)
         fresh = []
         for run, (_, rows) in zip(runs, outcome, strict=False):
             if rows:
@@ -116,10 +115,12 @@ class Work(TenantRows):
         event_id: int | None = None,
     ) -> list[RunRow]:
         """The newest runs first, filtered by state, flow key or event."""
-        rows = self._all(
+        rows = await self._all(
             f"SELECT {RUN_COLUMNS} FROM run WHERE tenant = ?1 AND id < ?2"
-            " AND (?3 IS NULL OR state = ?3) AND (?5 IS NULL OR event_id = ?5)"
-            " AND (?4 IS NULL OR flow_id = (SELECT id FROM flow WHERE tenant = ?1 AND key = ?4))"
+            " AND (CAST(?3 AS TEXT) IS NULL OR state = ?3)"
+            " AND (CAST(?5 AS BIGINT) IS NULL OR event_id = ?5)"
+            " AND (CAST(?4 AS TEXT) IS NULL"
+            " OR flow_id = (SELECT id FROM flow WHERE tenant = ?1 AND key = ?4))"
             " ORDER BY id DESC LIMIT ?6",
             self.tenant,
             before if before is not None else 1 << 62,
@@ -132,8 +133,10 @@ class Work(TenantRows):
 
     async def run_counts(self, events: Sequence[int]) -> Mapping[int, int]:
         """How many runs each of these events has."""
+        if not events:
+            return {}
         marks = ",".join("?" * len(events))
-        rows = self._all(
+        rows = await self._all(
             f"SELECT event_id, count(*) FROM run WHERE tenant = ? AND event_id IN ({marks})"
             " GROUP BY event_id",
             self.tenant,
@@ -143,8 +146,10 @@ class Work(TenantRows):
 
     async def summaries(self, runs: Sequence[int]) -> Mapping[int, str]:
         """What the last step of each of these runs says it did."""
+        if not runs:
+            return {}
         marks = ",".join("?" * len(runs))
-        rows = self._all(
+        rows = await self._all(
             "SELECT run_id, summary FROM step JOIN run ON run.id = step.run_id"
             f" WHERE tenant = ? AND run_id IN ({marks}) AND summary IS NOT NULL"
             " ORDER BY position",
@@ -155,14 +160,14 @@ class Work(TenantRows):
 
     async def run(self, run_id: int) -> RunRow | None:
         """One run."""
-        row = self._one(
+        row = await self._one(
             f"SELECT {RUN_COLUMNS} FROM run WHERE tenant = ? AND id = ?", self.tenant, run_id
         )
         return run_row(row) if row else None
 
     async def steps(self, run_id: int) -> list[StepRow]:
         """The recorded steps of a run, in order."""
-        rows = self._all(
+        rows = await self._all(
             f"SELECT {STEP_COLUMNS} FROM step WHERE run_id = (SELECT id FROM run"
             " WHERE tenant = ? AND id = ?) ORDER BY position",
             self.tenant,
@@ -172,16 +177,17 @@ class Work(TenantRows):
 
     async def add_run(self, run: RunRow) -> RunRow:
         """Store one more run of an event (a replay) and give it its id."""
-        latest = self._one(
+        row = await self._one(
             "SELECT max(replay) FROM run WHERE tenant = ? AND flow_id = ? AND event_id = ?"
             " AND item_id = ?",
             self.tenant,
             run.flow_id,
             run.event_id,
             run.item_id,
-        )[0]
+        )
+        latest = row[0]
         run.replay = (latest if latest is not None else -1) + 1
-        outcome = await self._journal.write(
+        outcome = await self._backend.write(
             BUMP,
             (
                 INSERT_RUN,
@@ -205,7 +211,7 @@ class Work(TenantRows):
                 (
                     INSERT_STEP,
                     (
-                        step.run_id, step.position, step.id, step.state, step.summary,
+                        step.position, step.id, step.state, step.summary,
                         json_text(step.output), json_text(step.error), json_text(step.exchange),
                         step.started_at, step.finished_at, self.tenant, step.run_id,
                     ),
@@ -222,11 +228,11 @@ class Work(TenantRows):
                     ),
                 )
             )  # fmt: skip
-        await self._journal.write(*unit)
+        await self._backend.write(*unit)
 
     async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
-        outcome = await self._journal.write(
+        outcome = await self._backend.write(
             BUMP,
             (
                 "UPDATE run SET reason = NULL, due_at = 0, state = 'queued' WHERE tenant = ?"
@@ -240,7 +246,7 @@ class Work(TenantRows):
         """How many events and runs are in each state."""
         return {
             table: dict(
-                self._all(
+                await self._all(
                     f"SELECT state, count(*) FROM {table} WHERE tenant = ? GROUP BY state",
                     self.tenant,
                 )
@@ -252,7 +258,7 @@ class Work(TenantRows):
 
     async def effect(self, key: str) -> EffectRow | None:
         """The write with this key."""
-        row = self._one(
+        row = await self._one(
             f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ? AND key = ?", self.tenant, key
         )
         return effect_row(row) if row else None
@@ -261,9 +267,10 @@ class Work(TenantRows):
         self, *, run_id: int | None = None, state: str | None = None
     ) -> list[EffectRow]:
         """Writes of a run or in a state, oldest first."""
-        rows = self._all(
+        rows = await self._all(
             f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ?1"
-            " AND (?2 IS NULL OR run_id = ?2) AND (?3 IS NULL OR state = ?3)"
+            " AND (CAST(?2 AS BIGINT) IS NULL OR run_id = ?2)"
+            " AND (CAST(?3 AS TEXT) IS NULL OR state = ?3)"
             " ORDER BY created_at, key",
             self.tenant,
             run_id,

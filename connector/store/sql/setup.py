@@ -7,7 +7,8 @@ from typing import Any
 from connector.codec import decode, encode_text
 from connector.errors import StoreError
 from connector.store.rows import ConnectionRow, FlowRow, HookRow
-from connector.store.sqlite.columns import (
+from connector.store.sql.backend import BUMP, Statement, TenantRows
+from connector.store.sql.columns import (
     CONNECTION_COLUMNS,
     FLOW_COLUMNS,
     FLOW_FROM,
@@ -17,8 +18,6 @@ from connector.store.sqlite.columns import (
     hook_row,
     json_text,
 )
-from connector.store.sqlite.journal import Statement
-from connector.store.sqlite.rows_of_tenant import BUMP, TenantRows
 
 
 class SetUp(TenantRows):
@@ -28,7 +27,7 @@ class SetUp(TenantRows):
 
     async def connections(self) -> list[ConnectionRow]:
         """Every connection, by name."""
-        rows = self._all(
+        rows = await self._all(
             f"SELECT {CONNECTION_COLUMNS} FROM connection WHERE tenant = ? ORDER BY name",
             self.tenant,
         )
@@ -36,7 +35,7 @@ class SetUp(TenantRows):
 
     async def connection(self, id_or_name: str) -> ConnectionRow | None:
         """The connection with this id or name."""
-        row = self._one(
+        row = await self._one(
             f"SELECT {CONNECTION_COLUMNS} FROM connection"
             " WHERE tenant = ?1 AND (id = ?2 OR name = ?2) ORDER BY id = ?2 DESC LIMIT 1",
             self.tenant,
@@ -54,7 +53,7 @@ class SetUp(TenantRows):
                 " secrets, version, created_at) VALUES (?,?,?,?,?,?,?,?,?,?)"
                 " ON CONFLICT (id) DO UPDATE SET name = excluded.name, base_url ="
                 " excluded.base_url, settings = excluded.settings, status = excluded.status,"
-                " secrets = excluded.secrets, version = version + 1"
+                " secrets = excluded.secrets, version = connection.version + 1"
                 " WHERE connection.tenant = excluded.tenant",
                 (
                     row.id, self.tenant, row.app, row.name, row.base_url,
@@ -66,7 +65,7 @@ class SetUp(TenantRows):
 
     async def save_secrets(self, connection_id: str, secrets: bytes, version: int) -> bool:
         """Replace the secrets if nobody has since `version`; tells whether it was done."""
-        outcome = await self._journal.write(
+        outcome = await self._backend.write(
             BUMP,
             (
                 "UPDATE connection SET secrets = ?, version = version + 1, status = 'active'"
@@ -78,7 +77,7 @@ class SetUp(TenantRows):
 
     async def set_connection_status(self, connection_id: str, status: str) -> None:
         """Mark a connection as usable or as waiting for its owner."""
-        await self._journal.write(
+        await self._backend.write(
             BUMP,
             (
                 "UPDATE connection SET status = ? WHERE tenant = ? AND id = ?",
@@ -88,7 +87,7 @@ class SetUp(TenantRows):
 
     async def hooks(self) -> list[HookRow]:
         """Every hook."""
-        rows = self._all(f"SELECT {HOOK_COLUMNS} FROM hook WHERE tenant = ?", self.tenant)
+        rows = await self._all(f"SELECT {HOOK_COLUMNS} FROM hook WHERE tenant = ?", self.tenant)
         return [hook_row(row) for row in rows]
 
     async def save_hook(self, row: HookRow) -> None:
@@ -110,7 +109,7 @@ class SetUp(TenantRows):
 
     async def start_consent(self, state: str, request: Any, expires_at: float) -> None:
         """Remember what a one-time consent state stands for."""
-        await self._journal.write(
+        await self._backend.write(
             (
                 "INSERT INTO consent (state, tenant, request, expires_at) VALUES (?,?,?,?)",
                 (state, self.tenant, encode_text(request), expires_at),
@@ -119,7 +118,7 @@ class SetUp(TenantRows):
 
     async def take_consent(self, state: str, now: float) -> Any:
         """Give back what a state stands for, once; None when it is unknown, used or too old."""
-        outcome = await self._journal.write(
+        outcome = await self._backend.write(
             (
                 "DELETE FROM consent WHERE tenant = ? AND state = ? RETURNING request, expires_at",
                 (self.tenant, state),
@@ -131,7 +130,7 @@ class SetUp(TenantRows):
 
     async def has_consent(self, state: str) -> bool:
         """Whether a state waits for its answer."""
-        row = self._one(
+        row = await self._one(
             "SELECT EXISTS (SELECT 1 FROM consent WHERE tenant = ? AND state = ?)",
             self.tenant,
             state,
@@ -142,7 +141,7 @@ class SetUp(TenantRows):
 
     async def flows(self) -> list[FlowRow]:
         """Every flow, by key."""
-        rows = self._all(
+        rows = await self._all(
             f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? ORDER BY flow.key",
             self.tenant,
         )
@@ -150,7 +149,7 @@ class SetUp(TenantRows):
 
     async def flow(self, key: str) -> FlowRow | None:
         """The flow with this key."""
-        row = self._one(
+        row = await self._one(
             f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? AND flow.key = ?",
             self.tenant,
             key,
@@ -159,7 +158,7 @@ class SetUp(TenantRows):
 
     async def flow_document(self, flow_id: int, version: int) -> str | None:
         """The text of one version of a flow."""
-        row = self._one(
+        row = await self._one(
             "SELECT document FROM flow_version JOIN flow ON flow.id = flow_version.flow_id"
             " WHERE flow.tenant = ? AND flow_id = ? AND flow_version.version = ?",
             self.tenant,
@@ -172,7 +171,7 @@ class SetUp(TenantRows):
         """Store a flow; a changed document becomes its next version, the old ones stay."""
         existing = await self.flow(key)
         if existing is None:
-            await self._journal.write(
+            await self._backend.write(
                 BUMP,
                 (
                     "INSERT INTO flow (tenant, key, enabled, version, created_at)"
@@ -204,7 +203,7 @@ class SetUp(TenantRows):
                     ("UPDATE flow SET enabled = ? WHERE id = ?", (int(enable), existing.id))
                 )
             if changes:
-                await self._journal.write(BUMP, *changes)
+                await self._backend.write(BUMP, *changes)
         saved = await self.flow(key)
         if saved is None:
             raise StoreError(f"The flow {key!r} vanished while it was stored.")
@@ -212,7 +211,7 @@ class SetUp(TenantRows):
 
     async def enable_flow(self, key: str, enabled: bool) -> bool:
         """Switch a flow on or off; tells whether there is such a flow."""
-        outcome = await self._journal.write(
+        outcome = await self._backend.write(
             BUMP,
             (
                 "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ?",

@@ -1,0 +1,1 @@
+"""The statements, written once for every back end that speaks SQL."""
