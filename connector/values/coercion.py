@@ -131,7 +131,7 @@ def _from_json(text: str) -> Any:
 
     try:
         return json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         raise misfit("an object", text, "The text is not valid JSON: check it.") from None
 
 

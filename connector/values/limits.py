@@ -45,7 +45,9 @@ def _chooser(field: Field) -> Check:
     ]:
         folded.setdefault(name.strip().casefold(), value)
     allowed = ", ".join(
-        f"{choice.value} ({choice.label})" if choice.label else f"{choice.value}"
+        f"{choice.value} ({choice.label})"
+        if choice.label not in ("", str(choice.value))
+        else f"{choice.value}"
         for choice in field.choices[:12]
     )
     more = len(field.choices) - 12
