@@ -18,8 +18,8 @@ MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 20_000
 MAX_KEY: Final = 150
 
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
-_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})\.[0-9]{1,30}")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,30})")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,30})\.[0-9]{1,30}")
 _WORDS: Final = {
     "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False,
