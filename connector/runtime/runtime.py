@@ -8,6 +8,7 @@ async with await open_runtime(Settings.load()) as runtime:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
-from connector.engine.dispatch import Dispatcher, Ticket
+from connector.engine.dispatch import Dispatcher, LaneKey, Ticket
 from connector.engine.doors import Doors
 from connector.engine.effects import Effects
 from connector.engine.events import Events
@@ -214,6 +215,9 @@ class Runtime:
         )
         await self._store.add_run(new)
         if self._started:
+            # A faulty flow is the run's own end to tell.
+            with contextlib.suppress(ConnectorError):
+                await self._book.compiled(self.tenant, new.flow_id, new.flow_version)
             self._enqueue(new)
         return new.id
 
@@ -360,15 +364,32 @@ class Runtime:
             self._events.enqueue(event)
 
     def _enqueue(self, run: RunRow) -> None:
-        self._dispatcher.enqueue(Ticket(run.id, (run.flow_id, run.item_id), run))
+        in_order = self._book.in_order(run.flow_id, run.flow_version)
+        lane = _lane(run.flow_id, run.item_id, run.id, in_order)
+        self._dispatcher.enqueue(Ticket(run.id, lane, run))
 
     async def _resume(self) -> None:
         for event in await self._database.open_events():
             self._events.enqueue(event)
-        for _, run_id, flow_id, item_id, due_at, reason in await self._database.open_runs():
+        open_runs = await self._database.open_runs()
+        loose = await self._without_order({flow_id for _, _, flow_id, *_ in open_runs})
+        for _, run_id, flow_id, item_id, due_at, reason in open_runs:
             waits = reason is not None and reason.startswith("connection:")
             when = float("inf") if waits else due_at
-            self._dispatcher.enqueue(Ticket(run_id, (flow_id, item_id), due_at=when))
+            lane = _lane(flow_id, item_id, run_id, flow_id not in loose)
+            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=when))
+
+    async def _without_order(self, wanted: set[int]) -> set[int]:
+        """Those flows that say, as they stand now, that the order of their runs does not matter."""
+        loose = set()
+        for row in await self._store.flows() if wanted else ():
+            if row.id not in wanted:
+                continue
+            # One that is faulty today keeps its order; its runs say what is wrong with it.
+            with contextlib.suppress(ConnectorError):
+                if (await self._book.compiled(row.tenant, row.id, row.version)).order == "none":
+                    loose.add(row.id)
+        return loose
 
     async def _flow_keys(self) -> dict[int, str]:
         return {row.id: row.key for row in await self._store.flows()}
@@ -391,3 +412,8 @@ class Runtime:
                 seen = await self._database.revision()
             except ConnectorError as error:
                 logger.warning("looking for changes: %s", error.message)
+
+
+def _lane(flow_id: int, item_id: str, run_id: int, in_order: bool) -> LaneKey:
+    """Runs of one lane go one after the other: a flow's runs about one record, or this one only."""
+    return (flow_id, item_id) if in_order else (flow_id, f"{item_id}#{run_id}")

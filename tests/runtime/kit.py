@@ -288,6 +288,11 @@ class World:
         assert told is not None
         return told
 
+    async def run_state(self, run_id: int, state: str) -> bool:
+        """Whether a run is in this state."""
+        told = await self.runtime.get_run(run_id)
+        return told is not None and told["state"] == state
+
     async def events(self) -> list[dict[str, Any]]:
         """Every event, oldest first."""
         return (await self.runtime.list_events(1_000, None))[::-1]
