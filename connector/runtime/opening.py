@@ -38,6 +38,7 @@ async def open_runtime(
     plugins = build_plugins()
     database = open_database(settings.database)
     try:
+        await database.open()
         vault, canary = open_vault(
             key=settings.key,
             key_file=settings.key_file or _beside(settings.database_path),

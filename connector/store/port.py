@@ -171,6 +171,10 @@ class Database(Protocol):
         """The store of one tenant: there is no query without one."""
         ...
 
+    async def open(self) -> None:
+        """Make it ready for use. Raises StoreError."""
+        ...
+
     def own(self) -> None:
         """Become the one process that drives the runs of this file. Raises StoreOwned."""
         ...

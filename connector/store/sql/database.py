@@ -30,6 +30,9 @@ class SqlDatabase:
             store = self._tenants[tenant] = TenantStore(tenant, self)
         return store
 
+    async def open(self) -> None:
+        """Make it ready for use. Raises StoreError."""
+
     async def all(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query. Raises StoreBusy when it cannot be read now."""
         raise NotImplementedError

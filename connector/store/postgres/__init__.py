@@ -1,0 +1,1 @@
+"""The back end for several machines: one PostgreSQL database."""

@@ -1,0 +1,155 @@
+"""The PostgreSQL back end: any number of processes on one database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from connector.errors import StoreBusy, StoreError
+from connector.store.postgres.journal import Journal, translated_error
+from connector.store.postgres.marks import translated
+from connector.store.sql.backend import Outcome, Statement
+from connector.store.sql.database import SqlDatabase
+
+READERS = 4
+CONNECT_SECONDS = 5
+MIGRATION_LOCK = 7_220_318_846_410_923
+"""Any number, as long as every release uses this one."""
+_NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
+
+
+class Database(SqlDatabase):
+    """One PostgreSQL database: reads from a small pool, one writer for each process."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self.journal = Journal(self._connect)
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+
+    async def open(self) -> None:
+        """Connect, refuse a server that does not keep what it commits, and migrate.
+
+        Raises StoreError.
+        """
+        try:
+            connection = await self._connect()
+        except psycopg.Error as error:
+            raise StoreError(
+                f"The database cannot be reached ({type(error).__name__}).",
+                remedy="Check CONNECTOR_DATABASE: host, port, name, user and password.",
+                who="user",
+            ) from None
+        try:
+            await _assert_durable(connection)
+            await migrate(connection)
+        finally:
+            await connection.close()
+        self._pool = AsyncConnectionPool(
+            self._url,
+            min_size=1,
+            max_size=READERS,
+            open=False,
+            timeout=CONNECT_SECONDS,
+            kwargs={"autocommit": True, "cursor_factory": AsyncRawCursor},
+        )
+        await self._pool.open()
+
+    def own(self) -> None:
+        """Nothing to own: runs are claimed one by one."""
+
+    async def all(self, sql: str, *values: Any) -> list[Any]:
+        """The rows of a query. Raises StoreBusy when the database cannot be read now."""
+        if self._pool is None:
+            raise StoreBusy("The database is not open.")
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(translated(sql), values)
+                return await cursor.fetchall()
+        except (psycopg.Error, PoolTimeout) as error:
+            raise translated_error(error) from error
+
+    async def write(self, *unit: Statement) -> Outcome:
+        """Store a unit whole or not at all; returns after its commit. Raises StoreBusy."""
+        return await self.journal.write(*unit)
+
+    async def close(self) -> None:
+        """Finish the writes handed in, then leave."""
+        await self.journal.close()
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def _connect(self) -> AsyncConnection[Any]:
+        return await AsyncConnection.connect(
+            self._url,
+            autocommit=True,
+            cursor_factory=AsyncRawCursor,
+            connect_timeout=CONNECT_SECONDS,
+        )
+
+
+async def _assert_durable(connection: AsyncConnection[Any]) -> None:
+    for name in ("fsync", "full_page_writes"):
+        row = await (await connection.execute(f"SHOW {name}")).fetchone()
+        if row is None or row[0] != "on":
+            raise StoreError(
+                f"The database runs with {name}=off: it would lose acknowledged events.",
+                remedy=f"Set {name}=on in its configuration.",
+                who="user",
+            )
+    row = await (await connection.execute("SHOW synchronous_commit")).fetchone()
+    if row is None or row[0] == "off":
+        raise StoreError(
+            "The database runs with synchronous_commit=off: it would lose acknowledged events.",
+            remedy="Set synchronous_commit=on for this database.",
+            who="user",
+        )
+
+
+def migrations() -> Iterator[tuple[int, str]]:
+    """The numbered SQL files of this release, in order."""
+    folder = resources.files("connector.store.postgres").joinpath("migrations")
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        match = _NUMBERED.match(entry.name)
+        if match:
+            yield int(match[1]), entry.read_text(encoding="utf-8")
+
+
+async def migrate(connection: AsyncConnection[Any]) -> None:
+    """Bring a database to this release's tables; processes that start together take turns."""
+    known = 0
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", (MIGRATION_LOCK,))
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY)"
+        )
+        row = await (
+            await connection.execute("SELECT coalesce(max(number), 0) FROM migration")
+        ).fetchone()
+        found = row[0] if row else 0
+        for number, script in migrations():
+            known = number
+            if number > found:
+                for statement in _statements(script):
+                    await connection.execute(statement)
+                await connection.execute("INSERT INTO migration (number) VALUES ($1)", (number,))
+    if found > known:
+        raise StoreError(
+            f"The database is from a newer release (tables {found}, this one knows {known}).",
+            remedy="Upgrade Connector, or restore a backup made by this release.",
+            who="user",
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    lines = (line for line in script.splitlines() if not line.lstrip().startswith("--"))
+    for statement in "\n".join(lines).split(";"):
+        if statement.strip():
+            yield statement
