@@ -438,6 +438,33 @@ class TestCompiling:
         assert caught.value.message.startswith("The expression")
         assert caught.value.remedy
 
+    @pytest.mark.parametrize(
+        ("source", "words"),
+        [
+            ("{{ ² }}", "is not a name"),
+            ("{% for a in b recursive %}{% endfor %}", "Recursive loops"),
+            ("{% for a in b %}{% endfor %}{{ a ** 2 }}", "not available"),
+            ("{{ _a }}", "underscore"),
+            ("{{ a._b }}", "underscore"),
+            ("{{ a['_b'] }}", "underscore"),
+            ("{{ {'_a': 1} }}", "underscore"),
+            ("{{ a | _b }}", "underscore"),
+            ("{{ a is _b }}", "underscore"),
+            ("{{ a | upper(_b=1) }}", "underscore"),
+            ("{{ a._b() }}", "underscore"),
+            ("{% set _a = 1 %}", "underscore"),
+            ("{% for _a in b %}{% endfor %}", "underscore"),
+            ("{{ a | upper(*b) }}", "arguments are not available"),
+            ("{{ a | upper(**b) }}", "arguments are not available"),
+            ("{{ a is odd(*b) }}", "arguments are not available"),
+            ("{{ a.upper(*b) }}", "arguments are not available"),
+        ],
+    )
+    def test_what_is_not_allowed_says_so(self, source: str, words: str) -> None:
+        with pytest.raises(ExpressionError, match=words) as caught:
+            compile_expression(source)
+        assert caught.value.offset is not None
+
     def test_the_offset_counts_over_lines_and_comments(self) -> None:
         source = "{# note #}\nuno {{ a }}\n{{ b | nofilter }}"
         with pytest.raises(ExpressionError) as caught:

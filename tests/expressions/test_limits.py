@@ -231,6 +231,9 @@ class TestSizes:
     def test_the_result_has_256_kib(self) -> None:
         assert len(evaluate("{{ x }}", {"x": ["a" * 1000] * 250})) == 250
         refused("{{ x }}", {"x": ["a" * 1000] * 270}, "larger than 256 KiB")
+        refused("{{ x }}", {"x": {"a" * 1000 + str(n): 1 for n in range(270)}}, "larger than 256")
+        refused("{{ x }}", {"x": [10**30] * 9_000}, "larger than 256 KiB")
+        refused("{{ x }}", {"x": [Decimal("1e-30")] * 9_000}, "larger than 256 KiB")
         refused("{{ x }}{{ x }}", {"x": "a" * (MAX_OUTPUT // 2 + 1)}, "larger than 256 KiB")
         refused("{{ x | tojson }}", {"x": ["a" * 1000] * 270}, "larger than 256 KiB")
         source = "{% for r in rows %}{{ t }}{% endfor %}"
@@ -242,6 +245,27 @@ class TestSizes:
         refused(source, {"rows": [1] * 17, "t": "a" * (MAX_TEXT - 2)}, "4 MB")
         objects = [dict.fromkeys(map(str, range(MAX_ROWS))) for _ in range(4)]
         refused("{{ x | length }}", {"x": objects}, "4 MB")
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "{{ [x] }}",
+            "{{ {'k': x} }}",
+            "{{ [x] | tojson }}",
+            "{{ [x] == [y] }}",
+            "{{ {'k': x} == {'k': y} }}",
+        ],
+    )
+    @pytest.mark.parametrize("of", [lambda inner: [inner], lambda inner: {"a": inner}])
+    def test_values_that_are_made_have_64_levels_too(
+        self, source: str, of: Callable[[Any], Any]
+    ) -> None:
+        context: dict[str, Any] = {"x": [], "y": []}
+        for _ in range(MAX_LEVELS - 2):
+            context = {name: of(inner) for name, inner in context.items()}
+        evaluate(source, context)
+        context = {name: of(inner) for name, inner in context.items()}
+        refused(source, context, "64 levels")
 
     @pytest.mark.parametrize("source", ["{{ x }}", "{{ x | tojson }}", "{{ x == x }}"])
     def test_data_has_64_levels(self, source: str) -> None:
@@ -366,6 +390,70 @@ class TestTime:
         budget.rows(10)
         budget.entries(10)
         assert budget.allocated == 1_000 + 4_000 + 160 + 640
+
+    @pytest.mark.parametrize(
+        ("use", "steps"),
+        [
+            (lambda budget: budget.step(7), 7),
+            (lambda budget: budget.scan(10_240), 10),
+            (lambda budget: budget.text(10_240), 10),
+            (lambda budget: budget.rows(160), 10),
+            (lambda budget: budget.entries(160), 10),
+        ],
+    )
+    def test_work_on_large_values_takes_steps(
+        self, use: Callable[[Budget], None], steps: int
+    ) -> None:
+        budget = Budget(clock=Clock(0))
+        use(budget)
+        assert budget.steps == steps
+
+    @pytest.mark.parametrize(
+        ("source", "least"),
+        [
+            ("{{ rows | length }}", 1_000),  # reading
+            ("{{ [rows[0]] | length }}", 2),
+            ("{{ rows }}", 2_000),  # reading and releasing
+            ("{{ rows == same }}", 8_000),
+            ("{{ {'a': rows} == {'a': same} }}", 8_000),
+            ("{{ wide == alike }}", 8_000),
+            ("{{ 'x' in rows }}", 8_000),
+            ("{{ rows | tojson }}", 8_000),
+            ("{{ rows | map('abs') }}", 8_000),
+            ("{{ rows | sum }}", 8_000),
+            ("{{ rows | unique }}", 8_000),
+            ("{{ rows | select }}", 8_000),
+            ("{{ rows.count(1) }}", 8_000),
+            ("{{ rows.index('x') }}", 8_000),
+            ("{{ rows | sort }}", 8_000 * 13 // 16),
+            ("{{ rows | join }}", 2_000),
+            ("{{ text == text2 }}", 100),
+            ("{{ text < text2 }}", 100),
+            ("{{ 'x' in text }}", 100),
+            ("{{ text.count('x') }}", 100),
+            ("{{ text.find('x') }}", 100),
+            ("{{ text.startswith(text2) }}", 100),
+            ("{{ text | replace('x', 'y') | length }}", 100),
+            ("{{ text | trim('xyz') | length }}", 400),
+            ("{{ text | title | length }}", 10_000),
+            ("{{ text | wordcount }}", 10_000),
+            ("{{ text | digits }}", 10_000),
+            ("{{ text.isdigit() }}", 100),
+            ("{{ ('%%' * 500) | format }}", 500),
+        ],
+    )
+    def test_every_work_takes_steps(self, source: str, least: int) -> None:
+        context = {
+            "rows": list(range(8_000)),
+            "same": list(range(8_000)),
+            "wide": {str(number): number for number in range(8_000)},
+            "alike": {str(number): number for number in range(8_000)},
+            "text": "a" * 102_400,
+            "text2": "a" * 102_399 + "b",
+        }
+        budget = Budget(clock=Clock(0))
+        compile_expression(source).evaluate(context, budget=budget)
+        assert budget.steps >= least
 
     def test_several_expressions_may_share_one_budget(self) -> None:
         budget = Budget(clock=Clock(0))
