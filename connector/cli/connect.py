@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from connector.settings import Settings
 
 WAIT_SECONDS = 600
+T = TypeVar("T")
 
 
 def add(app: typer.Typer) -> None:
@@ -44,7 +46,9 @@ def connections(json: JsonOption = False) -> None:
 
 
 def connect(
-    app: Annotated[str, typer.Argument(help="The app's key, from `connector apps`.")],
+    app: Annotated[
+        str, typer.Argument(help="The app's key, from `connector apps`.", metavar="APP")
+    ],
     name: Annotated[str, typer.Option(help="Its name in flows; the app's key by default.")] = "",
     address: Annotated[
         str, typer.Option(help="Where your own server stands (Perfex: https://crm.example.it).")
@@ -64,7 +68,10 @@ def connect(
     ] = True,
     json: JsonOption = False,
 ) -> None:
-    """Connect an account: by the browser where the app has a consent page, else by a token."""
+    """Connect an account at an app.
+
+    By the browser where the app has a consent page, else by a token.
+    """
     from connector.catalog import load_catalog
 
     found = load_catalog().app(app)
@@ -146,7 +153,7 @@ async def _by_browser(
     server.add_done_callback(_taken)
     try:
         async with asyncio.timeout(WAIT_SECONDS):
-            return await runtime.consent_ended(started["state"], name, before)
+            return await _first_of(runtime.consent_ended(started["state"], name, before), stop)
     except TimeoutError:
         raise ConnectorError(
             "No answer came from the consent page in ten minutes.",
@@ -155,3 +162,18 @@ async def _by_browser(
     finally:
         stop.set()
         await asyncio.gather(server, return_exceptions=True)
+
+
+async def _first_of(answer: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
+    """The answer, unless Ctrl-C comes first: the server, not we, hears the signal."""
+    answered = asyncio.create_task(answer)
+    given_up = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({answered, given_up}, return_when=asyncio.FIRST_COMPLETED)
+        if not answered.done():
+            raise ConnectorError("Given up; nothing was stored.")
+        return answered.result()
+    finally:
+        for task in (answered, given_up):
+            task.cancel()
+        await asyncio.gather(answered, given_up, return_exceptions=True)
