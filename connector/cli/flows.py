@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connector.cli.offline import with_runtime
-from connector.cli.output import JsonOption, console, say, show_json, show_table
+from connector.cli.output import JsonOption, body_lines, console, say, show_json, show_table
 from connector.codec import decode, encode_text
 from connector.errors import FlowError, Issue
 
@@ -48,7 +48,10 @@ def check(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check a flow without storing it; every fault with its line, and what to do."""
+    """Check a flow; nothing is stored.
+
+    Every fault is shown with its line and what to do.
+    """
     text = read_text(flow)
     known = None
     if connections:
@@ -87,7 +90,10 @@ def try_flow(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Dry run: print the exact requests a flow would send. Nothing leaves this machine."""
+    """Show the exact requests a flow would send.
+
+    A dry run: nothing leaves this machine.
+    """
     from connector.catalog import load_catalog
     from connector.engine.dry import dry_run
     from connector.flow import check_flow
@@ -269,16 +275,6 @@ def print_issues(flow: Path, issues: Sequence[Issue]) -> None:
         out.print(f"{head}{issue.message} {issue.remedy}".rstrip(), markup=False)
 
 
-def _body_lines(request: Mapping[str, Any]) -> list[str]:
-    """A body for people: a form line by line, anything else as it is sent."""
-    from urllib.parse import parse_qsl
-
-    body = str(request["body"] or "")
-    if "form-urlencoded" not in request["headers"].get("content-type", ""):
-        return [body] if body else []
-    return [f"{name} = {value}" for name, value in parse_qsl(body, keep_blank_values=True)]
-
-
 def _print_step(step: DryStep) -> None:
     out = console()
     words = {
@@ -296,7 +292,7 @@ def _print_step(step: DryStep) -> None:
         out.print(f"  {step.request['method']} {step.request['url']}", markup=False)
         for name, value in step.request["headers"].items():
             out.print(f"  {name}: {value}", markup=False)
-        for line in _body_lines(step.request):
+        for line in body_lines(step.request["body"], step.request["headers"]):
             out.print(f"  {line}", markup=False, soft_wrap=True)
     elif step.inputs is not None:
         out.print(f"  asks with {encode_text(step.inputs)}", markup=False, soft_wrap=True)

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from connector.cli.offline import with_runtime
-from connector.cli.output import JsonOption, console, show_json, show_table
+from connector.cli.output import JsonOption, body_lines, console, show_json, show_table
 from connector.errors import ConnectorError
 
-RunArgument = Annotated[int, typer.Argument(help="The run's number, from `connector runs`.")]
+RunArgument = Annotated[
+    int, typer.Argument(help="The run's number, from `connector runs`.", metavar="RUN")
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -27,7 +29,7 @@ def events(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
     json: JsonOption = False,
 ) -> None:
-    """List the events that were accepted, and what became of each."""
+    """List the accepted events and their fate."""
     rows = with_runtime(lambda runtime: runtime.list_events(limit, None))
     if json:
         show_json(rows)
@@ -69,7 +71,10 @@ def runs(
 
 
 def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
-    """Show one run: its event, each step, each write and the error with its remedy."""
+    """Show one run: its steps and its writes.
+
+    Each write with the exact request; an error with what to do.
+    """
     row = with_runtime(lambda runtime: runtime.get_run(run_id))
     if row is None:
         raise ConnectorError(
@@ -80,7 +85,7 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
         return
     out = console()
     out.print(f"Run {row['id']} of {row['flow']} (version {row['flow_version']})", markup=False)
-    out.print(f"state    {row['state']}", markup=False)
+    out.print(f"state    {_state(row)}", markup=False)
     out.print(f"event    {row['event_id']} · record {row['item_id']}", markup=False)
     out.print(f"started  {local(row['created_at'])} · {seconds(row)} s", markup=False)
     show_table(
@@ -97,12 +102,7 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
         empty="No step has run.",
     )
     for effect in row["effects"]:
-        told = f"write    {effect['node']}: {effect['state']}"
-        out.print(told + (f" · id {effect['remote_id']}" if effect["remote_id"] else ""))
-        request = effect["request"]
-        if request:
-            out.print(f"         {request['method']} {request['url']}", markup=False)
-            out.print(f"         {request['body']}", markup=False)
+        _print_write(effect)
     if row["error"]:
         out.print(f"error    {row['error']['message']}", markup=False, style="red")
         for issue in row["error"].get("issues", ()):
@@ -111,8 +111,34 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
             out.print(f"         {row['error']['remedy']}", markup=False)
 
 
+def _state(row: Mapping[str, Any]) -> str:
+    if row["state"] != "waiting":
+        return str(row["state"])
+    until = f" until {local(row['due_at'])}" if row["due_at"] else ""
+    reason = str(row["reason"] or "")
+    if reason.startswith("connection:"):
+        reason = "its connection must be renewed"
+    return f"waiting{until} ({reason})"
+
+
+def _print_write(effect: Mapping[str, Any]) -> None:
+    out = console()
+    told = f"write    {effect['node']}: {effect['state']}"
+    out.print(told + (f" · id {effect['remote_id']}" if effect["remote_id"] else ""), markup=False)
+    request = effect["request"]
+    if request:
+        out.print(f"         {request['method']} {request['url']}", markup=False, soft_wrap=True)
+        for line in body_lines(request["body"], request["headers"]):
+            out.print(f"         {line}", markup=False, soft_wrap=True)
+    for note in effect["evidence"]:
+        out.print(f"         {local(note['at'])} {note['message']}", markup=False, soft_wrap=True)
+
+
 def replay(run_id: RunArgument, json: JsonOption = False) -> None:
-    """Run it again: what it wrote already is not written twice."""
+    """Run it again; nothing is written twice.
+
+    It works on the record as it was read then, with the flow as it stands now.
+    """
     new = with_runtime(lambda runtime: runtime.replay(run_id))
     if new is None:
         raise ConnectorError(

@@ -88,6 +88,17 @@ def show_table(
     console().print(table)
 
 
+def body_lines(body: Any, headers: Mapping[str, str]) -> list[str]:
+    """A request's body for people: a form line by line, anything else as it is sent."""
+    from urllib.parse import parse_qsl
+
+    text = body if isinstance(body, str) else encode_text(body)
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if "form-urlencoded" in kind:
+        return [f"{name} = {value}" for name, value in parse_qsl(text, keep_blank_values=True)]
+    return [text] if body else []
+
+
 def fail(error: ConnectorError, *, as_json: bool = False) -> int:
     """Print an error with what to do; gives the exit code."""
     if as_json:

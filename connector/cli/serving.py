@@ -88,14 +88,24 @@ async def serve_until_stopped(settings: Settings, ready: Any, stop: Any = None) 
 
 
 async def _subscribe(runtime: Runtime) -> None:
-    for report in await runtime.reconcile():
+    reports = await runtime.reconcile()
+    if not reports and not any(flow["enabled"] for flow in await runtime.list_flows()):
+        say("No flow is switched on yet; `connector flow enable` is noticed while this runs.")
+    for report in reports:
         place = f"{report['connection']} {report['account']}".strip()
         if "error" in report:
-            say(f"Events of {place} could not be asked for: {report['error']['message']}")
+            error = report["error"]
+            say(f"Events of {place} could not be asked for: {error['message']} {error['remedy']}")
             continue
         record = report["subscription"] or {}
         if record.get("missing"):
             say(f"Events of {place} not granted: {', '.join(record['missing'])}")
+        elif record.get("verified") is False:
+            say(
+                f"Events of {place} are asked for, but the app has not verified this address yet. "
+                "When none arrives: can it be reached from outside at the public address above, "
+                "and are the webhook keys those of the app (docs/settings.md)?"
+            )
         else:
             say(f"Following the events of {place}.")
 
@@ -115,7 +125,10 @@ def sandbox(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Start emulated Fatture in Cloud and Perfex CRM on this machine, until Ctrl-C."""
+    """Start the emulated apps on this machine.
+
+    Fatture in Cloud and Perfex CRM, until Ctrl-C; docs/sandbox.md tells what they can do.
+    """
     from connector.sandbox import SandboxConfig, run as run_sandbox
 
     run_sandbox(
@@ -136,11 +149,14 @@ def run(
         bool, typer.Option("--once", help="Stop after the table; fail if it did not work.")
     ] = False,
     keep: Annotated[
-        Path | None, typer.Option(help="Folder for its database; else a temporary one.")
+        Path | None, typer.Option(help="Folder that keeps its database; else a temporary one.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Take the tour: emulated apps, one flow, one signed event, and the customer it makes."""
+    """Take the tour, on emulated apps.
+
+    One flow, one signed event, and the customer it makes; then it keeps serving until Ctrl-C.
+    """
     from connector.cli.tour import tour
 
     code = tour(once=once, folder=keep, as_json=json)

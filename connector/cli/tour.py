@@ -112,7 +112,7 @@ async def _tour(folder: Path, *, once: bool, as_json: bool) -> int:
             if customer is None or run["state"] != "succeeded":
                 return 1
             if not once:
-                _what_next(settings, world)
+                _what_next(settings, world, run["item_id"])
                 await stop.wait()
     return 0
 
@@ -343,18 +343,24 @@ def _sent(details: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _what_next(settings: Settings, world: World) -> None:
-    database = settings.database
-    out = console()
-    out.print(
+def _what_next(settings: Settings, world: World, client: Any) -> None:
+    command = _command()
+    change = """-d '{"phone": "+39 035 111111"}'"""
+    console().print(
         "\nIt keeps running. In another window:\n"
-        f"  export CONNECTOR_DATABASE={database}\n"
-        "  connector runs                 # what ran\n"
-        "  connector run-show 1           # one run: steps, the exact request, the answer\n"
-        "  connector fields perfex_crm.create_customer\n"
-        f"  curl -X PUT {world.fic}/_sandbox/records/clients/ID -d "
-        '\'{"phone": "+39 035 111111"}\'   # change a client, see it arrive\n'
+        f"  export CONNECTOR_DATABASE={settings.database}\n"
+        f"  {command} runs          # what ran\n"
+        f"  {command} run-show 1    # one run: its steps and the exact request\n"
+        f"  curl -X PUT {world.fic}/_sandbox/records/clients/{client} {change}\n"
+        f"  {command} runs          # the change of the client has arrived\n"
         "Ctrl-C stops it all.",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _command() -> str:
+    """How this program can be called from another window, wherever that stands."""
+    import shutil
+
+    return "connector" if shutil.which("connector") else str(Path(sys.argv[0]).resolve())
