@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from connector.apps import fatture_in_cloud
 from connector.catalog import Catalog, load_catalog
 from connector.codec import decode, encode
-from connector.http import asgi_client
+from connector.http import HttpClient, asgi_client
 from connector.model import Answer, HttpRequest, Method
 from connector.runtime import Runtime, Tuning, open_runtime
 from connector.sandbox import Sandbox, SandboxConfig
@@ -174,7 +174,7 @@ class World:
         )
         self.runtime: Runtime
 
-    async def open(self, *, file: Path | None = None) -> Runtime:
+    async def open(self, *, file: Path | None = None, http: HttpClient | None = None) -> Runtime:
         """A process on the file (or on another one); its web answers at HUB."""
         settings = self.settings
         if file is not None:
@@ -182,7 +182,7 @@ class World:
         self.runtime = await open_runtime(
             settings,
             catalog=catalog_of(self.sandbox.fic.webhooks.signer.public_pem),
-            http=asgi_client({FIC: self.fic, PERFEX: self.perfex, HUB: self.hub}),
+            http=http or asgi_client({FIC: self.fic, PERFEX: self.perfex, HUB: self.hub}),
             tuning=self.tuning,
             clock=clock,
         )
