@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, SupportsFloat
 
 import typer
 
@@ -173,8 +173,10 @@ def seconds(row: Mapping[str, Any]) -> str:
     return f"{row['finished_at'] - row['created_at']:.3f}"
 
 
-def local(seconds_since_1970: float) -> str:
-    """A time in this machine's zone."""
+def local(seconds_since_1970: SupportsFloat) -> str:
+    """A time in this machine's zone; what was stored as JSON comes as a decimal."""
     return (
-        datetime.fromtimestamp(seconds_since_1970, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        datetime.fromtimestamp(float(seconds_since_1970), UTC)
+        .astimezone()
+        .strftime("%Y-%m-%d %H:%M:%S")
     )
