@@ -138,6 +138,7 @@ class Flow:
     resources: frozenset[str] = frozenset({"client"})
     operations: frozenset[str] = frozenset({"update", "create", "delete"})
     account: str | None = None
+    order: str = "per_record"
 
     def filter(self, context: dict[str, Any], now: datetime) -> bool:
         return self.passes(context)
@@ -319,7 +320,7 @@ class World:
         """As the runtime does, at its start and when another process has changed something."""
         for event in await self.database.open_events():
             self.events.enqueue(event)
-        for _, run_id, flow_id, item_id, due_at, reason in await self.database.open_runs():
+        for run_id, flow_id, item_id, due_at, reason, _ in await self.database.open_runs():
             waits = reason is not None and reason.startswith("connection:")
             self.dispatcher.enqueue(
                 Ticket(run_id, (flow_id, item_id), due_at=float("inf") if waits else due_at)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from connector.store.sqlite.database import Database
 from connector.store.sql.tenant import TenantStore
+from connector.store.sqlite.database import Database
 from tests.store.kit import NOW, connection_row
 
 

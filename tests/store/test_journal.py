@@ -257,6 +257,23 @@ async def test_after_its_patience_a_locked_database_is_busy_for_all_that_wait(
     await journal.close()
 
 
+async def test_who_comes_after_others_gave_up_is_as_patient_as_they_were(
+    wire: Wire, other: sqlite3.Connection
+) -> None:
+    journal = Journal(wire, patience=0.05)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy):
+        await journal.write(line(1))
+    late = asyncio.create_task(journal.write(line(2)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not late.done()
+    other.execute("ROLLBACK")
+    await late
+    assert stored(other) == [2]
+    await journal.close()
+
+
 async def test_patience_begins_anew_with_each_lock(wire: Wire, other: sqlite3.Connection) -> None:
     journal = Journal(wire, patience=0.05)
     for number in range(2):

@@ -153,9 +153,7 @@ def test_what_cannot_be_opened_is_an_error_that_says_what_to_check(path: Path, k
     assert [one for one in open_files(path) if one != str(path)] == []
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://me:hunter2@here/db", "connector.db", "sqlite:///", ""]
-)
+@pytest.mark.parametrize("url", ["mysql://me:hunter2@here/db", "connector.db", "sqlite:///", ""])
 def test_an_address_of_another_kind_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(StoreError, match=r"sqlite:///connector\.db") as caught:
         open_database(url)

@@ -12,8 +12,8 @@ import pytest
 
 from connector.errors import StoreBusy, StoreError
 from connector.store.rows import EventRow
-from connector.store.sqlite.database import Database
 from connector.store.sql.tenant import TenantStore
+from connector.store.sqlite.database import Database
 from tests.store.kit import (
     NOW,
     connection_row,
@@ -151,8 +151,8 @@ async def test_open_runs_are_those_without_an_end_in_the_order_they_came(
     await store.record(None, two)
     await store.record(None, three)
     assert await database.open_runs() == [
-        ("main", one.id, 1, "a", 0.0, None),
-        ("main", three.id, 1, "c", NOW + 5, "quota"),
+        (one.id, 1, "a", 0.0, None, 1),
+        (three.id, 1, "c", NOW + 5, "quota", 1),
     ]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from connector.errors import StoreError
-from connector.store.sqlite.database import Database
 from connector.store.sql.tenant import TenantStore
+from connector.store.sqlite.database import Database
 from tests.store.kit import (
     NOW,
     Filled,
@@ -126,7 +126,7 @@ def test_every_method_of_a_tenant_is_walked_here() -> None:
 
 async def test_every_table_that_holds_rows_of_tenants_is_compared_here(database: Database) -> None:
     tables = database.reader.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    assert {row[0] for row in tables} == set(TABLES) | {"counter", "instance", "counter"}
+    assert {row[0] for row in tables} == set(TABLES) | {"counter", "instance"}
 
 
 @pytest.mark.parametrize("method", sorted(READS))
