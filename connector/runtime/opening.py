@@ -17,12 +17,15 @@ from connector.store import open_database
 if TYPE_CHECKING:
     from connector.engine.waits import Clock
     from connector.http import HttpClient
+    from connector.plugins import Plugins
     from connector.settings import Settings
 
 
 async def open_runtime(
     settings: Settings,
     *,
+    tenant: str = "main",
+    plugins: Plugins | None = None,
     catalog: Catalog | None = None,
     http: HttpClient | None = None,
     tuning: Tuning | None = None,
@@ -30,12 +33,13 @@ async def open_runtime(
 ) -> Runtime:
     """A runtime as the settings describe it; use it as an async context manager.
 
+    `plugins` are the built-in and the installed ones unless given (see `build_plugins`).
     Raises StoreError when the database cannot be opened and ConnectorError when the key is not
     the one its secrets were sealed with.
     """
     from connector.http import HttpClient
 
-    plugins = build_plugins()
+    plugins = plugins or build_plugins()
     database = open_database(settings.database)
     try:
         await database.open()
@@ -59,6 +63,7 @@ async def open_runtime(
             public_url=settings.base_url,
             oauth_client=settings.oauth_client,
             plugins=plugins,
+            tenant=tenant,
             clock=clock,
             tuning=tuning
             or Tuning(
