@@ -147,6 +147,10 @@ class TestReading:
         assert at(found) == [(line, column)], faults(text)
         assert found[0].remedy
 
+    def test_key_of_a_flow_has_at_most_64_characters(self) -> None:
+        assert parse_flow(GOOD.replace("clients\n", "k" * 64 + "\n", 1)).key == "k" * 64
+        assert at(faults(GOOD.replace("clients\n", "k" * 65 + "\n", 1))) == [(1, 7)]
+
     def test_missing_keys_are_told_where_they_belong(self) -> None:
         issues = faults("flow: a\ntrigger:\n  node: x.y\nsteps:\n  - id: b\n")
         assert [(issue.where, issue.message, issue.line) for issue in issues] == [
@@ -470,6 +474,35 @@ class TestChecking:
             assert len(check_flow(text, catalog).warnings) == count
         skipped = later.replace("trigger.resource.vat_number", "steps.find.skipped")
         assert check_flow(GOOD + skipped, catalog).issues == ()
+
+    @pytest.mark.parametrize(
+        ("rows", "row", "unknown"),
+        [
+            ("trigger.resource.items_list", "line.name", False),
+            ("trigger.resource.items_list", "line.vat.id", False),
+            ("trigger.resource.items_list", "line.nmae", True),
+            ("trigger.resource.items_list[:2]", "line.nmae", False),
+            ("steps.find.records", "line.company", False),
+            ("steps.find.records", "line.compny", True),
+            ("trigger.resource.items_list", "trigger.resource.items_list.name", True),
+            ("trigger.resource.items_list", "trigger.resource.items_list[0].name", False),
+        ],
+    )
+    def test_rows_of_a_known_list_are_known(
+        self, rows: str, row: str, unknown: bool, catalog: Catalog
+    ) -> None:
+        text = GOOD.replace("entities.clients", "issued_documents.orders").replace(
+            "trigger.resource.vat_number", "trigger.resource.entity.vat_number"
+        ) + (
+            "  - id: copy\n    node: fatture_in_cloud.create_issued_document\n"
+            "    connection: fatture\n    map:\n      company_id: 1\n      data.type: invoice\n"
+            "      data.entity.name: x\n      data.items_list:\n"
+            f'        for_each: "{{{{ {rows} }}}}"\n        as: line\n'
+            f'        map: {{vat.id: 0, name: "{{{{ {row} }}}}"}}\n'
+        )
+        result = check_flow(text, catalog, CONNECTIONS)
+        assert result.ok, result.errors
+        assert [issue.line for issue in result.warnings] == ([21] if unknown else [])
 
     def test_condition_in_plain_text_is_an_error(self, catalog: Catalog) -> None:
         issue = self.check(GOOD + "when: trigger.resource\n", catalog)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import given, strategies as st
 
 from connector.catalog import Catalog, load_catalog
 from connector.errors import Issue, MappingError
+from connector.fields import SchemaStore
 from connector.mapping import FieldReport, compile_mapping
 from connector.mapping.work import MAX_ISSUES, MAX_ROWS
-from connector.model import Action, Field, Search
+from connector.model import Action, Field, SchemaRef, Search
 
 
 def field(path: str, **rest: Any) -> Field:
@@ -92,6 +95,16 @@ class TestDoors:
         mapping = {"data.name": "{{ input.x }}"}
         assert not compile_mapping((NAME,), mapping).ok
         assert compile_mapping((NAME,), mapping, names=("input",)).ok
+
+    def test_one_error_is_told_in_full_and_several_are_counted(self) -> None:
+        fields = (NAME, field("price", type="number"))
+        with pytest.raises(MappingError) as caught:
+            compile_mapping(fields, {"data.name": "x", "price": "y"}).raise_for_errors()
+        assert (caught.value.field, caught.value.value_type) == ("price", "text")
+        assert caught.value.message == "The mapping has 1 error."
+        with pytest.raises(MappingError, match="has 2 errors") as caught:
+            compile_mapping(fields, {"price": "y"}).raise_for_errors()
+        assert caught.value.field is None
 
     def test_time_is_the_recorded_time_of_the_run(self) -> None:
         from datetime import UTC, datetime
@@ -292,12 +305,33 @@ class TestNodes:
         mapped = compile_mapping(node, mapping).apply({"trigger": {"country": "IT"}})
         assert mapped.payload == {"vat": "109"}
 
-    def test_whole_validation_finds_what_fields_cannot_say(self, catalog: Catalog) -> None:
-        node = catalog.node("fatture_in_cloud.create_client")
-        assert isinstance(node, Action)
-        good = {"company_id": 1, "data.name": "Rossi"}
-        compiled = compile_mapping(node, good, catalog=catalog)
-        assert compiled.apply({}, validate=True).raise_for_errors().ok
+    def test_whole_validation_finds_what_fields_cannot_say(self, tmp_path: Path) -> None:
+        properties = {
+            "tax_code": {"type": "string", "pattern": "^[A-Z]+$"},
+            "age": {"type": "integer"},
+        }
+        schema = {"type": "object", "properties": properties}
+        (tmp_path / "person.json").write_text(json.dumps(schema), "utf-8")
+        catalog = Catalog({}, {}, SchemaStore([tmp_path]), {})
+        node = Action(
+            app="a",
+            key="add",
+            noun="Person",
+            label="Add",
+            description="Adds.",
+            inputs=(SchemaRef(schema_name="person", prefix="data"),),
+        )
+        mapping = {"data.tax_code": "{{ trigger.code }}", "data.age": "{{ trigger.age }}"}
+        compiled = compile_mapping(node, mapping, catalog=catalog).raise_for_errors()
+        assert compiled.apply({"trigger": {"code": "ABC", "age": 1}}, validate=True).ok
+        wrong = {"trigger": {"code": "abc", "age": 1}}
+        assert compiled.apply(wrong).ok
+        assert [issue.field for issue in compiled.apply(wrong, validate=True).issues] == [
+            "data.tax_code"
+        ]
+        worse = compiled.apply({"trigger": {"code": "abc", "age": "x"}}, validate=True)
+        assert [issue.field for issue in worse.issues] == ["data.age"]
+        assert compiled.apply({"trigger": {"code": None, "age": None}}, validate=True).ok
 
     def test_whole_validation_needs_a_schema(self) -> None:
         with pytest.raises(MappingError, match="no JSON Schema"):

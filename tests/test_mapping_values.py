@@ -200,6 +200,12 @@ class TestLimits:
         assert "at most 100." in refused("100,01", percent).message
         assert "at least 0." in refused(-1, percent).message
 
+    def test_bounds_are_for_numbers_alone(self) -> None:
+        loose = field("any", minimum=5)
+        assert coerce("x", loose) == "x"
+        assert coerce(True, loose) is True
+        refused(4, loose)
+
     def test_large_bounds_are_written_out(self) -> None:
         assert "at most 1000000." in refused(10**7, field("integer", maximum=1e6)).message
 

@@ -51,11 +51,10 @@ def raise_for_errors(title: str, issues: Sequence[Issue]) -> None:
         return
     first = errors[0]
     count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-    who = "developer" if all(issue.who == "developer" for issue in errors) else first.who
     raise MappingError(
         f"{title} has {count}.",
         field=first.field if len(errors) == 1 else None,
         value_type=first.value_type if len(errors) == 1 else None,
-        who=who,
+        who=first.who,
         issues=errors,
     )
