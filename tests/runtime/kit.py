@@ -37,7 +37,7 @@ FATTURE = "fatture_in_cloud"
 COMPANY = 108_061
 OTHER_COMPANY = 108_101
 START = datetime(2026, 3, 4, 8, 15, 2, tzinfo=UTC).timestamp()
-DAY = 86_400.0
+HOUR = 3_600.0
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 P = ParamSpec("P")
@@ -176,19 +176,25 @@ class World:
 
     async def open(self, *, file: Path | None = None, http: HttpClient | None = None) -> Runtime:
         """A process on the file (or on another one); its web answers at HUB."""
-        settings = self.settings
         if file is not None:
-            settings = settings.model_copy(update={"database": f"sqlite:///{file}"})
-        self.runtime = await open_runtime(
-            settings,
+            database = f"sqlite:///{file}"
+            self.settings = self.settings.model_copy(update={"database": database})
+            self.file = file
+        self.runtime = await self.another_process(http)
+        self.hub.app = make_app(self.runtime, self.settings)
+        return self.runtime
+
+    async def another_process(self, http: HttpClient | None = None) -> Runtime:
+        """A process beside the one that serves, such as a command at the shell; leave it."""
+        one = await open_runtime(
+            self.settings,
             catalog=catalog_of(self.sandbox.fic.webhooks.signer.public_pem),
             http=http or asgi_client({FIC: self.fic, PERFEX: self.perfex, HUB: self.hub}),
             tuning=self.tuning,
             clock=clock,
         )
-        await self.runtime.__aenter__()
-        self.hub.app = make_app(self.runtime, settings)
-        return self.runtime
+        await one.__aenter__()
+        return one
 
     def another_tenant(self, name: str) -> _Neighbour:
         """A second tenant of the same process and file."""
@@ -258,7 +264,7 @@ class World:
 
     # --- waiting ---
 
-    async def quiet(self, within: float = 2 * DAY) -> None:
+    async def quiet(self, within: float = 4 * HOUR) -> None:
         """Until nothing is under way: no delivery, no event, no run."""
         async with asyncio.timeout(within):
             while True:
@@ -268,7 +274,7 @@ class World:
                 if not len(self.sandbox.agenda):
                     return
 
-    async def until(self, holds: Callable[[], Awaitable[Any]], within: float = 2 * DAY) -> Any:
+    async def until(self, holds: Callable[[], Awaitable[Any]], within: float = 4 * HOUR) -> Any:
         """Until something is true; gives it."""
         async with asyncio.timeout(within):
             while not (found := await holds()):
