@@ -133,11 +133,6 @@ class Book:
             self._compiled[(flow_id, version)] = known
         return known
 
-    def in_order(self, flow_id: int, version: int) -> bool:
-        """Whether a version's runs about one record go one after the other; `compiled` first."""
-        flow = self._compiled.get((flow_id, version))
-        return flow is None or flow.order == "per_record"
-
     def _compile(self, document: str) -> CompiledFlow:
         from connector.flow import check_flow
 

@@ -124,7 +124,8 @@ class Events:
 
     def hurry(self, connection_id: str) -> None:
         """Try the postponed events of a connection now: its owner has renewed it."""
-        for event in list(self._postponed.values()):
+        # Oldest first: each was postponed anew at its own moment, so they lie here in any order.
+        for event in sorted(self._postponed.values(), key=lambda one: one.id):
             if event.connection_id == connection_id:
                 timer = self._timers.get(event.id)
                 if timer is not None:
@@ -298,6 +299,7 @@ class Events:
             state="queued",
             context={"trigger": item},
             created_at=now,
+            ordered=taker.flow.order == "per_record",
         )
         if read.enrichment == "denied":
             run.state, run.finished_at = "failed", now

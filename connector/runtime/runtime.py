@@ -8,9 +8,9 @@ async with await open_runtime(Settings.load()) as runtime:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ class Runtime:
         self._database.own()
         self._started = True
         self._dispatcher.start()
-        await self._resume()
+        await self._resume(starting=True)
         self._watcher = asyncio.create_task(self._watch(), name="connector-watch")
 
     async def stop(self) -> None:
@@ -212,12 +212,10 @@ class Runtime:
             state="queued",
             context=old.context,
             created_at=self._clock(),
+            ordered=old.ordered,
         )
         await self._store.add_run(new)
         if self._started:
-            # A faulty flow is the run's own end to tell.
-            with contextlib.suppress(ConnectorError):
-                await self._book.compiled(self.tenant, new.flow_id, new.flow_version)
             self._enqueue(new)
         return new.id
 
@@ -364,32 +362,22 @@ class Runtime:
             self._events.enqueue(event)
 
     def _enqueue(self, run: RunRow) -> None:
-        in_order = self._book.in_order(run.flow_id, run.flow_version)
-        lane = _lane(run.flow_id, run.item_id, run.id, in_order)
+        lane = _lane(run.flow_id, run.item_id, run.id, run.ordered)
         self._dispatcher.enqueue(Ticket(run.id, lane, run))
 
-    async def _resume(self) -> None:
+    async def _resume(self, *, starting: bool = False) -> None:
         for event in await self._database.open_events():
             self._events.enqueue(event)
-        open_runs = await self._database.open_runs()
-        loose = await self._without_order({flow_id for _, _, flow_id, *_ in open_runs})
-        for _, run_id, flow_id, item_id, due_at, reason in open_runs:
-            waits = reason is not None and reason.startswith("connection:")
-            when = float("inf") if waits else due_at
-            lane = _lane(flow_id, item_id, run_id, flow_id not in loose)
-            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=when))
+        usable = await self._usable() if starting else ()
+        for run_id, flow_id, item_id, due_at, reason, ordered in await self._database.open_runs():
+            waits = reason and reason.startswith("connection:") and reason not in usable
+            lane = _lane(flow_id, item_id, run_id, bool(ordered))
+            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=math.inf if waits else due_at))
 
-    async def _without_order(self, wanted: set[int]) -> set[int]:
-        """Those flows that say, as they stand now, that the order of their runs does not matter."""
-        loose = set()
-        for row in await self._store.flows() if wanted else ():
-            if row.id not in wanted:
-                continue
-            # One that is faulty today keeps its order; its runs say what is wrong with it.
-            with contextlib.suppress(ConnectorError):
-                if (await self._book.compiled(row.tenant, row.id, row.version)).order == "none":
-                    loose.add(row.id)
-        return loose
+    async def _usable(self) -> set[str]:
+        """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
+        rows = await self._store.connections()
+        return {connection_reason(row.id) for row in rows if row.status == "active"}
 
     async def _flow_keys(self) -> dict[int, str]:
         return {row.id: row.key for row in await self._store.flows()}
@@ -414,6 +402,6 @@ class Runtime:
                 logger.warning("looking for changes: %s", error.message)
 
 
-def _lane(flow_id: int, item_id: str, run_id: int, in_order: bool) -> LaneKey:
+def _lane(flow_id: int, item_id: str, run_id: int, ordered: bool) -> LaneKey:
     """Runs of one lane go one after the other: a flow's runs about one record, or this one only."""
-    return (flow_id, item_id) if in_order else (flow_id, f"{item_id}#{run_id}")
+    return (flow_id, item_id) if ordered else (flow_id, f"{item_id}#{run_id}")

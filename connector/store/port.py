@@ -195,8 +195,8 @@ class Database(Protocol):
         """Every event that was accepted and not yet matched, oldest first."""
         ...
 
-    async def open_runs(self) -> list[tuple[str, int, int, str, float, str | None]]:
-        """Tenant, run, flow, record, due time and reason of every unfinished run, in order."""
+    async def open_runs(self) -> list[tuple[int, int, str, float, str | None, int]]:
+        """Run, flow, record, due time, reason and whether ordered, of every unfinished run."""
         ...
 
     async def run(self, run_id: int) -> RunRow:

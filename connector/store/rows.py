@@ -64,6 +64,8 @@ class RunRow:
     attempts: int = 0
     due_at: float = 0
     epoch: int = 0
+    ordered: bool = True
+    """Whether it waits for the earlier runs of its flow about the same record."""
     finished_at: float | None = None
     error: Any = None
     id: int = 0

@@ -22,6 +22,13 @@ BUMP: Statement = ("UPDATE counter SET value = value + 1 WHERE name = 'revision'
 class Backend(Protocol):
     """Reads at once, writes durably; both raise StoreBusy when the database is not there."""
 
+    insert_event: str
+    """Stores an event and gives its id; where jobs lie beside the rows, its job as well."""
+    insert_run: str
+    """The same for a run."""
+    wake_runs: str
+    """Makes the jobs of a tenant's runs due that wait for a reason; empty where there are none."""
+
     async def all(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query, as tuples."""
         ...

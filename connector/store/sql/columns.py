@@ -22,7 +22,7 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, tenant, flow_id, flow_version, event_id, item_id, replay, state, reason, context,"
-    " attempts, due_at, epoch, created_at, finished_at, error"
+    " attempts, due_at, epoch, created_at, finished_at, error, ordered"
 )
 STEP_COLUMNS = (
     "run_id, position, id, state, summary, output, error, exchange, started_at, finished_at"
@@ -48,10 +48,15 @@ FLOW_FROM = (
 )
 
 # A run's unit carries everything that begins with it, hence the literal statements below.
+INSERT_EVENT = (
+    "INSERT INTO event (tenant, connection_id, delivery_id, type, resource, operation, account,"
+    " happened_at, ids, received_at, state)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
+)
 INSERT_RUN = (
     "INSERT INTO run (tenant, flow_id, flow_version, event_id, item_id, replay, state, reason,"
-    " context, due_at, created_at, finished_at, error)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
+    " context, due_at, created_at, finished_at, error, ordered)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
 )
 INSERT_STEP = (
     f"INSERT INTO step ({STEP_COLUMNS})"
@@ -89,7 +94,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
         id=row[0], tenant=row[1], flow_id=row[2], flow_version=row[3], event_id=row[4],
         item_id=row[5], replay=row[6], state=row[7], reason=row[8], context=decode(row[9]),
         attempts=row[10], due_at=row[11], epoch=row[12], created_at=row[13],
-        finished_at=row[14], error=json_value(row[15]),
+        finished_at=row[14], error=json_value(row[15]), ordered=bool(row[16]),
     )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from connector.store.sql.backend import Outcome, Statement
 from connector.store.sql.columns import (
     EVENT_COLUMNS,
     HOOK_COLUMNS,
+    INSERT_EVENT,
+    INSERT_RUN,
     RUN_COLUMNS,
     event_row,
     hook_row,
@@ -19,6 +21,10 @@ from connector.store.sql.tenant import TenantStore
 
 class SqlDatabase:
     """Who drives, what is open, and the way to a tenant; a back end adds reading and writing."""
+
+    insert_event = INSERT_EVENT
+    insert_run = INSERT_RUN
+    wake_runs = ""
 
     def __init__(self) -> None:
         self._tenants: dict[str, TenantStore] = {}
@@ -65,10 +71,10 @@ class SqlDatabase:
         )
         return [event_row(row) for row in rows]
 
-    async def open_runs(self) -> list[tuple[str, int, int, str, float, str | None]]:
-        """Tenant, run, flow, record, due time and reason of every unfinished run, in order."""
+    async def open_runs(self) -> list[tuple[int, int, str, float, str | None, int]]:
+        """Run, flow, record, due time, reason and whether ordered, of every unfinished run."""
         return await self.all(
-            "SELECT tenant, id, flow_id, item_id, due_at, reason FROM run"
+            "SELECT id, flow_id, item_id, due_at, reason, ordered FROM run"
             " WHERE finished_at IS NULL ORDER BY id",
         )
 

@@ -12,7 +12,6 @@ from connector.store.sql.backend import BUMP, Statement, TenantRows
 from connector.store.sql.columns import (
     EFFECT_COLUMNS,
     EVENT_COLUMNS,
-    INSERT_RUN,
     INSERT_STEP,
     RUN_COLUMNS,
     STEP_COLUMNS,
@@ -33,9 +32,7 @@ class Work(TenantRows):
         """Store an event durably; its new id, or None when this delivery was here before."""
         outcome = await self._backend.write(
             (
-                "INSERT INTO event (tenant, connection_id, delivery_id, type, resource,"
-                " operation, account, happened_at, ids, received_at, state)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING RETURNING id",
+                self._backend.insert_event,
                 (
                     self.tenant, event.connection_id, event.delivery_id, event.type,
                     event.resource, event.operation, event.account, event.happened_at,
@@ -78,11 +75,11 @@ class Work(TenantRows):
         runs = list(runs)
         inserts: list[Statement] = [
             (
-                INSERT_RUN,
+                self._backend.insert_run,
                 (
                     self.tenant, run.flow_id, run.flow_version, run.event_id, run.item_id,
                     run.replay, run.state, run.reason, encode_text(run.context), run.due_at,
-                    run.created_at, run.finished_at, json_text(run.error),
+                    run.created_at, run.finished_at, json_text(run.error), int(run.ordered),
                 ),
             )
             for run in runs
@@ -190,11 +187,11 @@ class Work(TenantRows):
         outcome = await self._backend.write(
             BUMP,
             (
-                INSERT_RUN,
+                self._backend.insert_run,
                 (
                     self.tenant, run.flow_id, run.flow_version, run.event_id, run.item_id,
                     run.replay, run.state, run.reason, encode_text(run.context), run.due_at,
-                    run.created_at, None, None,
+                    run.created_at, None, None, int(run.ordered),
                 ),
             )
         )  # fmt: skip
@@ -221,10 +218,10 @@ class Work(TenantRows):
             unit.append(
                 (
                     "UPDATE run SET state = ?, reason = ?, attempts = ?, due_at = ?,"
-                    " finished_at = ?, error = ? WHERE tenant = ? AND id = ?",
+                    " finished_at = ?, error = ? WHERE tenant = ? AND id = ? AND epoch = ?",
                     (
                         run.state, run.reason, run.attempts, run.due_at, run.finished_at,
-                        json_text(run.error), self.tenant, run.id,
+                        json_text(run.error), self.tenant, run.id, run.epoch,
                     ),
                 )
             )  # fmt: skip
@@ -232,15 +229,17 @@ class Work(TenantRows):
 
     async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
+        wake = self._backend.wake_runs
         outcome = await self._backend.write(
             BUMP,
+            *([(wake, (self.tenant, reason))] if wake else []),
             (
                 "UPDATE run SET reason = NULL, due_at = 0, state = 'queued' WHERE tenant = ?"
                 " AND finished_at IS NULL AND reason = ? RETURNING id, flow_id, item_id",
                 (self.tenant, reason),
             ),
         )
-        return sorted(outcome[1][1])
+        return sorted(outcome[-1][1])
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events and runs are in each state."""

@@ -85,6 +85,8 @@ CREATE TABLE run (
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at DOUBLE PRECISION NOT NULL DEFAULT 0,
     epoch INTEGER NOT NULL DEFAULT 0,
+    -- Whether it waits for the earlier runs of its flow about the same record.
+    ordered INTEGER NOT NULL DEFAULT 1,
     created_at DOUBLE PRECISION NOT NULL,
     finished_at DOUBLE PRECISION,
     error TEXT,
