@@ -13,7 +13,15 @@ from typing import Any, Final
 from connector import paths
 from connector.errors import ExpressionError
 from connector.expressions.limits import MAX_DIGITS, Budget
-from connector.expressions.values import EXACT, Plain, fit_decimal, fit_int, is_number, same
+from connector.expressions.values import (
+    EXACT,
+    Plain,
+    fit_decimal,
+    fit_int,
+    fit_text,
+    is_number,
+    same,
+)
 
 _QUOTIENT: Final = Context(
     prec=28,
@@ -52,7 +60,7 @@ def add(left: Plain, right: Plain, budget: Budget) -> Plain:
         return fit_int(left + right)
     if type(left) is str and type(right) is str:
         budget.text(len(left) + len(right), not (left.isascii() and right.isascii()))
-        return left + right
+        return fit_text(left + right)
     if type(left) is list and type(right) is list:
         budget.rows(len(left) + len(right))
         return left + right
@@ -78,7 +86,7 @@ def multiply(left: Plain, right: Plain, budget: Budget) -> Plain:
         times = max(right, 0)
         if type(left) is str:
             budget.text(len(left) * times, not left.isascii())
-            return left * times
+            return fit_text(left * times)
         if type(left) is list:
             budget.rows(len(left) * times)
             return left * times

@@ -10,7 +10,7 @@ from connector.expressions.checks import checks
 from connector.expressions.filter import Filter
 from connector.expressions.frames import Closure, Frame, located
 from connector.expressions.methods import METHOD_NAMES, METHODS
-from connector.expressions.values import Missing, Plain, clip
+from connector.expressions.values import Missing, Plain, clip, fit_text
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -172,7 +172,8 @@ def _method(compiler: Compiler, node: nodes.Call, target: Any, strict: bool) -> 
                     f"{paths.kind(value)} has no method '{name}'.".capitalize(),
                     value_type=paths.kind(value),
                 )
-            return method(budget, value, *args)
+            result = method(budget, value, *args)
+            return fit_text(result) if type(result) is str else result
         except ExpressionError as error:
             raise located(error, offset, field) from None
         except TypeError:

@@ -15,7 +15,7 @@ from connector.expressions import arithmetic, calls, lookups
 from connector.expressions.filter import Filter
 from connector.expressions.frames import UNSET, Closure, Frame, located
 from connector.expressions.scopes import Names
-from connector.expressions.values import Missing, Plain, text_of
+from connector.expressions.values import Missing, Plain, fit_text, text_of
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -199,7 +199,7 @@ class Compiler:
                 wide = not all(text.isascii() for text in texts)
                 frame.budget.step()
                 frame.budget.text(sum(map(len, texts)), wide)
-                return "".join(texts)
+                return fit_text("".join(texts))
             except ExpressionError as error:
                 raise located(error, offset) from None
 

@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 from connector import paths
 from connector.errors import ExpressionError
 from connector.expressions.limits import Budget, show
-from connector.expressions.values import Plain, clip, plain
+from connector.expressions.values import Plain, clip, fit_text, plain
 
 Function = Callable[..., Any]
 _FORMS: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -146,7 +146,9 @@ class Filter:
 
     def _own(self, result: Any, budget: Budget) -> Plain:
         """A result of a budgeted function: of plugins it is copied, as any foreign data."""
-        return result if self.trusted else plain(result, budget)
+        if self.trusted:
+            return fit_text(result) if type(result) is str else result
+        return plain(result, budget)
 
     def _checked(self, result: Any, budget: Budget) -> Plain:
         kind = type(result)

@@ -114,7 +114,8 @@ class Budget:
     def text(self, length: int, wide: bool = False) -> None:
         """Ask for a text of so many characters before it is made.
 
-        `wide` says that it holds more than ASCII: then up to four bytes are counted for each.
+        `wide` says that it holds more than ASCII: then four bytes of memory are counted for each,
+        and the finished text is measured in UTF-8 once more by the evaluator.
         """
         if length > MAX_TEXT:
             raise ExpressionError(

@@ -122,11 +122,12 @@ def _kind(value: Any) -> str:
 # --- in -------------------------------------------------------------------------------------------
 
 
-def _text_in(value: str) -> str:
+def fit_text(value: str) -> str:
+    """The text itself, when it is not longer than 256 KiB of UTF-8."""
     if len(value) > _SURE_TEXT and _text_size(value) > MAX_TEXT:
         raise ExpressionError(
             f"A text is longer than {MAX_TEXT // 1024} KiB.",
-            remedy="Expressions are not for file contents.",
+            remedy="Expressions are not for the contents of files.",
             value_type="text",
         )
     return value
@@ -160,7 +161,7 @@ def _float_in(value: float) -> Decimal:
 
 
 _SCALARS: Final[dict[type, Any]] = {
-    str: _text_in,
+    str: fit_text,
     int: fit_int,
     Decimal: fit_decimal,
     float: _float_in,

@@ -160,11 +160,17 @@ class TestSizes:
             "{{ rows | join(h) }}",
             "{{ 'a' * 262145 }}",
             "{{ w * 3 }}",
+            "{{ w ~ w ~ w }}",
+            "{{ w + w + w }}",
+            "{{ [w, w, w] | join }}",
+            "{{ ''.join([w, w, w]) }}",
         ],
     )
     def test_texts_have_256_kib(self, source: str) -> None:
         context = {"h": self.HALF, "w": self.WIDE, "rows": [1] * MAX_ROWS}
         refused(source, context, "longer|larger|memory")
+        measured = source.replace("{{ ", "{{ (").replace(" }}", ") | length }}")
+        refused(measured, context, "longer|larger|memory")  # not only as a result
 
     def test_a_text_that_just_fits(self) -> None:
         assert len(evaluate("{{ h ~ h }}", {"h": self.HALF})) == MAX_TEXT
@@ -223,10 +229,95 @@ class TestSizes:
             "{{ '2026-01-01' | add_days(100001) }}",
             "{{ '2026-01-01' | add_months(3001) }}",
             "{{ 'a' | truncate(99, leeway=1001) }}",
+            "{{ 'a' | truncate(262145) }}",
+            "{{ 'a' | truncate(2) }}",
+            "{{ [1] | batch(20001) }}",
+            "{{ [1] | slice(20001) }}",
         ],
     )
     def test_widths_and_precisions_are_capped(self, source: str) -> None:
         refused(source, None, "between")
+
+    @pytest.mark.parametrize(
+        ("source", "least"),
+        [
+            ("{{ text | upper }}", 100_000),
+            ("{{ wide | upper }}", 100_000),
+            ("{{ text | title }}", 100_000),
+            ("{{ text | trim }}", 100_000),
+            ("{{ text | replace('x', 'y') }}", 100_000),
+            ("{{ text ~ 'b' }}", 100_001),
+            ("{{ text + 'b' }}", 100_001),
+            ("{{ short * 1000 }}", 10_000),
+            ("{{ text[1:] }}", 99_999),
+            ("{{ text | reverse }}", 100_000),
+            ("{{ [text] | join }}", 100_000),
+            ("{{ ', '.join([text]) }}", 100_000),
+            ("{{ '%s' | format(text) }}", 100_000),
+            ("{{ '%900s' | format('a') }}", 900),
+            ("{{ text | truncate(50000, true) }}", 50_000),
+            ("{{ text | indent }}", 100_000),
+            ("{{ short | center(900) }}", 900),
+            ("{{ short.ljust(900) }}", 900),
+            ("{{ short.zfill(900) }}", 900),
+            ("{{ digits | digits }}", 100_000),
+            ("{{ text.removeprefix('a') }}", 100_000),
+            ("{{ text.removesuffix('a') }}", 100_000),
+            ("{{ text | tojson }}", 100_000),
+            ("{{ text | lines }}", 300_000),
+            ("{{ text.split('a', 3) }}", 100_000),
+            ("{{ words | split | length }}", 5_000 * (16 + 56)),
+            ("{{ short | list }}", 160),
+            ("{% for x in short %}{% endfor %}", 160),
+            ("{{ [1, 2, 3] }}", 48),
+            ("{{ {1: 2, 3: 4} }}", 128),
+            ("{{ rows + [1] }}", 16_000),
+            ("{{ rows * 2 }}", 32_000),
+            ("{{ rows[1:] }}", 15_984),
+            ("{{ rows | reverse }}", 16_000),
+            ("{{ rows | sort }}", 64_000),
+            ("{{ rows | unique }}", 16_000),
+            ("{{ rows | map('abs') }}", 16_000),
+            ("{{ rows | map(attribute=0, default=1) }}", 16_000),
+            ("{{ rows | select }}", 16_000),
+            ("{{ rows | batch(10) }}", 16_000),
+            ("{{ rows | batch(999, 0) }}", 16_000),
+            ("{{ rows | slice(10) }}", 16_000),
+            ("{{ rows | tojson }}", 64_000),
+            ("{% for x in rows if x %}{% endfor %}", 16_000),
+            ("{% for x in rows %}{{ loop.index }}{% endfor %}", 448_000),
+            ("{{ entries | items }}", 48_000),
+            ("{{ entries | keys }}", 16_000),
+            ("{{ entries | values }}", 16_000),
+            ("{{ entries | list }}", 16_000),
+            ("{{ entries.items() }}", 48_000),
+            ("{{ names | sort }}", 40_000),
+            ("{{ names | unique }}", 10_000),
+        ],
+    )
+    def test_all_that_is_made_is_asked_for_first(self, source: str, least: int) -> None:
+        context = {
+            "text": "a" * 100_000,
+            "wide": "è" * 25_000,
+            "short": "abcdefghij",
+            "digits": "1" * 100_000,
+            "words": "a " * 5_000,
+            "rows": list(range(1_000)),
+            "entries": {str(number): number for number in range(1_000)},
+            "names": [f"name{number:06}" for number in range(1_000)],
+        }
+        read = Budget(clock=Clock(0))
+        for name in compile_expression(source).references:
+            compile_expression(f"{{{{ {name} is defined }}}}").evaluate(context, budget=read)
+        budget = Budget(clock=Clock(0))
+        compile_expression(source).evaluate(context, budget=budget)
+        assert budget.allocated - read.allocated >= least
+
+    def test_characters_to_strip_and_patterns_are_capped(self) -> None:
+        refused("{{ 'a' | trim(x) }}", {"x": "b" * 65}, "64 characters")
+        refused("{{ 'a'.strip(x) }}", {"x": "b" * 65}, "64 characters")
+        refused("{{ x | format }}", {"x": "b" * 10_001}, "10,000 characters")
+        refused("{{ [1] | map(attribute=x) }}", {"x": "b" * 201}, "200 characters")
 
     def test_the_result_has_256_kib(self) -> None:
         assert len(evaluate("{{ x }}", {"x": ["a" * 1000] * 250})) == 250
@@ -433,7 +524,8 @@ class TestTime:
             ("{{ text.count('x') }}", 100),
             ("{{ text.find('x') }}", 100),
             ("{{ text.startswith(text2) }}", 100),
-            ("{{ text | replace('x', 'y') | length }}", 100),
+            ("{{ text | replace('x', 'y') | length }}", 200),
+            ("{{ text | indent | length }}", 200),
             ("{{ text | trim('xyz') | length }}", 400),
             ("{{ text | title | length }}", 10_000),
             ("{{ text | wordcount }}", 10_000),
