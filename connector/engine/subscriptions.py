@@ -48,6 +48,8 @@ class Subscriptions:
         self.public_url = public_url
         self._turn = asyncio.Lock()
         self._asked: dict[str, dict[tuple[str, str], frozenset[str]]] = {}
+        self._poor: set[str] = set()
+        """Tenants whose last reconciliation did not end well."""
 
     async def reconcile(
         self, tenant: str, *, only_if_changed: bool = False
@@ -59,6 +61,10 @@ class Subscriptions:
         # One at a time: two that run side by side both find nothing and both ask for a hook.
         async with self._turn:
             return await self._reconcile(tenant, only_if_changed)
+
+    async def repair(self, tenant: str) -> list[dict[str, Any]]:
+        """Ask again when an app was away, or had not verified our address, the last time."""
+        return await self.reconcile(tenant) if tenant in self._poor else []
 
     async def _reconcile(self, tenant: str, only_if_changed: bool) -> list[dict[str, Any]]:
         wanted: dict[tuple[str, str], set[str]] = {}
@@ -75,6 +81,9 @@ class Subscriptions:
                 continue
             reports.append(await self._one(tenant, connection_id, account, events))
         self._asked[tenant] = asked
+        self._poor.discard(tenant)
+        if any("error" in one or _unverified(one["subscription"]) for one in reports):
+            self._poor.add(tenant)
         return reports
 
     async def _one(
@@ -126,3 +135,7 @@ class Subscriptions:
         await store.save_hook(row)
         self._book.forget()
         return row
+
+
+def _unverified(record: Any) -> bool:
+    return isinstance(record, dict) and record.get("verified") is False

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -131,13 +131,6 @@ class Host:
         ]
 
 
-class _Neighbour(Runtime):
-    """A tenant's runtime that leaves the file open for the others."""
-
-    async def __aexit__(self, *what: object) -> None:
-        await self.stop()
-
-
 # --- the world --------------------------------------------------------------------------------
 
 
@@ -184,10 +177,13 @@ class World:
         self.hub.app = make_app(self.runtime, self.settings)
         return self.runtime
 
-    async def another_process(self, http: HttpClient | None = None) -> Runtime:
+    async def another_process(
+        self, http: HttpClient | None = None, tenant: str = "main"
+    ) -> Runtime:
         """A process beside the one that serves, such as a command at the shell; leave it."""
         one = await open_runtime(
             self.settings,
+            tenant=tenant,
             catalog=catalog_of(self.sandbox.fic.webhooks.signer.public_pem),
             http=http or asgi_client({FIC: self.fic, PERFEX: self.perfex, HUB: self.hub}),
             tuning=self.tuning,
@@ -195,10 +191,6 @@ class World:
         )
         await one.__aenter__()
         return one
-
-    def another_tenant(self, name: str) -> _Neighbour:
-        """A second tenant of the same process and file."""
-        return _Neighbour(replace(self.runtime._parts, tenant=name))
 
     async def close(self) -> None:
         """End the process in an orderly way."""

@@ -84,11 +84,11 @@ async def test_a_state_that_was_never_given_out_is_refused_without_a_call(tmp_pa
 async def test_a_state_of_another_tenant_is_refused_and_stays_his(tmp_path: Path) -> None:
     async with world(tmp_path, connected=False) as w:
         state, code = await begin(w)
-        stranger = w.another_tenant("stranger")
-        async with stranger:
-            with pytest.raises(NotConnected, match="not asked for here"):
-                await stranger.finish_connect(state, code)
-            assert list(await stranger.list_connections()) == []
+        stranger = await w.another_process(tenant="stranger")
+        with pytest.raises(NotConnected, match="not asked for here"):
+            await stranger.finish_connect(state, code)
+        assert list(await stranger.list_connections()) == []
+        await stranger.__aexit__(None, None, None)
         assert (await w.runtime.finish_connect(state, code)).name == "fatture"
 
 
