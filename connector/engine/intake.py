@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from connector.engine.book import Book
 from connector.engine.waits import Clock
-from connector.errors import HookRefused
+from connector.errors import HookRefused, StoreError
 from connector.model import Inbound, Json
 from connector.store.rows import EventRow
 
 if TYPE_CHECKING:
     from connector.store.port import Store
+
+logger = logging.getLogger("connector.engine")
 
 
 class Intake:
@@ -31,6 +34,7 @@ class Intake:
         self._store_of = store_of
         self._clock = clock
         self._hand_on = hand_on
+        self._rescues: set[asyncio.Task[None]] = set()
 
     async def receive(self, hook_id: str, inbound: Inbound) -> Json | None:
         """The answer of a handshake, or None when an event is stored (or was here before).
@@ -60,21 +64,28 @@ class Intake:
             happened_at=delivery.time,
             state="silent" if delivery.silent else "received",
         )
-        # Shielded: when the request gives up while the disk is slow, the event is stored all the
-        # same, the sender's next try is a duplicate, and nobody else would hand it on.
-        storing = asyncio.ensure_future(self._store_and_hand_on(event, delivery.silent))
-        storing.add_done_callback(_heard)
-        await asyncio.shield(storing)
-        return None
-
-    async def _store_and_hand_on(self, event: EventRow, silent: bool) -> None:
-        event_id = await self._store_of(event.tenant).accept(event)
-        if event_id is not None and not silent:
+        try:
+            event_id = await self._store_of(opened.tenant).accept(event)
+        except asyncio.CancelledError:
+            # The request gave up while the disk was slow. The event is stored all the same, the
+            # sender's next try is a duplicate, and nobody else would hand it on.
+            rescue = asyncio.get_running_loop().create_task(self._rescue(event))
+            self._rescues.add(rescue)
+            rescue.add_done_callback(self._rescues.discard)
+            raise
+        if event_id is not None and not delivery.silent:
             event.id = event_id
             self._hand_on(event)
+        return None
 
-
-def _heard(storing: asyncio.Future[None]) -> None:
-    # The request may be gone, and then nobody else asks for the error.
-    if not storing.cancelled():
-        storing.exception()
+    async def _rescue(self, event: EventRow) -> None:
+        store = self._store_of(event.tenant)
+        try:
+            # A second try waits for the commit of the first, and does nothing where it is there.
+            await store.accept(event)
+            stored = await store.event_of(event.connection_id, event.delivery_id)
+        except StoreError as error:
+            logger.warning("an event whose request gave up is not handed on: %s", error.message)
+            return
+        if stored is not None and stored.state == "received":
+            self._hand_on(stored)

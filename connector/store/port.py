@@ -97,6 +97,10 @@ class Store(Protocol):
         """One event."""
         ...
 
+    async def event_of(self, connection_id: str, delivery_id: str) -> EventRow | None:
+        """The event that a delivery became."""
+        ...
+
     async def items_with_runs(self, event_id: int) -> set[tuple[int, str]]:
         """The flow and record of every run that an event already has."""
         ...
@@ -157,6 +161,28 @@ class Store(Protocol):
         self, *, run_id: int | None = None, state: str | None = None
     ) -> list[EffectRow]:
         """Writes of a run or in a state, oldest first."""
+        ...
+
+    async def effects_about(
+        self, connection_id: str, node: str, natural_key: str
+    ) -> list[EffectRow]:
+        """Writes of the same record by its natural key, the newest first."""
+        ...
+
+    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]:
+        """Those of these remote ids that a write of ours has made or adopted already."""
+        ...
+
+    async def reopen_run(self, run_id: int) -> bool:
+        """Make a parked run go on; tells whether it was parked."""
+        ...
+
+    async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:
+        """Record what a person decided."""
+        ...
+
+    async def audits(self, limit: int = 100) -> list[dict[str, Any]]:
+        """What people decided, the newest first."""
         ...
 
     async def save_effect(self, effect: EffectRow) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 from connector.codec import encode_text
 from connector.errors import StoreError
@@ -18,6 +19,7 @@ from connector.store.sql.columns import (
     effect_row,
     event_row,
     json_text,
+    json_value,
     run_row,
     step_row,
 )
@@ -58,6 +60,17 @@ class Work(TenantRows):
         """One event."""
         row = await self._one(
             f"SELECT {EVENT_COLUMNS} FROM event WHERE tenant = ? AND id = ?", self.tenant, event_id
+        )
+        return event_row(row) if row else None
+
+    async def event_of(self, connection_id: str, delivery_id: str) -> EventRow | None:
+        """The event that a delivery became."""
+        row = await self._one(
+            f"SELECT {EVENT_COLUMNS} FROM event"
+            " WHERE tenant = ? AND connection_id = ? AND delivery_id = ?",
+            self.tenant,
+            connection_id,
+            delivery_id,
         )
         return event_row(row) if row else None
 
@@ -277,11 +290,76 @@ class Work(TenantRows):
         )
         return [effect_row(row) for row in rows]
 
+    async def effects_about(
+        self, connection_id: str, node: str, natural_key: str
+    ) -> list[EffectRow]:
+        """Writes of the same record by its natural key, the newest first."""
+        rows = await self._all(
+            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ? AND connection_id = ?"
+            " AND node = ? AND natural_key = ? AND natural_key != ''"
+            " ORDER BY created_at DESC LIMIT 20",
+            self.tenant,
+            connection_id,
+            node,
+            natural_key,
+        )
+        return [effect_row(row) for row in rows]
+
+    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]:
+        """Those of these remote ids that a write of ours has made or adopted already."""
+        if not ids:
+            return set()
+        marks = ",".join("?" * len(ids))
+        rows = await self._all(
+            "SELECT remote_id FROM effect WHERE tenant = ? AND connection_id = ? AND node = ?"
+            f" AND state = 'done' AND remote_id IN ({marks})",
+            self.tenant,
+            connection_id,
+            node,
+            *ids,
+        )
+        return {row[0] for row in rows}
+
+    async def reopen_run(self, run_id: int) -> bool:
+        """Make a parked run go on; tells whether it was parked."""
+        outcome = await self._backend.write(
+            BUMP,
+            (
+                "UPDATE run SET state = 'queued', reason = NULL, due_at = 0, finished_at = NULL"
+                " WHERE tenant = ? AND id = ? AND state = 'parked'",
+                (self.tenant, run_id),
+            ),
+        )
+        return outcome[1][0] == 1
+
+    async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:
+        """Record what a person decided."""
+        await self._backend.write(
+            (
+                "INSERT INTO audit (tenant, at, who, what, subject, details)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (self.tenant, at, who, what, subject, json_text(details)),
+            )
+        )
+
+    async def audits(self, limit: int = 100) -> list[dict[str, Any]]:
+        """What people decided, the newest first."""
+        rows = await self._all(
+            "SELECT at, who, what, subject, details FROM audit WHERE tenant = ?"
+            " ORDER BY id DESC LIMIT ?",
+            self.tenant,
+            limit,
+        )
+        names = ("at", "who", "what", "subject", "details")
+        return [
+            {**dict(zip(names, row, strict=True)), "details": json_value(row[4])} for row in rows
+        ]
+
     async def save_effect(self, effect: EffectRow) -> None:
         """Store a write's present state durably."""
         values = [getattr(effect, one.name) for one in fields(EffectRow)]
         names = [one.name for one in fields(EffectRow)]
-        for name in ("inputs", "output", "evidence"):
+        for name in ("inputs", "known", "output", "evidence"):
             values[names.index(name)] = json_text(getattr(effect, name))
         values[names.index("tenant")] = self.tenant
         marks = ",".join("?" * len(names))
@@ -290,7 +368,7 @@ class Work(TenantRows):
             (
                 f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
                 " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
-                " inputs = excluded.inputs, request ="
+                " inputs = excluded.inputs, known = excluded.known, request ="
                 " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
                 " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
                 " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
