@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connector.engine import effects as effects_module
-from connector.engine.effects import Effects, Intent
+from connector.engine.effects import Effects
+from connector.engine.looking import Intent
 from connector.engine.waits import Park, Wait
 from connector.errors import (
     NotSent,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connector.codec import decode, encode
-from connector.engine.effects import pack
+from connector.engine.packing import pack
 from connector.errors import (
     ApiError,
     Conflict,
@@ -210,7 +210,9 @@ class Remote:
             "found": bool(seen),
             "count": len(seen),
             "id": seen[0].id if seen else None,
+            "ids": [one.id for one in seen],
             "record": first,
+            "records": [{"id": one.id, **one.body["data"]} for one in seen],
         }
 
     def marked(self, marker: str) -> list[Record]:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from connector.codec import decode
-from connector.engine.effects import Effects, marker_of, pack, unpack
+from connector.engine.effects import Effects
+from connector.engine.packing import marker_of, pack, unpack
 from connector.engine.waits import Park, Wait
 from connector.errors import (
     Conflict,

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from connector.codec import decode
-from connector.engine.effects import Effects, Intent, pack, unpack
+from connector.engine.effects import Effects
+from connector.engine.looking import Intent
+from connector.engine.packing import pack, unpack
 from connector.errors import Invalid, NotSent, Unclear
 from connector.store.rows import EffectRow
 from tests.engine import remote as remote_module

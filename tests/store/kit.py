@@ -123,6 +123,7 @@ class Filled:
         self.flow = flow
         self.event = event
         self.run = run
+        self.parked = 0
 
 
 async def fill(store: TenantStore) -> Filled:
@@ -138,5 +139,8 @@ async def fill(store: TenantStore) -> Filled:
     event.state = "matched"
     (run,) = await store.match(event, [run_row(name, event.id, flow_id=flow.id)])
     await store.record(step_row(run.id, name))
-    await store.save_effect(effect_row(name, run.id))
+    await store.save_effect(
+        effect_row(name, run.id, natural_key="data.code=7", remote_id=f"id in {name}")
+    )
+    await store.audit(NOW, f"somebody of {name}", "adopt", "effect", {"of": name})
     return Filled(store, flow, event.id, run.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -79,6 +80,13 @@ async def test_only_received_events_are_open_oldest_first(
     done = await accepted(store, "d-4")
     await store.match(replace(done, state="unmatched"), [])
     assert [event.id for event in await database.open_events()] == [first.id, second.id]
+
+
+async def test_an_event_is_found_by_its_delivery(store: TenantStore) -> None:
+    event = await accepted(store)
+    assert await store.event_of("conn-main", "d-1") == event
+    assert await store.event_of("conn-main", "d-2") is None
+    assert await store.event_of("other", "d-1") is None
 
 
 # --- runs -------------------------------------------------------------------------------------
@@ -301,6 +309,76 @@ async def test_an_effect_is_replaced_by_its_later_state(store: TenantStore) -> N
     await store.save_effect(later)
     assert await store.effect(effect.key) == later
     assert await store.effects() == [later]
+
+
+async def test_effects_about_one_record_are_found_by_its_natural_key(store: TenantStore) -> None:
+    for place, key in enumerate(["vat=1", "vat=1", "vat=2", ""]):
+        await store.save_effect(
+            effect_row("main", 1, key=f"k{place}", natural_key=key, created_at=NOW + place)
+        )
+
+    async def about(key: str, node: str = "books.create_client") -> list[str]:
+        return [one.key for one in await store.effects_about("conn-main", node, key)]
+
+    assert await about("vat=1") == ["k1", "k0"]
+    assert await about("vat=3") == []
+    assert await about("") == [], "no natural key is no common one"
+    assert await about("vat=1", "books.create_invoice") == []
+
+
+async def test_only_the_ids_of_done_writes_are_claimed(store: TenantStore) -> None:
+    for number, state in enumerate(["done", "parked", "done"]):
+        await store.save_effect(
+            effect_row("main", 1, key=f"k{number}", state=state, remote_id=str(number))
+        )
+    node = "books.create_client"
+    assert await store.claimed_ids("conn-main", node, ["0", "1", "9"]) == {"0"}
+    assert await store.claimed_ids("conn-main", "books.other", ["0"]) == set()
+    assert await store.claimed_ids("conn-main", node, []) == set()
+
+
+async def test_a_parked_run_is_reopened_once_and_no_other(
+    database: Database, store: TenantStore
+) -> None:
+    event = await accepted(store)
+    parked, failed = await store.match(
+        event,
+        [
+            run_row("main", event.id, item_id="a", state="parked", finished_at=NOW),
+            run_row("main", event.id, item_id="b", state="failed", finished_at=NOW),
+        ],
+    )
+    before = await database.revision()
+    assert await store.reopen_run(parked.id)
+    assert not await store.reopen_run(parked.id)
+    assert not await store.reopen_run(failed.id)
+    assert [one[0] for one in await database.open_runs()] == [parked.id]
+    assert await database.revision() != before, "another process drives it"
+
+
+async def test_what_people_decided_is_listed_newest_first(store: TenantStore) -> None:
+    for number in range(3):
+        await store.audit(NOW + number, "anna", "adopt", f"effect {number}", {"id": number})
+    newest, middle = await store.audits(limit=2)
+    assert newest == {
+        "at": NOW + 2,
+        "who": "anna",
+        "what": "adopt",
+        "subject": "effect 2",
+        "details": {"id": 2},
+    }
+    assert middle["subject"] == "effect 1"
+
+
+async def test_a_result_is_written_only_by_the_owner_of_the_run(store: TenantStore) -> None:
+    event = await accepted(store)
+    (run,) = await store.match(event, [run_row("main", event.id)])
+    stale = replace(run, epoch=run.epoch + 1, state="succeeded", finished_at=NOW)
+    with contextlib.suppress(StoreError):
+        await store.record(None, stale)
+    kept = await store.run(run.id)
+    assert kept is not None
+    assert kept.state == "queued"
 
 
 async def test_effects_are_listed_by_run_and_state_oldest_first(store: TenantStore) -> None:

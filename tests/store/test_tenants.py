@@ -37,6 +37,7 @@ READS: dict[str, Call] = {
     "flow_document": lambda store, whose: store.flow_document(whose.flow.id, 1),
     "event": lambda store, whose: store.event(whose.event),
     "events": lambda store, _: store.events(),
+    "event_of": lambda store, whose: store.event_of(f"conn-{whose.tenant}", "d-1"),
     "items_with_runs": lambda store, whose: store.items_with_runs(whose.event),
     "run": lambda store, whose: store.run(whose.run),
     "runs": lambda store, whose: store.runs(event_id=whose.event),
@@ -45,6 +46,13 @@ READS: dict[str, Call] = {
     "steps": lambda store, whose: store.steps(whose.run),
     "effect": lambda store, whose: store.effect(f"key-{whose.tenant}"),
     "effects": lambda store, whose: store.effects(run_id=whose.run),
+    "effects_about": lambda store, whose: store.effects_about(
+        f"conn-{whose.tenant}", "books.create_client", "data.code=7"
+    ),
+    "claimed_ids": lambda store, whose: store.claimed_ids(
+        f"conn-{whose.tenant}", "books.create_client", [f"id in {whose.tenant}"]
+    ),
+    "audits": lambda store, _: store.audits(),
     "counts": lambda store, _: store.counts(),
 }
 # What each method does when the store given is told to change the rows of `whose`.
@@ -79,6 +87,8 @@ WRITES: dict[str, Call] = {
         run_row(store.tenant, whose.event, id=whose.run, state="failed", finished_at=NOW),
     ),
     "release_runs": lambda store, _: store.release_runs("connection:one"),
+    "reopen_run": lambda store, whose: store.reopen_run(whose.parked),
+    "audit": lambda store, _: store.audit(NOW, "me", "drop", "effect", None),
     "save_effect": lambda store, whose: store.save_effect(
         effect_row(store.tenant, whose.run, key=f"key-{whose.tenant}", state="parked")
     ),
@@ -94,6 +104,7 @@ TABLES = {
     "run": "tenant = ?",
     "step": "run_id IN (SELECT id FROM run WHERE tenant = ?)",
     "effect": "tenant = ?",
+    "audit": "tenant = ?",
 }
 
 
@@ -110,8 +121,10 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     """Two tenants that look alike but for their names."""
     alfa, beta = await fill(database.tenant("alfa")), await fill(database.tenant("beta"))
     waiting = run_row("alfa", alfa.event, item_id="2", state="waiting", reason="connection:one")
+    parked = run_row("alfa", alfa.event, item_id="3", state="parked", finished_at=NOW)
     event = event_row("alfa", id=alfa.event, state="matched")
-    await alfa.store.match(event, [waiting])
+    _, alone = await alfa.store.match(event, [waiting, parked])
+    alfa.parked = alone.id
     return alfa, beta
 
 
