@@ -104,6 +104,8 @@ class EffectRow:
     inputs: dict[str, Any]
     created_at: float
     updated_at: float
+    natural_key: str = ""
+    known: list[str] = field(default_factory=list)
     request: bytes | None = None
     payload_hash: str = ""
     sends: int = 0

@@ -28,7 +28,8 @@ STEP_COLUMNS = (
     "run_id, position, id, state, summary, output, error, exchange, started_at, finished_at"
 )
 EFFECT_COLUMNS = (
-    "key, tenant, connection_id, run_id, step_id, node, state, marker, inputs, request,"
+    "key, tenant, connection_id, run_id, step_id, node, state, marker, natural_key, known,"
+    " inputs, request,"
     " payload_hash, sends, searches, due_at, sent_at, remote_id, output, evidence, created_at,"
     " updated_at"
 )
@@ -118,9 +119,10 @@ def step_row(row: Sequence[Any]) -> StepRow:
 def effect_row(row: Sequence[Any]) -> EffectRow:
     """An effect from its columns."""
     values = dict(zip((one.strip() for one in EFFECT_COLUMNS.split(",")), row, strict=True))
-    for name in ("inputs", "output", "evidence"):
+    for name in ("inputs", "known", "output", "evidence"):
         values[name] = json_value(values[name])
     values["evidence"] = values["evidence"] or []
+    values["known"] = values["known"] or []
     return EffectRow(**values)
 
 

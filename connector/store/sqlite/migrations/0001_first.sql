@@ -119,6 +119,10 @@ CREATE TABLE effect (
     node TEXT NOT NULL,
     state TEXT NOT NULL,
     marker TEXT NOT NULL,
+    -- The natural key of the record, so that two writes of one customer know of each other.
+    natural_key TEXT NOT NULL DEFAULT '',
+    -- Ids of what looked like this record before it was sent: never to be taken for it.
+    known TEXT,
     inputs TEXT NOT NULL,
     request BLOB,
     payload_hash TEXT NOT NULL DEFAULT '',
@@ -132,7 +136,20 @@ CREATE TABLE effect (
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX effect_natural ON effect (tenant, connection_id, natural_key)
+    WHERE natural_key != '';
 CREATE INDEX effect_open ON effect (tenant, state) WHERE state IN ('uncertain', 'parked');
+
+-- What a person decided, and who it was; never deleted.
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,
+    what TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    details TEXT
+);
 
 CREATE TABLE consent (
     state TEXT PRIMARY KEY,
