@@ -235,6 +235,7 @@ class Runtime:
 
     async def get_flow(self, key: str) -> dict[str, Any] | None:
         """One flow with its document."""
+        await self._book.active(self.tenant)
         row = await self._store.flow(key)
         return flow_view(row, self._book.problems.get(key)) if row else None
 

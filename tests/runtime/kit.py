@@ -325,6 +325,11 @@ class World:
         with contextlib.closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)) as file:
             return file.execute(query).fetchall()
 
+    def execute(self, statement: str) -> None:
+        """Change the file behind the back of everything of ours."""
+        with contextlib.closing(sqlite3.connect(self.file, isolation_level=None)) as file:
+            file.execute(statement)
+
 
 @contextlib.asynccontextmanager
 async def world(folder: Path, *, connected: bool = True, **given: Any) -> AsyncIterator[World]:
