@@ -19,7 +19,7 @@ from connector.model import (
     Request,
     Search,
 )
-from connector.redaction import redact
+from connector.redaction import Scrubber, redact
 from connector.rendering import build_request, render_request
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class AppCaller:
         self._quota_key = f"{app.key}/{account or connection.id}"
         self._priority: Priority = priority
         self._timeout = timeout
+        self._scrubbed: tuple[Tokens, Scrubber] | None = None
 
     def render(self, node: Action | Search | Operation, inputs: Mapping[str, Any]) -> HttpRequest:
         """The exact request of a node, without credentials. Raises MappingError."""
@@ -145,13 +146,28 @@ class AppCaller:
             headers=(*prepared.headers, *self._signer.headers(tokens)),
             body=prepared.body,
         )
-        answer = await self._http.send(signed, timeout=self._timeout, fresh=write)
+        scrubber = self._scrubber(tokens)
+        try:
+            answer = await self._http.send(signed, timeout=self._timeout, fresh=write)
+        except ApiError as raised:
+            # Not `from`: the words of what broke may hold the header that carries the token.
+            raise scrubber.error(raised) from None
+        # Here and nowhere else, so that whatever is made of the answer is clean: an error, a
+        # note beside a write, the output of a step.
+        answer = scrubber.answer(answer)
         self._limiter.observe(self._quota_key, answer.headers)
         if answer.status in (403, 429):
             error = self.app.read_error(answer)
             if isinstance(error, Throttled):
                 self._limiter.penalise(self._quota_key, error.retry_after)
         return answer
+
+    def _scrubber(self, tokens: Tokens) -> Scrubber:
+        if self._scrubbed is None or self._scrubbed[0] is not tokens:
+            held = (tokens.access_token, tokens.refresh_token)
+            secrets = [one.get_secret_value() for one in held if one is not None]
+            self._scrubbed = (tokens, Scrubber(secrets))
+        return self._scrubbed[1]
 
     def _check_target(self, prepared: HttpRequest) -> None:
         """Stored bytes of another connection must not carry off this one's token."""

@@ -6,7 +6,7 @@ A node prints as JSON unless it carries `run`, own code for what a request canno
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
@@ -90,8 +90,9 @@ class HttpRequest:
 
     method: Method
     url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    # Signed, it carries a token, and a body names people: neither belongs in a log or a traceback.
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +100,8 @@ class Answer:
     """One HTTP answer: lower-case header names, the whole body."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     def header(self, name: str) -> str | None:
         """The first value of a header, whatever its case."""
@@ -281,9 +282,9 @@ class Inbound:
     """One incoming webhook request; header names in lower case, in the order they came."""
 
     method: str
-    headers: tuple[tuple[str, str], ...]
-    query: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     def header(self, name: str) -> str | None:
         """The first value of a header given in lower case."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-from urllib.parse import unquote_plus, urlsplit
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 
+from connector.errors import ConnectorError
 from connector.model import Answer, HttpRequest
 
 MAX_BODY = 64 * 1024
 MASK = "•••"
+SHORTEST = 8
+"""A shorter value is no secret, and masking it would garble innocent words."""
+
+E = TypeVar("E", bound=ConnectorError)
 
 # Whatever is not named here may be a secret of an app we do not know.
 HEADERS = frozenset(
@@ -31,6 +39,7 @@ _NAMES = (
 # A `code` or a `state` is a secret in a query, and a client's number or province in a body.
 _IN_QUERY = re.compile(rf"{_NAMES}|code|state|token|signature", re.IGNORECASE)
 _IN_JSON = re.compile(rf'("(?:{_NAMES})"\s*:\s*)"(?:[^"\\]|\\.)*+"?', re.IGNORECASE)
+_HEX = re.compile(r"%[0-9A-F]{2}")
 _IN_FORM = re.compile(rf"((?:^|&)(?:{_NAMES})=)[^&]*", re.IGNORECASE)
 
 
@@ -68,3 +77,58 @@ def _body(body: bytes) -> tuple[str, bool]:
     text = body[:MAX_BODY].decode("utf-8", errors="replace")
     masked = _IN_FORM.sub(rf"\1{MASK}", _IN_JSON.sub(rf'\1"{MASK}"', text))
     return masked, len(body) > MAX_BODY
+
+
+class Scrubber:
+    """Masks known secrets wherever they turn up: some apps repeat in an error what they were sent.
+
+    Found are the plain value, and what URLs, JSON and base64 make of it.
+    """
+
+    def __init__(self, secrets: Iterable[str], *, shortest: int = SHORTEST) -> None:
+        given = [one for one in secrets if len(one) >= shortest]
+        found = {form for one in given for form in _forms(one) if len(form) >= shortest}
+        # The longest first: a plain value must not cut the middle out of an encoded one.
+        self._forms = sorted(found, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """A text without the secrets."""
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        return text
+
+    def answer(self, answer: Answer) -> Answer:
+        """An answer without the secrets, in its body and its headers."""
+        body = answer.body
+        for form in self._forms:
+            body = body.replace(form.encode(), MASK.encode())
+        headers = tuple((name, self.text(value)) for name, value in answer.headers)
+        if body == answer.body and headers == answer.headers:
+            return answer
+        return replace(answer, headers=headers, body=body)
+
+    def error(self, error: E) -> E:
+        """The same error, its words without the secrets."""
+        error.message, error.remedy = self.text(error.message), self.text(error.remedy)
+        error.args = (error.message,)
+        error.issues = tuple(
+            issue.model_copy(
+                update={"message": self.text(issue.message), "remedy": self.text(issue.remedy)}
+            )
+            for issue in error.issues
+        )
+        return error
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield quoted
+        yield _HEX.sub(lambda found: found[0].lower(), quoted)
+    yield secret.replace("/", "\\/")
+    data = secret.encode()
+    for before in range(3):
+        # In the middle of other bytes its first and last characters depend on the neighbours.
+        middle = slice((0, 2, 3)[before], -1 if (before + len(data)) % 3 else None)
+        for encode in (b64encode, urlsafe_b64encode):
+            yield encode(bytes(before) + data).decode().rstrip("=")[middle]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import traceback
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from pydantic import SecretStr
@@ -15,6 +19,7 @@ from connector.codec import encode
 from connector.connections import Tokens, auth_headers
 from connector.errors import (
     Forbidden,
+    Issue,
     MappingError,
     Missing,
     NotSent,
@@ -23,7 +28,16 @@ from connector.errors import (
     Unclear,
 )
 from connector.http import HttpClient, asgi_client
-from connector.model import Action, App, Connection, HttpRequest, Request, Search
+from connector.model import (
+    Action,
+    Answer,
+    App,
+    Connection,
+    HttpRequest,
+    Inbound,
+    Request,
+    Search,
+)
 from connector.quota import Limiter
 
 BASE = "https://api.example"
@@ -322,3 +336,86 @@ async def test_a_path_of_own_code_cannot_leave_the_api() -> None:
     with pytest.raises(MappingError):
         await one.caller.request("GET", "/c/7/../../admin")
     assert one.vendor.asked == []
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+TOKEN, REFRESH = "a/9f1+T0p Secret=", "r/77c-refresh"
+
+
+class Holder(Signer):
+    """Credentials worth hiding."""
+
+    async def get(self) -> Tokens:
+        return Tokens(access_token=SecretStr(TOKEN), refresh_token=SecretStr(REFRESH))
+
+
+def forms(secret: str) -> list[str]:
+    data = secret.encode()
+    return [
+        secret,
+        quote(secret, safe=""),
+        re.sub("%..", lambda found: found[0].lower(), quote(secret, safe="")),
+        quote_plus(secret),
+        secret.replace("/", "\\/"),
+        *(b64encode(before + data + b":x").decode() for before in (b"", b"u", b"u:")),
+        urlsafe_b64encode(data).decode().rstrip("="),
+    ]
+
+
+def core(form: str) -> str:
+    """What of a form must not be seen: its ends depend on the neighbours in base64."""
+    return form[3:-4]
+
+
+@pytest.mark.parametrize("form", [*forms(TOKEN), *forms(REFRESH)])
+@pytest.mark.parametrize("status", [422, 503])
+async def test_a_token_that_the_app_repeats_is_in_no_error(form: str, status: int) -> None:
+    raw = f'{{"error":{{"message":"Bad <{form}>","validation_result":{{"x":["{form}"]}}}}}}'
+    one = door((status, raw.encode(), {"x-request-id": form}))
+    one.caller._signer = Holder(FIC)
+    answer = await one.caller.send(POST, write=True)
+    assert core(form).encode() not in answer.body
+    assert core(form) not in str(answer.headers)
+    error = one.caller.read_error(answer)
+    assert error is not None
+    assert core(form) not in str(error.as_data())
+
+
+async def test_a_token_that_the_transport_repeats_is_in_no_error_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = door()
+    one.caller._signer = Holder(FIC)
+
+    async def breaks(request: HttpRequest, **options: Any) -> Any:
+        try:
+            raise ValueError(f"Illegal header value b'Bearer {TOKEN}'")
+        except ValueError as cause:
+            issue = Issue(message=TOKEN, remedy=quote(TOKEN, safe=""))
+            raise Unclear(str(cause), remedy=TOKEN, issues=[issue]) from cause
+
+    monkeypatch.setattr(one.client, "send", breaks)
+    with pytest.raises(Unclear) as caught:
+        await one.caller.request("POST", "/c/7/x", body={})
+    told = "".join(traceback.format_exception(caught.value)) + str(caught.value.as_data())
+    assert "Bearer •••" in told
+    assert "9f1" not in told
+
+
+async def test_an_answer_without_secrets_is_left_as_it_came() -> None:
+    body = '{"data":{"name":"Società •••"}}'.encode()
+    one = door((200, body))
+    one.caller._signer = Holder(FIC)
+    assert (await one.caller.send(POST, write=False)).body == body
+
+
+def test_the_print_of_a_request_or_an_answer_shows_no_header_and_no_body() -> None:
+    header = (("authorization", "Bearer t0psecret"),)
+    for one in (
+        HttpRequest(method="GET", url=BASE, headers=header, body=b"t0psecret"),
+        Answer(status=200, headers=header, body=b"t0psecret"),
+        Inbound(method="POST", headers=header, query=header, body=b"t0psecret"),
+    ):
+        assert "t0psecret" not in repr(one)
+        assert "t0psecret" not in str(one)

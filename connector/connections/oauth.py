@@ -20,6 +20,7 @@ from connector.apps.answers import body_json, plain
 from connector.errors import ApiError, NotConnected, Refused, Unauthorized, Unclear
 from connector.forms import encode_form
 from connector.model import Answer, App, HttpRequest, Json, OAuth2
+from connector.redaction import Scrubber
 
 if TYPE_CHECKING:
     from connector.http import HttpClient
@@ -28,6 +29,8 @@ CONSENT_SECONDS = 600.0
 DEFAULT_LIFE = 3600.0
 """When the app does not say how long its access token lives."""
 
+SECRETS = ("client_secret", "code", "refresh_token", "code_verifier")
+"""What we send to a token endpoint and it must not repeat."""
 _DEAD = frozenset({"invalid_grant", "access_denied", "unauthorized_client", "invalid_client"})
 
 
@@ -227,7 +230,8 @@ async def _ask(
     answer = await http.send(request, fresh=True)
     told = body_json(answer)
     if answer.status != 200 or not isinstance(told, dict):
-        raise _error(app, answer, told, form)
+        answer = Scrubber((form.get(name, "") for name in SECRETS), shortest=3).answer(answer)
+        raise _error(app, answer, body_json(answer))
     return _tokens(app, answer, told, now, refresh)
 
 
@@ -260,8 +264,8 @@ def _usable(token: str) -> bool:
     return 0 < len(token) <= 8192 and token.isascii() and token.isprintable() and " " not in token
 
 
-def _error(app: App, answer: Answer, told: Any, form: Mapping[str, str]) -> ApiError:
-    """The error of a token endpoint; what we sent never comes back in its words."""
+def _error(app: App, answer: Answer, told: Any) -> ApiError:
+    """The error of a token endpoint."""
     code = told.get("error") if isinstance(told, dict) else None
     if not isinstance(code, str):
         found = app.read_error(answer)
@@ -269,10 +273,6 @@ def _error(app: App, answer: Answer, told: Any, form: Mapping[str, str]) -> ApiE
             return found
         return Unclear(f"{app.title} gave no tokens.", status=answer.status)
     words = plain(told.get("error_description") or code)
-    for name in ("client_secret", "code", "refresh_token", "code_verifier"):
-        secret = form.get(name)
-        if secret:
-            words = words.replace(secret, "…")
     if answer.status >= 500:
         return Unclear(f"{app.title} gave no tokens: {words}", status=answer.status)
     if code == "invalid_client":
