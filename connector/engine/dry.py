@@ -88,7 +88,7 @@ def dry_run(
         return DryRun(False, [], error)
     done: list[DryStep] = []
     for step in flow.steps if passes else ():
-        if done and done[-1].error is not None:
+        if any(one.error is not None for one in done):
             done.append(DryStep(step.id, step.node, "not_reached"))
             continue
         told = _step(step, catalog, context, assumed, connection_of, moment)
