@@ -31,6 +31,7 @@ from connector.store.sqlite.database import Database
 from tests.engine import remote as remote_module
 from tests.engine.driving import INSTALLATION, SECOND_LOOK, SETTLE, Driver, Story, intent
 from tests.engine.remote import BLIND, CLIENT, INVOICE, TOKEN, UPDATE, Clock, Crash, Record, Remote
+from tests.engine.virtual import simulate
 
 ACTIONS = {"client": CLIENT, "invoice": INVOICE, "update": UPDATE}
 
@@ -192,12 +193,18 @@ async def test_a_restart_in_sending_looks_before_it_does_anything(driver: Driver
     assert row.evidence[-1]["message"] == "found in the app as 2 and adopted"
 
 
-async def test_an_answer_that_could_not_be_stored_is_found_again(driver: Driver) -> None:
-    driver.store = remote_module.Effects(faults=["ok", "ok", "busy"])
-    driver.remote.before_send = lambda stored: None
-    story = await driver.drive(intent(INVOICE))
-    assert (story.end, story.tries) == ("done", ["store busy", "wait: unsure"])
-    assert len(driver.remote.sent) == 1
+def test_an_answer_that_could_not_be_stored_is_found_again() -> None:
+    async def story() -> None:
+        clock = Clock()
+        store = remote_module.Effects(faults=["ok", "ok", *["busy"] * 8])
+        driver = Driver(clock, Remote(clock), store)
+        told = await driver.drive(intent(INVOICE))
+        assert told.end == "done"
+        assert "store busy" in told.tries
+        assert len(driver.remote.sent) == 1
+        assert store.only().evidence[-1]["message"].endswith("adopted")
+
+    simulate(story)
 
 
 # --- looking ----------------------------------------------------------------------------------

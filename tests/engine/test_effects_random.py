@@ -33,6 +33,7 @@ from tests.engine.remote import (
     Record,
     Remote,
 )
+from tests.engine.virtual import simulate
 
 ACTIONS = {"client": CLIENT, "invoice": INVOICE, "update": UPDATE}
 SEEDS = range(300)
@@ -157,7 +158,7 @@ class Crowd(Tale):
 
 def tell(kind: str, tale: type[Tale], make: Callable[..., Effects] = Effects) -> None:
     for seed in SEEDS:
-        asyncio.run(tale(seed, kind, make).play())
+        simulate(tale(seed, kind, make).play)
 
 
 @pytest.mark.parametrize("tale", [Tale, Crowd])
@@ -172,7 +173,7 @@ def test_the_tales_meet_every_fault_and_every_end() -> None:
     tries: set[str] = set()
     for seed in SEEDS:
         tale = Tale(seed, "client")
-        asyncio.run(tale.play())
+        simulate(tale.play)
         met.update(tale.remote.outcomes)
         ends.update(story.end for story in tale.stories)
         tries.update(one for story in tale.stories for one in story.tries)

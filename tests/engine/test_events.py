@@ -175,6 +175,25 @@ def test_a_record_that_waits_holds_up_no_sibling_and_is_read_again_alone(
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize(
+    "error", [Throttled("used up", retry_after=30), Unauthorized("dead"), NotSent("away")]
+)
+def test_after_any_wait_only_what_is_missing_is_read_again(
+    tmp_path: Path, error: ConnectorError
+) -> None:
+    async def story(world: World) -> None:
+        world.books.missing = {"3"}
+        world.books.single_faults = {"3": [error]}
+        event = await world.deliver("1", "2", "3", "4")
+        await asyncio.sleep(1)
+        world.books.reads.clear()
+        await world.settled()
+        assert len(by_item(await world.runs_of(event))) == 4
+        assert world.books.reads == [("single", ("3",))]
+
+    play(tmp_path, story)
+
+
 def test_what_waits_for_a_record_is_read_again_alone_in_the_next_process(tmp_path: Path) -> None:
     async def whole() -> None:
         world = World(tmp_path / "connector.db", (Flow("sync", ONE_STEP),))
