@@ -21,7 +21,7 @@ from bench.runs import accept_all
 from bench.world import HTTP_FLOW, NOWHERE, bench_catalog, open_bench, prepare
 from connector.catalog import Catalog
 from connector.engine.dispatch import WORKERS
-from connector.engine.effects import unpack
+from connector.engine.packing import unpack
 from connector.http import HttpClient
 from connector.model import HttpRequest
 

@@ -76,7 +76,7 @@ async def pages(caller: Caller, path: str, query: Mapping[str, str]) -> AsyncIte
 
 
 def found(records: Iterable[Mapping[str, Any]], id_key: str = "id") -> dict[str, Any]:
-    """`{found, count, id, record, records}`; the first is the one with the lowest id."""
+    """`{found, count, id, ids, record, records}`; the first is the one with the lowest id."""
     # A list that moves while it is paged through, or matches twice, gives a record again.
     by_id = {int(record[id_key]): dict(record) for record in records}
     ids = sorted(by_id)
@@ -85,6 +85,7 @@ def found(records: Iterable[Mapping[str, Any]], id_key: str = "id") -> dict[str,
         "found": bool(ids),
         "count": len(ids),
         "id": ids[0] if ids else None,
+        "ids": ids,
         "record": ordered[0] if ordered else None,
         "records": ordered,
     }

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
-from connector.engine.effects import Door, Effects, Intent, decode_or_none
+from connector.engine.effects import Door, Effects
+from connector.engine.looking import Intent
+from connector.engine.packing import decode_or_none
 from connector.engine.waits import Backoff, Clock, Park, Wait, fault_of_ours
 from connector.errors import (
     ConnectorError,
@@ -21,7 +23,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Action, Caller, Search
+from connector.model import Action, Search
 from connector.store.rows import FINAL_RUN_STATES, RunRow, StepRow
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Doors(Protocol):
     ) -> AppDoor: ...
 
 
-class AppDoor(Door, Caller, Protocol):
+class AppDoor(Door, Protocol):
     """A door that nodes with their own code can use as well."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from connector.engine.dispatch import WORKERS
-from connector.engine.effects import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from connector.engine.looking import SECOND_LOOK_SECONDS, SETTLE_SECONDS
 from connector.engine.waits import RETRY_SECONDS, Clock
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connector.codec import decode
-from connector.engine.effects import unpack
+from connector.engine.packing import unpack
+from connector.redaction import redact
 from connector.store.rows import ConnectionRow, EffectRow, EventRow, FlowRow, RunRow, StepRow
-
-HIDDEN_HEADERS = frozenset({"authorization", "authtoken", "cookie", "x-api-key"})
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -124,19 +123,12 @@ def effect_view(effect: EffectRow) -> dict[str, Any]:
 
 
 def request_view(stored: bytes) -> dict[str, Any]:
-    """A stored request for reading; a JSON body as JSON, any other as text."""
-    request = unpack(stored)
-    body: Any = request.body.decode("utf-8", "replace")
-    with contextlib.suppress(ValueError):
-        body = decode(request.body)
-    return {
-        "method": request.method,
-        "url": request.url,
-        "headers": {
-            name: value for name, value in request.headers if name.lower() not in HIDDEN_HEADERS
-        },
-        "body": body,
-    }
+    """A stored request for reading, its secrets masked; JSON as JSON, any other body as text."""
+    shown = redact(unpack(stored))
+    if "cut" not in shown:
+        with contextlib.suppress(ValueError):
+            shown["body"] = decode(shown["body"])
+    return shown
 
 
 def last_summary(steps: Sequence[StepRow]) -> str | None:

@@ -6,7 +6,7 @@ It has no idempotency keys, its lists lag behind, and it can commit late: like t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -275,6 +275,24 @@ class Effects:
     async def effect(self, key: str) -> EffectRow | None:
         await asyncio.sleep(0)
         return deepcopy(self.rows.get(key))
+
+    async def effects_about(
+        self, connection_id: str, node: str, natural_key: str
+    ) -> list[EffectRow]:
+        place = (connection_id, node, natural_key)
+        return [
+            deepcopy(one)
+            for one in reversed(self.rows.values())
+            if natural_key and (one.connection_id, one.node, one.natural_key) == place
+        ]
+
+    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]:
+        done = {
+            one.remote_id
+            for one in self.rows.values()
+            if one.state == "done" and (one.connection_id, one.node) == (connection_id, node)
+        }
+        return {one for one in ids if one in done}
 
     async def save_effect(self, effect: EffectRow) -> None:
         await asyncio.sleep(0)

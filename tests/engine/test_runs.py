@@ -541,7 +541,7 @@ class Flaky:
         [("save_effect", 0)],
         [("save_effect", 1)],
         [("save_effect", 2)],
-        [("save_effect", 2), ("save_effect", 3), ("effect", 2)],
+        [*(("save_effect", number) for number in (2, 3, 4, 5)), ("effect", 2)],
     ],
     ids=str,
 )

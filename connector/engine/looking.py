@@ -1,0 +1,237 @@
+"""Finding out whether a write is there: before it is sent the first time, and when nobody knows."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from connector import paths
+from connector.engine.proof import (
+    Find,
+    criteria_of,
+    ids_of,
+    record_of,
+    strong_criteria_of,
+)
+from connector.engine.waits import Clock, Wait
+from connector.errors import ConnectorError, NotSent, Refused, StoreBusy, Unauthorized, Unclear
+from connector.model import Action
+from connector.store.rows import EffectRow
+
+SETTLE_SECONDS = 60.0
+"""Longer than the slowest commit of a foreign server plus the lag of its lists."""
+SECOND_LOOK_SECONDS = 600.0
+MAX_REPEATS = 8
+SAVE_AGAIN_SECONDS = (0.05, 0.5, 2.0)
+
+
+class EffectStore(Protocol):
+    """The rows that this room reads and writes."""
+
+    tenant: str
+
+    async def effect(self, key: str) -> EffectRow | None: ...
+
+    async def save_effect(self, effect: EffectRow) -> None: ...
+
+    async def effects_about(
+        self, connection_id: str, node: str, natural_key: str
+    ) -> list[EffectRow]: ...
+
+    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One write a step wants: who, where, what, and by which identity it happens once."""
+
+    connection_id: str
+    flow: str
+    step: str
+    event_id: int
+    item_id: str
+    run_id: int
+    action: Action
+    inputs: dict[str, Any]
+    business_key: str | None = None
+
+    def key(self, tenant: str) -> str:
+        """The same for every retry and replay; the flow's version is not part of it."""
+        what = (
+            ("business", self.business_key)
+            if self.business_key is not None
+            else ("event", str(self.event_id), self.item_id)
+        )
+        parts = (tenant, self.connection_id, self.flow, self.step, self.action.name, *what)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
+
+
+class Looking:
+    """What is done before a first send and after an unclear one; every state is stored."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        settle_seconds: float,
+        second_look_seconds: float,
+        after_write: Callable[[EffectRow], None] | None,
+    ) -> None:
+        self._clock = clock
+        self._settle = settle_seconds
+        self._second_look = second_look_seconds
+        self._after_write = after_write
+
+    async def _before_first(
+        self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
+    ) -> None:
+        """Look at what is there already: a record with this natural key is used, not doubled.
+
+        What merely looks alike (the same name) is remembered, so that it is never taken for ours.
+        """
+        identity = intent.action.identity
+        if identity.marker or not identity.find or identity.when_unsure != "resend_once":
+            return
+        if effect.natural_key and await self._settled_by_another(effect, store):
+            return
+        if effect.natural_key:
+            criteria = strong_criteria_of(intent.action, effect.inputs)
+        else:
+            criteria = criteria_of(intent.action, effect.inputs)
+        found = await find(identity.find, criteria) if criteria else {}
+        ids = ids_of(found)
+        if not effect.natural_key or not ids:
+            effect.known = ids
+        elif len(ids) == 1:
+            self._note(effect, None, f"it was there already as {ids[0]}: used, not made again")
+            await self._adopt(effect, store, ids[0], record_of(found, ids[0]))
+        else:
+            await self._park(
+                effect, store, f"{len(ids)} records have this key already: {', '.join(ids[:5])}."
+            )
+
+    async def _settled_by_another(self, effect: EffectRow, store: EffectStore) -> bool:
+        """Whether another write of ours of this very record is done (it is used) or still open."""
+        others = await store.effects_about(effect.connection_id, effect.node, effect.natural_key)
+        recent = self._clock() - self._second_look
+        for other in others:
+            if other.key == effect.key:
+                continue
+            if other.state in ("sending", "uncertain"):
+                raise Wait("unsure", max(other.due_at, self._clock() + 1), None)
+            # Later the app's own list is the better witness: the record may have been deleted.
+            if other.state == "done" and other.remote_id and other.updated_at >= recent:
+                self._note(effect, None, f"another event made it as {other.remote_id}: used")
+                await self._adopt(effect, store, other.remote_id, other.output)
+                return True
+        return False
+
+    async def _adopt(
+        self, effect: EffectRow, store: EffectStore, remote_id: str, record: Any
+    ) -> None:
+        effect.remote_id = remote_id
+        effect.output = output_of(record, int(remote_id) if remote_id.isdecimal() else remote_id)
+        await self._save(effect, store, "done")
+
+    async def _look(
+        self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
+    ) -> None:
+        policy = intent.action.identity.when_unsure
+        if policy == "repeat" and effect.sends < MAX_REPEATS:
+            await self._save(effect, store, "planned")
+            return
+        if policy == "repeat" or not intent.action.identity.find:
+            await self._park(effect, store, "It is not known whether this write arrived.")
+            return
+        if self._clock() < effect.due_at:
+            raise Wait("unsure", effect.due_at, None)
+        try:
+            found = await self._found(intent, effect, find)
+        except (NotSent, Unclear) as error:
+            # Not seeing is not the same as not being there: no limit of tries ends in a guess.
+            effect.due_at = self._clock() + self._second_look
+            await self._save(effect, store, "uncertain")
+            raise Wait("unsure", effect.due_at, error) from error
+        except Refused as error:
+            if isinstance(error, Unauthorized):
+                raise
+            await self._park(effect, store, f"The app does not let us look: {error.message}")
+            return
+        fresh = await self._fresh(effect, store, found)
+        if len(fresh) == 1:
+            self._note(effect, None, f"found in the app as {fresh[0]} and adopted")
+            await self._adopt(effect, store, fresh[0], record_of(found, fresh[0]))
+        elif len(fresh) > 1:
+            await self._park(
+                effect, store, f"{len(fresh)} records in the app match: {', '.join(fresh[:5])}."
+            )
+        elif effect.searches == 0:
+            effect.searches = 1
+            effect.due_at = self._clock() + self._second_look
+            await self._save(effect, store, "uncertain")
+            raise Wait("unsure", effect.due_at, None)
+        elif policy == "resend_once" and effect.sends < 2:
+            self._note(effect, None, "searched twice, not found: sent once more")
+            effect.searches = 0
+            await self._save(effect, store, "planned")
+        else:
+            await self._park(effect, store, "It was sent and cannot be found in the app.")
+
+    async def _fresh(
+        self, effect: EffectRow, store: EffectStore, found: dict[str, Any]
+    ) -> list[str]:
+        """What was found and can be ours: not there before, and no other write's record."""
+        ids = [one for one in ids_of(found) if one not in effect.known]
+        claimed = await store.claimed_ids(effect.connection_id, effect.node, ids)
+        return [one for one in ids if one not in claimed]
+
+    async def _found(self, intent: Intent, effect: EffectRow, find: Find) -> dict[str, Any]:
+        identity = intent.action.identity
+        if not identity.find:
+            return {}
+        criteria = criteria_of(intent.action, effect.inputs)
+        return await find(identity.find, criteria) if criteria else {}
+
+    async def _doubt(
+        self, effect: EffectRow, store: EffectStore, why: str, error: ConnectorError | None = None
+    ) -> None:
+        self._note(effect, error, why)
+        effect.searches = 0
+        effect.due_at = (effect.sent_at or self._clock()) + self._settle
+        await self._save(effect, store, "uncertain")
+
+    async def _park(self, effect: EffectRow, store: EffectStore, why: str) -> None:
+        self._note(effect, None, why)
+        await self._save(effect, store, "parked")
+
+    async def _save(self, effect: EffectRow, store: EffectStore, state: Any) -> None:
+        told = state == effect.state or state in ("planned", "sending")
+        effect.state = state
+        effect.updated_at = self._clock()
+        for delay in SAVE_AGAIN_SECONDS if state == "done" else ():
+            # What the app has confirmed must not be forgotten for a moment without the disk.
+            try:
+                await store.save_effect(effect)
+                break
+            except StoreBusy:
+                await asyncio.sleep(delay)
+        else:
+            await store.save_effect(effect)
+        if not told and self._after_write is not None:
+            self._after_write(effect)
+
+    def _note(self, effect: EffectRow, error: ConnectorError | None, why: str = "") -> None:
+        note: dict[str, Any] = {"at": self._clock(), "message": why}
+        if error is not None:
+            note.update(error.as_data())
+        effect.evidence.append(note)
+
+
+def output_of(record: Any, remote_id: Any) -> dict[str, Any]:
+    """What later steps see of a write: the record, and its id as `id`."""
+    output = dict(record) if isinstance(record, dict) else {}
+    if remote_id is not None and remote_id is not paths.ABSENT:
+        output.setdefault("id", remote_id)
+    return output
