@@ -619,6 +619,21 @@ def test_a_write_of_a_run_is_parked_when_nobody_knows(tmp_path: Path) -> None:
     assert world.finished == [("1", "parked")]
 
 
+@pytest.mark.parametrize("trouble", ["connect refused", "unclear"])
+def test_a_list_that_is_away_for_days_ends_no_run_in_a_guess(tmp_path: Path, trouble: str) -> None:
+    async def story(world: World) -> None:
+        world.books.faults = iter(["timeout after"])
+        world.books.looking = iter([trouble] * 200)
+        await world.deliver("1")
+        await asyncio.sleep(24 * 3600)
+        waiting = await only(world)
+        assert (waiting.state, waiting.reason) == ("waiting", "unsure")
+        await world.settled()
+        assert (await only(world)).state == "succeeded"
+
+    assert len(play(tmp_path, story, Flow("sync", [WRITE])).books.sent) == 1
+
+
 def test_a_parked_run_does_not_hold_up_the_next_of_its_record(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.books.faults = iter(["timeout before"])
