@@ -32,7 +32,7 @@ EXIT_CODES: Mapping[type[ConnectorError], int] = {
 }
 """2 is the shell's own code for a wrong call; any other error of ours is 1."""
 
-PIPE_WIDTH = 240
+PIPE_WIDTH = 2_000
 
 COLOURS = {
     "succeeded": "green",
