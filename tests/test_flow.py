@@ -165,7 +165,9 @@ class TestReading:
 
     def test_too_many_steps(self) -> None:
         one = "  - {id: s%d, node: a.b, connection: c}\n"
-        text = HEAD + "steps:\n" + "".join(one % number for number in range(101))
+        text = HEAD + "steps:\n" + "".join(one % number for number in range(100))
+        assert len(parse_flow(text).steps) == 100
+        text += one % 100
         assert [issue.message for issue in faults(text)] == ["A flow has at most 100 steps."]
 
     def test_endless_faults_are_counted(self) -> None:
@@ -449,6 +451,7 @@ class TestChecking:
             ),
             ("{{ trigger.recource.x }}", 20, "'trigger.recource.x' is not known"),
             ("{{ trigger.event.typ }}", 20, "'trigger.event.typ' is not known"),
+            ("{{ trigger.resource.name.first }}", 20, "'trigger.resource.name.first' is not known"),
             ("{{ run.key }}", 20, "'run.key' is not known"),
         ],
     )
