@@ -66,6 +66,8 @@ def say(text: str) -> None:
 def show_json(value: Any) -> None:
     """Print JSON; decimals keep their digits."""
     sys.stdout.write(encode_text(value) + "\n")
+    # A program that stays says where it listens, and whoever reads a pipe waits for that line.
+    sys.stdout.flush()
 
 
 def show_table(

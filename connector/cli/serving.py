@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -40,7 +41,7 @@ def serve(
         given["host"] = host
     if port is not None:
         given["port"] = port
-    settings = Settings.load(**given)
+    settings = _with_port(Settings.load(**given))
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -55,6 +56,18 @@ def serve(
 
     run_loop(serve_until_stopped(settings, ready))
     say("Stopped; everything accepted is stored.")
+
+
+def _with_port(settings: Settings) -> Settings:
+    """The apps are told our address before we listen, so port 0 must become a real one here."""
+    if settings.port:
+        return settings
+    from connector.cli.ports import free_port
+
+    # A host that is none of this machine's is told where it is listened to.
+    with contextlib.suppress(OSError):
+        return settings.model_copy(update={"port": free_port(settings.host)})
+    return settings
 
 
 async def serve_until_stopped(settings: Settings, ready: Any, stop: Any = None) -> None:

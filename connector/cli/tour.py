@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector.cli.output import console, say, show_json, show_table
+from connector.cli.ports import free_port
 from connector.codec import decode, encode
 from connector.errors import ConnectorError
 from connector.model import Answer, HttpRequest, Method
@@ -156,20 +156,13 @@ def _settings(folder: Path, world: World) -> Settings:
     return Settings.load(
         database=f"sqlite:///{folder / 'connector.db'}",
         host="127.0.0.1",
-        port=_free_port(),
+        port=free_port(),
         public_url="",
         fatture_in_cloud_client_id=world.client_id,
         fatture_in_cloud_client_secret=SecretStr(world.client_secret),
         fatture_in_cloud_application_id=str(world.app_id),
         fatture_in_cloud_keys=world.public_key,
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager
