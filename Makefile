@@ -55,7 +55,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(DEV_SET)  ## pin the newest versions that fit, with their hashes
 	@rm -rf $(VENV)/lock && mkdir $(VENV)/lock
 	$(LOCK) --upgrade pyproject.toml --extra server --group build -o $(VENV)/lock/run.txt
-	$(LOCK) --upgrade pyproject.toml --extra server --group dev -c $(VENV)/lock/run.txt \
+	$(LOCK) --upgrade pyproject.toml --all-extras --group dev -c $(VENV)/lock/run.txt \
 		--no-annotate -o $(VENV)/lock/dev.txt
 	@{ echo "# Written by 'make lock': what the server needs, and what builds it."; \
 		cat $(VENV)/lock/run.txt; } > requirements.txt

@@ -29,7 +29,7 @@ HOUSE = ROOT / "connector"
 
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
-    0: ("codec", "errors", "model", "paths"),
+    0: ("codec", "errors", "model", "paths", "surprises"),
     1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
         "hookspecs", "mapping", "plugins", "redaction", "rendering", "values"),
     2: ("caller", "connections", "http", "quota", "settings", "store"),
@@ -41,13 +41,14 @@ SURFACE = ""  # connector/__init__.py: eager imports from floors 0 and 1 only
 
 # Floors 0 and 1 need no store, no network and no event loop.
 NOT_FOR_A_LIBRARY = (
-    "asyncio", "fastapi", "httptools", "pydantic_settings", "rich", "socket", "sqlite3",
+    "asyncio", "fastapi", "httptools", "psycopg", "pydantic_settings", "rich", "socket", "sqlite3",
     "ssl", "starlette", "structlog", "subprocess", "threading", "typer", "uvicorn", "uvloop",
 )  # fmt: skip
 
 # Where a package may be imported; everything else asks the room that owns it.
 OWNERS = {
     "httpx": ("http",),
+    "psycopg": ("store",),
     "sqlite3": ("store",),
     "typer": ("cli",),
 }
@@ -381,9 +382,10 @@ def modules_of(requirement: str) -> tuple[str, ...]:
 
 class TestDependencies:
     def declared(self) -> dict[str, tuple[str, ...]]:
-        """Distribution → its modules, of the base package and the server extra."""
+        """Distribution → its modules, of the base package and its extras."""
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-        asked = [*project["dependencies"], *project["optional-dependencies"]["server"]]
+        extras = project["optional-dependencies"].values()
+        asked = [*project["dependencies"], *(one for extra in extras for one in extra)]
         parsed = [Requirement(one) for one in asked]
         here = [one for one in parsed if one.marker is None or one.marker.evaluate()]
         return {canonicalize_name(one.name): modules_of(str(one)) for one in here}

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,12 @@ def pins(path: Path) -> dict[str, str]:
     return {name.lower(): version for name, version in found}
 
 
+def names_of(asked: Iterable[object]) -> set[str]:
+    """The packages that requirements name; a dependency group may also include another."""
+    texts = [one for one in asked if isinstance(one, str)]
+    return {re.split(r"[^A-Za-z0-9._-]", one)[0].lower() for one in texts}
+
+
 def bundle_files(root: Path) -> set[str]:
     """Every tracked or new file of the bundle, as a path in the wheel."""
     command = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *BUNDLE)
@@ -107,11 +114,12 @@ class TestWheel:
             assert any(name.startswith(f"{folder}/") for name in held), folder
         assert not any(name.startswith(("tests/", "connector/_bundle/")) for name in held)
 
-    def test_extras_are_only_server(self, wheel: Path) -> None:
+    def test_extras_are_the_two_we_document(self, wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
             metadata = archive.read(name).decode()
-        assert re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE) == ["server"]
+        extras = re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE)
+        assert sorted(extras) == ["postgres", "server"]
 
 
 class TestInstalled:
@@ -157,11 +165,14 @@ class TestPins:
 
     def test_every_dependency_is_pinned(self, root: Path) -> None:
         project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-        asked = [
+        run_asked = [
             *project["build-system"]["requires"],
             *project["project"]["dependencies"],
             *project["project"]["optional-dependencies"]["server"],
             *project["dependency-groups"]["build"],
         ]
-        names = {re.split(r"[^A-Za-z0-9._-]", one)[0].lower() for one in asked}
-        assert names - set(pins(root / "requirements.txt")) == set()
+        extras = project["project"]["optional-dependencies"].values()
+        groups = project["dependency-groups"].values()
+        all_asked = [one for part in (run_asked, *extras, *groups) for one in part]
+        assert names_of(run_asked) - set(pins(root / "requirements.txt")) == set()
+        assert names_of(all_asked) - set(pins(root / "requirements-dev.txt")) == set()
