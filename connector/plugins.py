@@ -16,6 +16,7 @@ from connector import hookspecs
 from connector.errors import BundleError, ConnectorError
 from connector.hookspecs import PROJECT, hookimpl
 from connector.model import Action, AnyNode, App, Search, Trigger
+from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
     from connector.expressions import Filter
@@ -169,8 +170,8 @@ class Plugins:
         for one in self._implementations[hook]:
             try:
                 one.call(**given)
-            except Exception:  # noqa: BLE001  an observer's trouble must not undo what happened
-                _log.exception("plugin %s failed in %s", one.plugin, hook)
+            except Exception as error:  # noqa: BLE001  it must not undo what it only observes
+                log_surprise(_log, f"plugin {one.plugin} failed in {hook}", error)
 
 
 def build_plugins(extra: Sequence[object] = (), *, entry_points: bool = True) -> Plugins:

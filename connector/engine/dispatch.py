@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from connector.engine.waits import Clock
 from connector.errors import StoreError
 from connector.store.rows import RunRow
+from connector.surprises import log_surprise
 
 logger = logging.getLogger("connector.engine")
 
@@ -156,9 +157,9 @@ class Dispatcher:
             # The run stays open in the store: nothing of it is lost while the disk is away.
             logger.warning("run %s waits for the database: %s", ticket.run_id, error.message)
             return self._clock() + STORE_RETRY_SECONDS
-        except Exception:
-            # Never a worker less: the run is still open in the store and comes again at a restart.
-            logger.exception("run %s cannot be driven", ticket.run_id)
+        except Exception as fault:  # noqa: BLE001 - never a worker less
+            # The run is still open in the store and comes again at a restart.
+            log_surprise(logger, f"run {ticket.run_id} cannot be driven", fault)
             return None
 
     def _leave(self, ticket: Ticket) -> None:

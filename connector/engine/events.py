@@ -15,6 +15,7 @@ from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_o
 from connector.errors import ApiError, ConnectorError, NotConnected, StoreBusy, StoreError
 from connector.model import App, Trigger
 from connector.store.rows import EventRow, FlowRow, RunRow
+from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
     from connector.flow import CompiledFlow
@@ -170,8 +171,8 @@ class Events:
             except ConnectorError as error:
                 logger.warning("events of %s wait: %s", group[2], error.message)
                 self._postpone_all(batch)
-            except Exception:
-                logger.exception("events of %s stopped on a fault of ours", group[2])
+            except Exception as fault:  # noqa: BLE001 - the next events must go on
+                log_surprise(logger, f"events of {group[2]} stopped on a fault of ours", fault)
                 self._postpone_all(batch)
             for _ in batch:
                 queue.popleft()
@@ -238,7 +239,7 @@ class Events:
     async def _give_back(self, event: EventRow, fault: Exception, store: Store) -> None:
         """One event that could not be matched: it waits for the database, or ends as failed."""
         if not isinstance(fault, StoreBusy):
-            logger.error("event %s cannot be matched", event.id, exc_info=fault)
+            log_surprise(logger, f"event {event.id} cannot be matched", fault)
             error = fault if isinstance(fault, ConnectorError) else fault_of_ours(fault)
             event.state, event.error, event.due_at = "failed", error.as_data(), 0
             try:
@@ -315,8 +316,8 @@ class Events:
         except ConnectorError as error:
             run.state, run.finished_at, run.error = "failed", now, error.as_data()
             return run
-        except Exception as fault:
-            logger.exception("the filter of %s failed on a fault of ours", taker.row.key)
+        except Exception as fault:  # noqa: BLE001 - it ends this run, not its siblings
+            log_surprise(logger, f"the filter of {taker.row.key} failed on a fault of ours", fault)
             run.state, run.finished_at = "failed", now
             run.error = fault_of_ours(fault).as_data()
             return run

@@ -25,6 +25,7 @@ from connector.errors import (
 )
 from connector.model import Action, Search
 from connector.store.rows import FINAL_RUN_STATES, RunRow, StepRow
+from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -111,8 +112,8 @@ class Runs:
             raise
         except ConnectorError as error:
             await self._finish(run, store, "failed", error)
-        except Exception as fault:
-            logger.exception("run %s stopped on a fault of ours", run.id)
+        except Exception as fault:  # noqa: BLE001 - it ends this run, not the worker
+            log_surprise(logger, f"run {run.id} stopped on a fault of ours", fault)
             await self._finish(run, store, "failed", fault_of_ours(fault))
         if self._on_finished is not None and run.state in FINAL_RUN_STATES:
             self._tell(self._on_finished, run)
@@ -121,9 +122,8 @@ class Runs:
     def _tell(self, hear: Callable[[RunRow], None], run: RunRow) -> None:
         try:
             hear(run)
-        except Exception:
-            # The run is at its end, whatever somebody else makes of it.
-            logger.exception("a listener failed on the end of run %s", run.id)
+        except Exception as fault:  # noqa: BLE001 - the run has ended, whatever others make of it
+            log_surprise(logger, f"a listener failed on the end of run {run.id}", fault)
 
     async def _load(self, run: RunRow, store: Store) -> Progress:
         flow = await self._flows.compiled(run.tenant, run.flow_id, run.flow_version)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from connector.sandbox.clock import Clock
+from connector.surprises import log_surprise
 
 Job = Callable[[], Awaitable[None]]
 _LONGEST_NAP = 0.5
@@ -86,5 +87,5 @@ class Agenda:
     async def _guarded(job: Job) -> None:
         try:
             await job()
-        except Exception:
-            log.exception("a job of the sandbox failed")
+        except Exception as error:  # noqa: BLE001 - the other jobs must go on
+            log_surprise(log, "a job of the sandbox failed", error)

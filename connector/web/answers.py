@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from connector import errors
+from connector import errors, surprises
 from connector.codec import encode
 from connector.web.ports import Send
 
@@ -108,7 +107,5 @@ async def send_problem(
 
 
 def log_surprise(what: str, error: BaseException) -> None:
-    """Log an error we did not foresee by class and place: its text may hold a secret."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-    log.error("%s: %s at %s", what, type(error).__name__, place)
+    """Log an error that nobody foresaw, without its words."""
+    surprises.log_surprise(log, what, error)

@@ -16,6 +16,7 @@ from typing import Any
 
 from connector.errors import StoreBusy, StoreError
 from connector.store.sql.backend import Outcome, Statement
+from connector.surprises import log_surprise
 
 logger = logging.getLogger("connector.store")
 
@@ -144,9 +145,9 @@ class Journal:
     def _fail(self, waiting: Sequence[asyncio.Future[Outcome]], error: BaseException) -> None:
         try:
             self._roll_back()
-        except sqlite3.Error:
+        except sqlite3.Error as fault:
             # The callers must hear of it all the same; the next BEGIN says what is wrong.
-            logger.exception("a failed write could not be rolled back")
+            log_surprise(logger, "a failed write could not be rolled back", fault)
         for done in waiting:
             if not done.done():
                 done.set_exception(_translated(error))
