@@ -129,9 +129,9 @@ class Runs:
         flow = await self._flows.compiled(run.tenant, run.flow_id, run.flow_version)
         context = dict(run.context)
         context["flow"] = {"key": flow.key, "version": run.flow_version}
-        context["run"] = {"id": run.id, "created_at": _iso(run.created_at)}
-        context["steps"] = steps = {}
         now = datetime.fromtimestamp(run.created_at, UTC)
+        context["run"] = {"id": run.id, "created_at": now.isoformat(timespec="seconds")}
+        context["steps"] = steps = {}
         if not run.fresh:
             for done in await store.steps(run.id):
                 if done.state != "failed":
@@ -286,7 +286,3 @@ def _summary(node: Any, payload: dict[str, Any], output: Any) -> str | None:
     except ConnectorError:
         # A summary is a courtesy: an answer with another shape must not fail a finished write.
         return None
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

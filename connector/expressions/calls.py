@@ -142,7 +142,7 @@ def _now(node: nodes.Call) -> Closure:
             raise ExpressionError(
                 "now() is only known while a flow runs.", who="developer", offset=offset
             )
-        return frame.now
+        return frame.now.isoformat(timespec="seconds")
 
     return now
 

@@ -64,8 +64,7 @@ class Expression:
         work = self._work
         if work is None:
             return self.source
-        moment = None if now is None else now.isoformat(timespec="seconds")
-        frame = Frame(context, budget or Budget(), moment, self._slots)
+        frame = Frame(context, budget or Budget(), now, self._slots)
         try:
             return work(frame)
         except RecursionError:

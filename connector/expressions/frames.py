@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from connector.errors import ExpressionError
@@ -23,12 +24,12 @@ class Frame:
     __slots__ = ("budget", "context", "copies", "now", "output", "parts", "slots")
 
     def __init__(
-        self, context: Mapping[str, Any], budget: Budget, now: str | None, slots: int
+        self, context: Mapping[str, Any], budget: Budget, now: datetime | None, slots: int
     ) -> None:
         self.context = context
         self.budget = budget
         self.now = now
-        """The recorded time of the run as ISO 8601 text."""
+        """The recorded time of the run."""
         self.slots: list[Any] = [UNSET] * slots
         """The variables of loops and `set`, by the number the compiler gave them."""
         self.copies: Copies = {}
