@@ -131,15 +131,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the loop that the server uses."""
-    import asyncio
+    """Run a coroutine as the server's own process does."""
+    from connector.web.server import run
 
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+    return run(main)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from connector.catalog import Catalog
 from connector.runtime import Runtime
 from connector.store import open_database
 from connector.store.rows import EventRow, RunRow, StepRow
+from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
-from connector.store.sqlite.tenant import TenantStore
 
 COUNT = 12_000
 CALLERS = 200

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from uvicorn.server import Server
 
@@ -21,7 +22,9 @@ BACKLOG = 2048
 TICKS = 8
 """How often a second-long deadline is looked at, so how late it may be noticed."""
 LAST_WORDS_SECONDS = 1.0
+GARBAGE = (50_000, 20, 20)
 
+T = TypeVar("T")
 OnReady = Callable[[str, int], None]
 OnStop = Callable[[], Awaitable[None]]
 
@@ -66,10 +69,16 @@ async def serve(
             await on_stop()
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine, such as `serve(…)`, to its end on uvloop where it is installed."""
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine, such as `serve(…)`, to its end on uvloop where it is installed.
+
+    It is for a process of our own: Python's garbage collector is told to look less often.
+    """
+    # The catalogue and all that waits live long, and Python would look through them every 700 new
+    # objects, which takes a tenth of a busy server's time. What ends is freed at once, by its count.
+    gc.set_threshold(*GARBAGE)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)
+        return runner.run(main)
 
 
 class _GuardedServer(Server):
