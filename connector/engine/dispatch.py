@@ -19,6 +19,8 @@ logger = logging.getLogger("connector.engine")
 WORKERS = 64
 KEEP_IN_MEMORY = 5_000
 """Runs beyond this wait as numbers only and are read again when their turn comes."""
+AHEAD = 1_000
+"""When so many wait for their turn, no more are made of the events that were accepted."""
 STORE_RETRY_SECONDS = 1.0
 
 LaneKey = tuple[int, str]
@@ -62,6 +64,8 @@ class Dispatcher:
         self._known: dict[int, LaneKey] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._room = asyncio.Event()
+        self._room.set()
 
     def start(self) -> None:
         """Begin working."""
@@ -120,6 +124,12 @@ class Dispatcher:
         """Return when no run is open (waiting ones count as open)."""
         await self._idle.wait()
 
+    async def room(self) -> None:
+        """Return when few enough runs wait for their turn that it makes sense to add some."""
+        if self._ready.qsize() > AHEAD:
+            self._room.clear()
+            await self._room.wait()
+
     @property
     def open(self) -> int:
         """How many runs are queued, running or waiting."""
@@ -140,6 +150,8 @@ class Dispatcher:
     async def _work(self) -> None:
         while True:
             ticket = await self._ready.get()
+            if self._ready.qsize() <= AHEAD:
+                self._room.set()
             again = await self._go_on(ticket)
             if again is None:
                 self._leave(ticket)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,6 +80,7 @@ class Events:
         backoff: Backoff,
         clock: Clock,
         start: Callable[[RunRow], None],
+        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._book = book
         self._askers = askers
@@ -87,6 +88,7 @@ class Events:
         self._backoff = backoff
         self._clock = clock
         self._start = start
+        self._room = room
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -161,6 +163,8 @@ class Events:
     async def _work(self, group: Group) -> None:
         queue = self._groups[group]
         while queue:
+            if self._room is not None:
+                await self._room()
             batch = [queue[place] for place in range(min(len(queue), MAX_TOGETHER))]
             try:
                 await self._batch(group, batch)

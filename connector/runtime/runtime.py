@@ -93,7 +93,15 @@ class Runtime:
             plugins.on_run_finished if plugins else None,
         )
         self._dispatcher = Dispatcher(runs.perform, parts.database.run, parts.clock, tuning.workers)
-        self._events = Events(self._book, self.doors, store_of, backoff, parts.clock, self._enqueue)
+        self._events = Events(
+            self._book,
+            self.doors,
+            store_of,
+            backoff,
+            parts.clock,
+            self._enqueue,
+            self._dispatcher.room,
+        )
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
         self._subscriptions = Subscriptions(
             self._book, self.doors, store_of, parts.clock, parts.public_url
