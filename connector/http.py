@@ -7,6 +7,7 @@ follows settings from the environment and logs whole URLs, none of which we want
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -39,6 +40,7 @@ class HttpClient:
         self._pooled: httpx.AsyncBaseTransport | None = transport
         self._single: httpx.AsyncBaseTransport | None = transport
         self._closed = False
+        _hush()
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,6 +133,13 @@ class HttpClient:
                 for limits in (KEPT_ALIVE, FRESH)
             )
         return self._single if fresh else self._pooled
+
+
+def _hush() -> None:
+    """At debug level these log every header that comes and goes, the token among them."""
+    for name in ("httpcore", "httpx"):
+        log = logging.getLogger(name)
+        log.setLevel(max(log.level, logging.WARNING))
 
 
 def asgi_client(apps: Mapping[str, AsgiApp]) -> HttpClient:

@@ -340,3 +340,32 @@ async def test_a_closed_client_sends_nothing() -> None:
     await http.aclose()
     with pytest.raises(NotSent):
         await http.send(HttpRequest(method="GET", url="http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+async def test_no_header_and_no_body_is_logged_however_much_the_log_shall_tell(
+    caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer(b'{"a":"t0psecret"}', b"Set-Cookie: s=t0psecret"))
+        await writer.drain()
+
+    with caplog.at_level(level):
+        async with server(behave) as base, HttpClient() as http:
+            header = (("Authorization", "Bearer t0psecret"),)
+            request = HttpRequest(method="POST", url=base, headers=header, body=b"t0psecret")
+            await http.send(request)
+    assert not [one for one in caplog.records if one.name.startswith(("httpcore", "httpx"))]
+    assert "t0psecret" not in caplog.text
+
+
+def test_an_own_stricter_level_for_the_log_of_httpcore_is_left() -> None:
+    log = logging.getLogger("httpcore")
+    before = log.level
+    try:
+        log.setLevel(logging.CRITICAL)
+        HttpClient()
+        assert log.level == logging.CRITICAL
+    finally:
+        log.setLevel(before)

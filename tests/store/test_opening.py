@@ -245,3 +245,43 @@ async def test_a_read_beside_a_server_needs_no_ownership(
     beside = Database(path)
     assert await beside.open_events() == []
     await beside.close()
+
+
+# --- who may read it ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022])
+async def test_a_new_database_and_its_side_files_are_their_owners_alone(
+    tmp_path: Path, mask: int
+) -> None:
+    old = os.umask(mask)
+    try:
+        database = Database(tmp_path / "new.db")
+        await database.open()
+        database.own()
+        await database.set_instance("canary", "x")
+        modes = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()}
+        await database.close()
+    finally:
+        os.umask(old)
+    assert {"new.db", "new.db-wal", "new.db-shm", "new.db.lock"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+async def test_a_database_that_is_there_keeps_the_rights_it_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    path.touch(0o640)
+    path.chmod(0o640)
+    database = Database(path)
+    await database.open()
+    await database.close()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+async def test_a_link_to_a_new_database_leads_to_a_private_file(tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "real.db")
+    database = Database(link)
+    await database.open()
+    await database.close()
+    assert (tmp_path / "real.db").stat().st_mode & 0o777 == 0o600

@@ -23,6 +23,7 @@ _SETTINGS = (
 def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
     """A connection whose durable settings are set and read back. Raises StoreError."""
     connection: sqlite3.Connection | None = None
+    _make_private(path)
     try:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -40,6 +41,17 @@ def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
             who="user",
         ) from error
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """A new file is its owner's alone: it holds personal data; SQLite's side files follow it."""
+    try:
+        # Only ever a new one: closing an open database would give up this process's locks on it.
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        os.close(os.open(path.resolve(), flags, 0o600))
+    except OSError:
+        # It is there already, or SQLite says in better words why it cannot be.
+        return
 
 
 def _apply_settings(connection: sqlite3.Connection, path: Path, busy_ms: int) -> None:
