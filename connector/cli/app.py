@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from connector.cli import catalogue, connect, flows, history, serving
+from connector.cli import catalogue, connect, flows, history, parked, serving
 from connector.cli.output import fail
 from connector.errors import ConnectorError
 
@@ -51,6 +51,7 @@ catalogue.add(app)
 flows.add(app)
 connect.add(app)
 history.add(app)
+parked.add(app)
 serving.add(app)
 
 

@@ -134,20 +134,43 @@ def _print_write(effect: Mapping[str, Any]) -> None:
         out.print(f"         {local(note['at'])} {note['message']}", markup=False, soft_wrap=True)
 
 
-def replay(run_id: RunArgument, json: JsonOption = False) -> None:
-    """Run it again; nothing is written twice.
+def replay(
+    run_id: Annotated[
+        int | None, typer.Argument(help="The run's number, from `connector runs`.")
+    ] = None,
+    from_step: Annotated[
+        str | None, typer.Option("--from", help="Begin at this step, even if it was done.")
+    ] = None,
+    event: Annotated[
+        int | None, typer.Option(help="An event's number: for flows that had no run for it.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Go on where a run failed, or offer an event to the flows again; nothing is written twice.
 
-    It works on the record as it was read then, with the flow as it stands now.
+    A replayed run works on the record as it was read then, with the flow as it stands now.
     """
-    new = with_runtime(lambda runtime: runtime.replay(run_id))
-    if new is None:
-        raise ConnectorError(
-            f"There is no run {run_id}.", remedy="`connector runs` lists their numbers."
-        )
+    if (run_id is None) == (event is None):
+        raise typer.BadParameter("give the number of a run, or --event with one of an event")
+    if event is not None:
+        if not with_runtime(lambda runtime: runtime.replay_event(event)):
+            raise ConnectorError(
+                f"There is no event {event} to offer again.",
+                remedy="`connector events` lists their numbers; an open one is tried by itself.",
+            )
+        told, said = {"event": event}, f"Event {event} is offered to the flows again"
+    else:
+        number = run_id or 0
+        new = with_runtime(lambda runtime: runtime.replay(number, from_step))
+        if new is None:
+            raise ConnectorError(
+                f"There is no run {number}.", remedy="`connector runs` lists their numbers."
+            )
+        told, said = {"run": new, "replay_of": number}, f"Run {new} replays run {number}"
     if json:
-        show_json({"run": new, "replay_of": run_id})
+        show_json(told)
         return
-    console().print(f"Run {new} replays run {run_id}; it goes as soon as `connector serve` runs.")
+    console().print(f"{said}; it goes as soon as `connector serve` runs.")
 
 
 def run_line(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -28,6 +28,7 @@ from connector.engine.waits import Backoff, connection_reason
 from connector.errors import ConnectorError, FlowError, Issue, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.connect import Connect
+from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import covered, needed_by
 from connector.runtime.views import event_view, flow_view, run_details, run_view
@@ -106,6 +107,7 @@ class Runtime:
         self._subscriptions = Subscriptions(
             self._book, self.doors, store_of, parts.clock, parts.public_url
         )
+        self._decisions = Decisions(self._store, parts.clock, self._go_on)
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
         self._listening = False
@@ -204,30 +206,36 @@ class Runtime:
         effects = await self._store.effects(run_id=run_id)
         return run_details(run, await self._flow_keys(), steps, effects)
 
-    async def replay(self, run_id: int) -> int | None:
-        """Run it again with the same effect keys and the present flow; gives the new run's id."""
-        old = await self._store.run(run_id)
-        if old is None:
-            return None
-        flows = {flow.id: flow for flow in await self._store.flows()}
-        flow = flows.get(old.flow_id)
-        if flow is None:
-            return None
-        new = RunRow(
-            tenant=self.tenant,
-            flow_id=old.flow_id,
-            flow_version=flow.version,
-            event_id=old.event_id,
-            item_id=old.item_id,
-            state="queued",
-            context=old.context,
-            created_at=self._clock(),
-            ordered=old.ordered,
-        )
-        await self._store.add_run(new)
-        if self._started:
-            self._enqueue(new)
-        return new.id
+    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
+        """Run it again from its first step that is not done; gives the new run's id.
+
+        Raises ConnectorError for a run that succeeded, unless `from_step` names where to begin.
+        """
+        new = await self._decisions.replay_run(run_id, from_step)
+        if new is not None:
+            self._go_on(new)
+        return None if new is None else new.id
+
+    async def replay_event(self, event_id: int) -> bool:
+        """Match an event once more, for flows that had no run for it; tells whether it could."""
+        done = await self._decisions.replay_event(event_id)
+        if done and self._started:
+            await self._resume()
+        return done
+
+    async def list_parked(self) -> list[dict[str, Any]]:
+        """The writes that wait for a person, with their evidence."""
+        return await self._decisions.parked()
+
+    async def resolve(
+        self, key: str, choice: Choice, *, who: str, remote_id: str | None = None
+    ) -> dict[str, Any]:
+        """Decide a parked write: `adopt` (with `remote_id`), `send_again` or `drop`; audited."""
+        return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id)
+
+    async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
+        """What people decided, the newest first."""
+        return await self._store.audits(limit)
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state."""
@@ -371,6 +379,10 @@ class Runtime:
             self._parts.plugins.on_event(event)
         if self._started:
             self._events.enqueue(event)
+
+    def _go_on(self, run: RunRow) -> None:
+        if self._started:
+            self._enqueue(run)
 
     def _enqueue(self, run: RunRow) -> None:
         lane = _lane(run.flow_id, run.item_id, run.id, run.ordered)

@@ -137,8 +137,15 @@ class Store(Protocol):
         """The recorded steps of a run, in order."""
         ...
 
-    async def add_run(self, run: RunRow) -> RunRow:
-        """Store one more run of an event (a replay) and give it its id."""
+    async def add_run(self, run: RunRow, *, copy_of: int | None = None, before: int = 0) -> RunRow:
+        """Store one more run of an event (a replay) and give it its id.
+
+        The steps of `copy_of` that are done and stand before the position `before` come with it.
+        """
+        ...
+
+    async def reopen_event(self, event_id: int) -> bool:
+        """Let an event be matched once more; tells whether it had been and is now open again."""
         ...
 
     async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:

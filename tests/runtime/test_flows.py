@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import FlowError
+from connector.errors import ConnectorError, FlowError
 from tests.runtime.kit import CREATE, World, client, flow, story, world
 
 QUOTE = """\
@@ -170,7 +170,9 @@ async def test_a_replay_of_a_run_that_succeeded_writes_nothing_again(tmp_path: P
     async with world(tmp_path) as w:
         await w.follow(flow())
         await one_client(w)
-        again = await w.runtime.replay(1)
+        with pytest.raises(ConnectorError, match="nothing to do again"):
+            await w.runtime.replay(1)
+        again = await w.runtime.replay(1, "create")
         await w.quiet()
         told = await w.runtime.get_run(again)
         assert (told["state"], told["replay"]) == ("succeeded", 1)
@@ -184,7 +186,7 @@ async def test_a_replay_of_the_example_writes_nothing_again(tmp_path: Path) -> N
         await w.follow()
         w.person.create("clients", client())
         await w.quiet()
-        await w.runtime.replay(1)
+        await w.runtime.replay(1, "find")
         await w.quiet()
         assert w.sandbox.perfex.ledger.writes["create customers"] == 1
         assert len(w.customers) == 1
@@ -246,7 +248,7 @@ async def test_a_replay_asked_for_at_the_shell_is_done_by_the_server(tmp_path: P
         await w.follow(flow())
         await one_client(w)
         shell = await w.another_process()
-        again = await shell.replay(1)
+        again = await shell.replay(1, "create")
         await shell.__aexit__(None, None, None)
         assert again == 2
         await w.until(lambda: w.run_state(2, "succeeded"), 60)
@@ -309,3 +311,37 @@ async def test_what_happened_can_be_read_from_each_side(tmp_path: Path) -> None:
         assert counts["run"] == {"succeeded": 1}
         assert counts["effect"] == {"done": 1}
         assert counts["event"] == {"matched": 1, "silent": 1}
+
+
+@story
+async def test_a_replay_goes_on_where_the_run_failed_and_leaves_newer_data_alone(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        await w.follow()
+        one = w.person.create("clients", {**client(), "phone": "OLD"})["id"]
+        await w.quiet()
+        w.person.change("clients", one, {"phone": "NEW"})
+        await w.quiet()
+        with pytest.raises(ConnectorError, match="nothing to do again"):
+            await w.runtime.replay(1)
+        await w.quiet()
+        assert [one["phonenumber"] for one in w.customers] == ["NEW"]
+
+
+@story
+async def test_an_event_of_a_flow_that_was_off_is_offered_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow())
+        await w.runtime.enable_flow((await w.runtime.list_flows())[0]["key"], False)
+        w.person.create("clients", client())
+        await w.quiet()
+        (event,) = [one for one in await w.events() if one["state"] == "unmatched"]
+        await w.runtime.enable_flow((await w.runtime.list_flows())[0]["key"], True)
+        assert await w.runtime.replay_event(event["id"])
+        await w.quiet()
+        assert len(w.customers) == 1
+        assert await w.runtime.replay_event(event["id"])
+        await w.quiet()
+        assert len(await w.runs()) == 1
+        assert not await w.runtime.replay_event(99)

@@ -87,6 +87,7 @@ WRITES: dict[str, Call] = {
         run_row(store.tenant, whose.event, id=whose.run, state="failed", finished_at=NOW),
     ),
     "release_runs": lambda store, _: store.release_runs("connection:one"),
+    "reopen_event": lambda store, whose: store.reopen_event(whose.event),
     "reopen_run": lambda store, whose: store.reopen_run(whose.parked),
     "audit": lambda store, _: store.audit(NOW, "me", "drop", "effect", None),
     "save_effect": lambda store, whose: store.save_effect(

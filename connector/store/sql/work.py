@@ -185,8 +185,11 @@ class Work(TenantRows):
         )
         return [step_row(row) for row in rows]
 
-    async def add_run(self, run: RunRow) -> RunRow:
-        """Store one more run of an event (a replay) and give it its id."""
+    async def add_run(self, run: RunRow, *, copy_of: int | None = None, before: int = 0) -> RunRow:
+        """Store one more run of an event (a replay) and give it its id.
+
+        The steps of `copy_of` that are done and stand before the position `before` come with it.
+        """
         row = await self._one(
             "SELECT max(replay) FROM run WHERE tenant = ? AND flow_id = ? AND event_id = ?"
             " AND item_id = ?",
@@ -206,12 +209,44 @@ class Work(TenantRows):
                     run.replay, run.state, run.reason, encode_text(run.context), run.due_at,
                     run.created_at, None, None, int(run.ordered),
                 ),
-            )
+            ),
+            *self._copied(run, copy_of, before),
         )  # fmt: skip
         if not outcome[1][1]:
             raise StoreError("Somebody else replayed this run at the same moment.", who="wait")
-        run.id, run.fresh = outcome[1][1][0][0], True
+        run.id, run.fresh = outcome[1][1][0][0], copy_of is None
         return run
+
+    def _copied(self, run: RunRow, copy_of: int | None, before: int) -> list[Statement]:
+        if copy_of is None:
+            return []
+        return [
+            (
+                f"INSERT INTO step ({STEP_COLUMNS}) SELECT new.id, old.position, old.id,"
+                " old.state, old.summary, old.output, old.error, old.exchange, old.started_at,"
+                " old.finished_at FROM step AS old, run AS new WHERE old.run_id = ?"
+                " AND old.state != 'failed' AND old.position < ? AND new.tenant = ?"
+                " AND new.flow_id = ? AND new.event_id = ? AND new.item_id = ?"
+                " AND new.replay = ?",
+                (
+                    copy_of, before, self.tenant, run.flow_id, run.event_id, run.item_id,
+                    run.replay,
+                ),
+            )
+        ]  # fmt: skip
+
+    async def reopen_event(self, event_id: int) -> bool:
+        """Let an event be matched once more; tells whether it had been and is now open again."""
+        outcome = await self._backend.write(
+            BUMP,
+            (
+                # An attempt counts: then flows that have a run for it already get no second one.
+                "UPDATE event SET state = 'received', attempts = 1, due_at = 0, error = NULL"
+                " WHERE tenant = ? AND id = ? AND state IN ('matched', 'unmatched', 'failed')",
+                (self.tenant, event_id),
+            ),
+        )
+        return outcome[1][0] == 1
 
     async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
         """Store the end of a step, the new state of its run, or both in one commit."""

@@ -1,0 +1,82 @@
+"""`parked`, `resolve`: writes of which nobody knows whether they arrived."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated, Literal
+
+import typer
+
+from connector.cli.history import local
+from connector.cli.offline import with_runtime
+from connector.cli.output import JsonOption, console, show_json, show_table
+from connector.codec import encode_text
+
+KeyArgument = Annotated[str, typer.Argument(help="The write's key, from `connector parked`.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("parked")(parked)
+    app.command("resolve")(resolve)
+
+
+def parked(json: JsonOption = False) -> None:
+    """List the writes that wait for a person, with what is known of each."""
+    rows = with_runtime(lambda runtime: runtime.list_parked())
+    if json:
+        show_json(rows)
+        return
+    out = console()
+    if not rows:
+        show_table((), (), empty="Nothing is parked: every write is known to be there or not.")
+        return
+    for row in rows:
+        out.print(f"{row['key']}  {row['node']}, run {row['run']}", markup=False, style="bold")
+        for note in row["evidence"]:
+            out.print(f"  {local(float(note['at']))}  {note['message']}", markup=False)
+        if row["request"]:
+            out.print(f"  meant to send: {encode_text(row['request']['body'])}", markup=False)
+    out.print(
+        "\nLook in the app, then `connector resolve KEY adopt --id ID` (this record is it), "
+        "`… send-again` (it is not there) or `… drop` (it shall not be written).",
+        markup=False,
+    )
+
+
+def resolve(
+    key: KeyArgument,
+    choice: Annotated[
+        Literal["adopt", "send-again", "drop"], typer.Argument(help="What you found out.")
+    ],
+    record: Annotated[
+        str | None, typer.Option("--id", help="With adopt: the record's id in the app.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending again.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Decide a parked write; it is recorded who did, and its run goes on."""
+    if choice == "adopt" and not record:
+        raise typer.BadParameter("adopt needs it: the record's id in the app", param_hint="--id")
+    if choice == "send-again" and not yes:
+        typer.confirm("Are you sure it is not in the app? Sending makes a second one.", abort=True)
+    verb: Literal["adopt", "send_again", "drop"] = (
+        "send_again" if choice == "send-again" else choice
+    )
+    who = _me()
+    row = with_runtime(lambda runtime: runtime.resolve(key, verb, who=who, remote_id=record))
+    if json:
+        show_json(row)
+        return
+    console().print(
+        f"{row['evidence'][-1]['message']}; run {row['run']} goes on as soon as "
+        "`connector serve` runs.",
+        markup=False,
+    )
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody at the shell"

@@ -1,0 +1,118 @@
+"""What a person decides: parked writes, and doing things again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from connector.engine.waits import Clock
+from connector.errors import ConnectorError
+from connector.runtime.views import effect_view
+from connector.store.rows import EffectRow, RunRow
+
+if TYPE_CHECKING:
+    from connector.store.port import Store
+
+Choice = Literal["adopt", "send_again", "drop"]
+
+
+class Decisions:
+    """Carries out and records choices that no machine may make; every one is audited."""
+
+    def __init__(self, store: Store, clock: Clock, go_on: Callable[[RunRow], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._go_on = go_on
+
+    async def parked(self) -> list[dict[str, Any]]:
+        """The writes that wait for a person, with all that is known of them."""
+        return [
+            {**effect_view(effect), "run": effect.run_id}
+            for effect in await self._store.effects(state="parked")
+        ]
+
+    async def resolve(
+        self, key: str, choice: Choice, *, who: str, remote_id: str | None = None
+    ) -> dict[str, Any]:
+        """Decide a parked write: `adopt` the record with `remote_id`, send again, or drop it.
+
+        Its run goes on. Raises ConnectorError when it is not parked or the id is missing.
+        """
+        effect = await self._parked(key)
+        if choice == "adopt":
+            if not remote_id:
+                raise ConnectorError(
+                    "Adopting needs the id of the record in the app.", field="remote_id"
+                )
+            effect.state, effect.remote_id = "done", remote_id
+            effect.output = {"id": int(remote_id) if remote_id.isdecimal() else remote_id}
+        elif choice == "send_again":
+            effect.state, effect.searches = "planned", 0
+        else:
+            effect.state = "refused"
+        said = {"adopt": f"adopted as {remote_id}", "send_again": "sent again", "drop": "dropped"}
+        now = self._clock()
+        effect.updated_at = now
+        effect.evidence.append({"at": now, "message": f"{said[choice]}, decided by {who}"})
+        details = {"run": effect.run_id, "node": effect.node, "remote_id": remote_id}
+        await self._store.audit(now, who, choice, f"effect {key}", details)
+        await self._store.save_effect(effect)
+        if await self._store.reopen_run(effect.run_id):
+            run = await self._store.run(effect.run_id)
+            if run is not None:
+                self._go_on(run)
+        return {**effect_view(effect), "run": effect.run_id}
+
+    async def _parked(self, key: str) -> EffectRow:
+        found = [one for one in await self._store.effects(state="parked") if one.key == key]
+        if not found:
+            known = [one.key for one in await self._store.effects(state="parked")]
+            raise ConnectorError(
+                f"No parked write has the key {key!r}.",
+                remedy="`connector parked` lists them." if known else "Nothing is parked.",
+            )
+        return found[0]
+
+    async def replay_run(self, run_id: int, from_step: str | None = None) -> RunRow | None:
+        """One more run with the present flow, from its first step that is not done, or from one.
+
+        What was done before is taken over, not done again; writes keep their effect keys.
+        """
+        old = await self._store.run(run_id)
+        if old is None:
+            return None
+        flow = next((one for one in await self._store.flows() if one.id == old.flow_id), None)
+        if flow is None:
+            return None
+        steps = await self._store.steps(run_id)
+        before = len(steps)
+        if from_step is not None:
+            named = [step.position for step in steps if step.id == from_step]
+            if not named:
+                raise ConnectorError(
+                    f"Run {run_id} has no step {from_step!r} that ran.",
+                    field="from",
+                    remedy="`connector run-show` lists its steps.",
+                )
+            before = named[0]
+        elif old.state == "succeeded":
+            raise ConnectorError(
+                f"Run {run_id} succeeded: there is nothing to do again.",
+                remedy="Name the step to start from, if you want to repeat it all the same.",
+            )
+        new = RunRow(
+            tenant=self._store.tenant,
+            flow_id=old.flow_id,
+            flow_version=flow.version,
+            event_id=old.event_id,
+            item_id=old.item_id,
+            state="queued",
+            context=old.context,
+            created_at=self._clock(),
+            ordered=old.ordered,
+        )
+        return await self._store.add_run(new, copy_of=run_id, before=before)
+
+    async def replay_event(self, event_id: int) -> bool:
+        """Match an event once more: flows that had no run for it get one, the others do not."""
+        return await self._store.reopen_event(event_id)
