@@ -19,7 +19,17 @@ DEV_SET := $(VENV)/.dev-$(call sum,requirements-dev.txt)
 SELF    := $(VENV)/.self-$(call sum,pyproject.toml)
 MADE    := $(VENV)/.made
 
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PIP := PYTHONUNBUFFERED=1 $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+# pip says hundreds of lines: one that moves is enough, and all of them when it fails.
+install = { $(PIP) install --require-hashes -r $(1) 2>&1 && echo "pip ended well"; } \
+	| tee $(VENV)/pip.log | awk -v all=`grep -c '==' $(1)` ' \
+		/^(Collecting|Requirement already)/ && n < all { \
+			printf "\r      %d of %d  %-40.40s", ++n, all, /^C/ ? $$2 : ""; fflush() } \
+		/^Installing/ { printf "\r      unpacking  %-40s", ""; fflush() } \
+		/^pip ended well$$/ { good = 1 } \
+		END { printf "\r%-60s\r", ""; exit !good }' \
+	|| { cat $(VENV)/pip.log >&2; exit 1; }
 
 help:  ## list the targets
 	@echo "Connector: make TARGET"
@@ -81,12 +91,12 @@ $(MADE):
 
 $(RUN_SET): | $(MADE)
 	@echo "[2/3] installing `grep -c '==' requirements.txt` pinned packages (a minute, the first time)"
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(call install,requirements.txt)
 	@rm -f $(VENV)/.run-* && touch $@
 
 $(DEV_SET): | $(MADE)
 	@echo "[2/3] installing `grep -c '==' requirements-dev.txt` pinned packages (two minutes, the first time)"
-	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(call install,requirements-dev.txt)
 	@rm -f $(VENV)/.run-* $(VENV)/.dev-* && touch $@ $(RUN_SET)
 
 # hatchling is among the pinned packages: nothing is fetched to build.
