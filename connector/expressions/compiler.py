@@ -206,7 +206,8 @@ class Compiler:
         return concat
 
     def _compare(self, node: nodes.Compare, strict: bool) -> Closure:
-        first, offset = self.strict(node.expr), node.lineno
+        # Jinja gives a comparison the place of its end.
+        first, offset = self.strict(node.expr), node.expr.lineno
         rest = [(arithmetic.COMPARE[one.op], self.strict(one.expr)) for one in node.ops]
 
         def compare(frame: Frame) -> bool:

@@ -544,6 +544,44 @@ class TestErrors:
         assert "Traceback" not in str(error)
         assert error.offset is not None
 
+    @pytest.mark.parametrize("sign", ["+", "-", "*", "/", "//", "%", "<", "<=", ">", ">="])
+    @pytest.mark.parametrize(
+        ("left", "right"),
+        [("'a'", "1"), ("1", "'a'"), ("1.5", "none"), ("none", "2"), ("true", "1"), ("1", "false"),
+         ("[]", "1.5"), ("{}", "1"), ("1", "{}"), ("{}", "{}"), ("[1]", "'a'"), ("none", "none")],
+    )  # fmt: skip
+    def test_operators_take_numbers_or_like_kinds_only(
+        self, left: str, right: str, sign: str
+    ) -> None:
+        if sign == "*" and {left, right} == {"'a'", "1"}:
+            pytest.skip("a text may be repeated")
+        error = error_of(f"{{{{ {left} {sign} {right} }}}}")
+        assert error.value_type
+        assert error.offset == 3
+
+    @pytest.mark.parametrize(
+        ("source", "words"),
+        [
+            ("{{ '%s' % 'a' }}", r"'%' does not fill in texts"),
+            ("{{ [1] | map(x) }}", "must be written out"),
+            ("{{ [1] | select(x, 1) }}", "must be written out"),
+            ("{{ 1.upper() }}", "Number has no method 'upper'"),
+            ("{{ 'a'.items() }}", "Text has no method 'items'"),
+            ("{{ none[1:] }}", "Nothing cannot be cut"),
+            ("{{ 'a'.replace('b') }}", "arguments of .replace"),
+            ("{{ x() }}", "can be called"),
+            ("{% for x.y in [1] %}{% endfor %}", "cannot be read|needs names"),
+            ("{% for loop in [1] %}{% endfor %}", "'loop' is taken"),
+            ("{% for now in [1] %}{% endfor %}", "'now' is taken"),
+            ("{{ [1]['_' ~ 'a'] }}", "underscore"),
+            ("{{ {}.get('_' ~ 'a') }}", "underscore"),
+            ("{{ [{}] | map(attribute='a._b') }}", "underscore"),
+        ],
+    )
+    def test_it_says_what_is_wrong(self, source: str, words: str) -> None:
+        with pytest.raises(ExpressionError, match=words):
+            evaluate(source, CONTEXT)
+
     def test_values_are_not_shown_in_errors(self) -> None:
         private = "RSSMRA80A01H501U"
         for source in ("{{ x | vat_it }}", "{{ x + 1 }}", "{{ x | decimal }}", "{{ x.y }}"):

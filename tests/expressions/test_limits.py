@@ -256,7 +256,7 @@ class TestSizes:
             ("{{ '%s' | format(text) }}", 100_000),
             ("{{ '%900s' | format('a') }}", 900),
             ("{{ text | truncate(50000, true) }}", 50_000),
-            ("{{ text | indent }}", 100_000),
+            ("{{ text | indent }}", 200_000),
             ("{{ short | center(900) }}", 900),
             ("{{ short.ljust(900) }}", 900),
             ("{{ short.zfill(900) }}", 900),
@@ -279,10 +279,11 @@ class TestSizes:
             ("{{ rows | unique }}", 16_000),
             ("{{ rows | map('abs') }}", 16_000),
             ("{{ rows | map(attribute=0, default=1) }}", 16_000),
+            ("{{ entries | groupby(0, default=1) }}", 48_000),
             ("{{ rows | select }}", 16_000),
             ("{{ rows | batch(10) }}", 16_000),
             ("{{ rows | batch(999, 0) }}", 16_000),
-            ("{{ rows | slice(10) }}", 16_000),
+            ("{{ rows | slice(10) }}", 16_900),
             ("{{ rows | tojson }}", 64_000),
             ("{% for x in rows if x %}{% endfor %}", 16_000),
             ("{% for x in rows %}{{ loop.index }}{% endfor %}", 448_000),
@@ -291,8 +292,8 @@ class TestSizes:
             ("{{ entries | values }}", 16_000),
             ("{{ entries | list }}", 16_000),
             ("{{ entries.items() }}", 48_000),
-            ("{{ names | sort }}", 40_000),
-            ("{{ names | unique }}", 10_000),
+            ("{{ names | sort }}", 104_000),
+            ("{{ names | unique }}", 36_000),
         ],
     )
     def test_all_that_is_made_is_asked_for_first(self, source: str, least: int) -> None:
@@ -531,6 +532,9 @@ class TestTime:
             ("{{ text | wordcount }}", 10_000),
             ("{{ text | digits }}", 10_000),
             ("{{ text.isdigit() }}", 100),
+            ("{{ text.split('b', 1) | length }}", 100),
+            ("{{ long_names | sort | length }}", 1_300),
+            ("{{ rows | max }}", 2_000),
             ("{{ ('%%' * 500) | format }}", 500),
         ],
     )
@@ -542,6 +546,7 @@ class TestTime:
             "alike": {str(number): number for number in range(8_000)},
             "text": "a" * 102_400,
             "text2": "a" * 102_399 + "b",
+            "long_names": ["a" * 10_000 + str(number) for number in range(30)],
         }
         budget = Budget(clock=Clock(0))
         compile_expression(source).evaluate(context, budget=budget)
