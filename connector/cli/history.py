@@ -101,6 +101,9 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
         ],
         empty="No step has run.",
     )
+    for step in row["steps"]:
+        for warning in step["warnings"]:
+            out.print(f"left out {warning}", markup=False, style="yellow")
     for effect in row["effects"]:
         _print_write(effect)
     if row["error"]:
@@ -136,7 +139,8 @@ def _print_write(effect: Mapping[str, Any]) -> None:
 
 def replay(
     run_id: Annotated[
-        int | None, typer.Argument(help="The run's number, from `connector runs`.")
+        int | None,
+        typer.Argument(help="The run's number, from `connector runs`.", metavar="RUN"),
     ] = None,
     from_step: Annotated[
         str | None, typer.Option("--from", help="Begin at this step, even if it was done.")
@@ -146,8 +150,9 @@ def replay(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Go on where a run failed, or offer an event to the flows again; nothing is written twice.
+    """Go on where a run failed.
 
+    Or offer an event to the flows again. Nothing is written twice.
     A replayed run works on the record as it was read then, with the flow as it stands now.
     """
     if (run_id is None) == (event is None):

@@ -9,10 +9,11 @@ import typer
 
 from connector.cli.history import local
 from connector.cli.offline import with_runtime
-from connector.cli.output import JsonOption, console, show_json, show_table
-from connector.codec import encode_text
+from connector.cli.output import JsonOption, body_lines, console, show_json, show_table
 
-KeyArgument = Annotated[str, typer.Argument(help="The write's key, from `connector parked`.")]
+KeyArgument = Annotated[
+    str, typer.Argument(help="The write's key, from `connector parked`.", metavar="KEY")
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -22,7 +23,10 @@ def add(app: typer.Typer) -> None:
 
 
 def parked(json: JsonOption = False) -> None:
-    """List the writes that wait for a person, with what is known of each."""
+    """List the writes that wait for a person.
+
+    Nobody knows whether they arrived; with each stands what is known of it.
+    """
     rows = with_runtime(lambda runtime: runtime.list_parked())
     if json:
         show_json(rows)
@@ -36,7 +40,9 @@ def parked(json: JsonOption = False) -> None:
         for note in row["evidence"]:
             out.print(f"  {local(float(note['at']))}  {note['message']}", markup=False)
         if row["request"]:
-            out.print(f"  meant to send: {encode_text(row['request']['body'])}", markup=False)
+            out.print("  meant to send:", markup=False)
+            for line in body_lines(row["request"]["body"], row["request"]["headers"]):
+                out.print(f"    {line}", markup=False, soft_wrap=True)
     out.print(
         "\nLook in the app, then `connector resolve KEY adopt --id ID` (this record is it), "
         "`… send-again` (it is not there) or `… drop` (it shall not be written).",
@@ -47,7 +53,8 @@ def parked(json: JsonOption = False) -> None:
 def resolve(
     key: KeyArgument,
     choice: Annotated[
-        Literal["adopt", "send-again", "drop"], typer.Argument(help="What you found out.")
+        Literal["adopt", "send-again", "drop"],
+        typer.Argument(help="adopt, send-again or drop.", metavar="CHOICE"),
     ],
     record: Annotated[
         str | None, typer.Option("--id", help="With adopt: the record's id in the app.")
@@ -55,7 +62,10 @@ def resolve(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending again.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Decide a parked write; it is recorded who did, and its run goes on."""
+    """Decide a parked write; its run goes on.
+
+    It is recorded who did.
+    """
     if choice == "adopt" and not record:
         raise typer.BadParameter("adopt needs it: the record's id in the app", param_hint="--id")
     if choice == "send-again" and not yes:
