@@ -369,6 +369,8 @@ class App(Data):
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)
     readers: Mapping[str, Reader] = {}
     """How `enriched_event` reads each resource."""
+    operations: Mapping[str, tuple[str, ...]] = {}
+    """What can happen to each resource that sends events; empty when it is not known."""
     account_input: str | None = None
     """The trigger input that names the account whose events are followed (the company)."""
     resource_groups: Mapping[str, tuple[str, ...]] = {}

@@ -675,7 +675,7 @@ class TestExamples:
         context = {"trigger": trigger, "steps": {}}
         assert flow.filter(context)
         assert find.mapping.apply(context).payload["vat"] == client["vat_number"]
-        context["steps"] = {"find": {"found": False, "skipped": False}}
+        context["steps"] = {"find": {"found": False, "count": 0, "skipped": False}}
         assert create.when(context)
         assert not update.when(context)
         made = create.mapping.apply(context, validate=True).raise_for_errors().payload["data"]
@@ -683,11 +683,23 @@ class TestExamples:
         assert made["state"] == made["billing_state"] == client["address_province"]
         assert made["zip"] == client["address_postal_code"]
         assert made["country"] == 109
-        context["steps"] = {"find": {"found": True, "id": 412, "skipped": False}}
+        context["steps"] = {"find": {"found": True, "count": 1, "id": 412, "skipped": False}}
         assert not create.when(context)
         assert update.when(context)
         changed = update.mapping.apply(context, validate=True).raise_for_errors().payload
         assert changed == {"customer_id": 412, "data": made}
+        context["steps"] = {"find": {"found": True, "count": 2, "id": 412, "skipped": False}}
+        assert not create.when(context)
+        assert not update.when(context)
+
+    def test_an_event_that_a_resource_never_sends_is_found(self, catalog: Catalog) -> None:
+        text = (Path(__file__).parents[1] / "examples" / "fic-client-to-perfex.yaml").read_text(
+            "utf-8"
+        )
+        found = check_flow(text.replace("[create, update]", "[create, email_sent]"), catalog)
+        (issue,) = found.errors
+        assert issue.message == "entities.clients never sends 'email_sent'."
+        assert "create, update, delete" in issue.remedy
 
     def test_deleted_client_is_filtered(self, catalog: Catalog) -> None:
         flow = self.load("fic-client-to-perfex", catalog)

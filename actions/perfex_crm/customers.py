@@ -8,6 +8,8 @@ from typing import Any
 from connector import Action, Caller, Identity, Missing, Request, Search, finding, schema
 
 _DOCS = "https://perfexcrm.themesic.com/apiguide/"
+MAX_PAGES = 100
+"""A server that always says there is more must not keep a run for ever."""
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 
 # The strongest first; a weaker key is used only when no stronger one is given.
@@ -33,8 +35,7 @@ async def _rows(caller: Caller, term: str, value: str) -> list[dict[str, Any]]:
     path = f"/customers/search/{term}" if term else "/customers/search"
     query = {} if term else {"q": value}
     rows: list[dict[str, Any]] = []
-    page = 1
-    while True:
+    for page in range(1, MAX_PAGES + 1):
         asked = {**query, "page": str(page)} if page > 1 else query
         try:
             answer = await caller.request("GET", path, query=asked)
@@ -46,16 +47,26 @@ async def _rows(caller: Caller, term: str, value: str) -> list[dict[str, Any]]:
         rows += found
         if not found or not (answer.get("meta") or {}).get("has_more"):
             return rows
-        page += 1
+    return rows
 
 
 async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     key, value = finding.strongest(inputs, _KEYS)
+    rows = await _exactly(caller, key, value)
+    company = inputs.get("company")
+    if not rows and key == "vat" and company:
+        # A customer that was made without its VAT number is the same one; one of this name with
+        # another VAT number is another company.
+        rows = [one for one in await _exactly(caller, "company", company) if not one.get("vat")]
+    return finding.found(rows, "userid")
+
+
+async def _exactly(caller: Caller, key: str, value: str) -> list[dict[str, Any]]:
     same = _KEYS[key]
     # The digits of a VAT number are in it with and without the country letters.
     term = _term(same(value).upper() if key == "vat" else value)
     rows = await _rows(caller, term, value)
-    return finding.found((row for row in rows if same(row.get(key)) == same(value)), "userid")
+    return [row for row in rows if same(row.get(key)) == same(value)]
 
 
 find_customer = Search(
@@ -65,7 +76,8 @@ find_customer = Search(
     label="Find Customer",
     description=(
         "Finds active customers by the strongest key given: VAT number, company, phone. Only "
-        "exact matches count; capitals, spaces and the IT of a VAT number do not matter."
+        "exact matches count; capitals, spaces and the IT of a VAT number do not matter. Where "
+        "nobody has the VAT number, one of the same name without any is found."
     ),
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_customer"),),

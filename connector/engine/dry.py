@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from connector import paths
 from connector.connections import base_url_of
+from connector.engine.packing import marked
 from connector.errors import ConnectorError
 from connector.model import Action, App, Connection
 from connector.redaction import redact
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from connector.catalog import Catalog
     from connector.flow import CompiledFlow, CompiledStep
 
+MARKER_SHOWN = "#MARKOFRUN234"
+"""Stands for the mark of a real run, which differs for each write."""
 UNKNOWN_HOST = "https://your-server.invalid"
 """Stands for the address of a connection that has not been made."""
 
@@ -124,7 +127,9 @@ def _step(
             id="none", app=node.app, name=step.connection or "", base_url=_base(app)
         )
         if node.request is not None:
-            request = render_request(app, connection, node.request, mapped.payload)
+            place = node.identity.marker if isinstance(node, Action) else None
+            inputs = marked(mapped.payload, place, MARKER_SHOWN)
+            request = render_request(app, connection, node.request, inputs)
             told.request = redact(request)
     except ConnectorError as error:
         told.state, told.error = "failed", error

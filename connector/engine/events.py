@@ -197,8 +197,8 @@ class Events:
         known: dict[int, set[tuple[int, str]]] = {}
         ids: dict[str, bool] = {}
         for event, takers in wanted:
-            if event.error is not None:
-                # It was deferred before: some of its runs may be there.
+            if event.attempts or event.error is not None:
+                # It was deferred or matched before: some of its runs may be there.
                 known[event.id] = await store.items_with_runs(event.id)
             if event.operation != "delete" and any(taker.trigger.enrich for taker in takers):
                 done = known.get(event.id, set())

@@ -178,7 +178,11 @@ class Runs:
         run.attempts, run.error, run.reason = 0, None, None
         node = self._catalog.node(step.node)
         summary = _summary(node, mapped.payload, output)
-        return StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
+        told = [str(issue) for issue in mapped.issues]
+        row = StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
+        # What was left out of the write must be seen by whoever looks at the run.
+        row.exchange = {"warnings": told} if told else None
+        return row
 
     async def _wait(self, run: RunRow, step: CompiledStep, cause: ConnectorError) -> Wait | None:
         row = await self._store_of(run.tenant).connection(step.connection)

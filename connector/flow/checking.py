@@ -168,6 +168,7 @@ class _Checker:
         if any(issue.severity == "error" for issue in self.found.issues[before:]):
             return {}
         payload = compiled.apply({}).payload
+        self._events(trigger, payload)
         for ref in trigger.inputs:
             if isinstance(ref, SchemaRef):
                 value = get(payload, ref.prefix) if ref.prefix else payload
@@ -177,6 +178,20 @@ class _Checker:
                         issue.message, where=where, field=issue.field, value_type=issue.value_type
                     )
         return payload
+
+    def _events(self, trigger: AnyNode, inputs: Mapping[str, Any]) -> None:
+        """What the app never says of this resource must not be asked of it."""
+        resource = str(inputs.get("resource", ""))
+        possible = self._catalog.app(trigger.app).operations.get(resource)
+        asked = inputs.get("event_types", ())
+        for one in (asked,) if isinstance(asked, str) else asked:
+            if possible is not None and one not in possible:
+                self.found.add(
+                    f"{resource} never sends {one!r}.",
+                    where="trigger.with.event_types",
+                    field="event_types",
+                    remedy=f"It sends: {', '.join(possible)}.",
+                )
 
     def _trigger_output(
         self, trigger: AnyNode | None, inputs: Mapping[str, Any]

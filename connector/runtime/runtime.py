@@ -138,11 +138,14 @@ class Runtime:
 
     async def stop(self) -> None:
         """Stop at the next safe point; what is interrupted goes on at the next start."""
-        self._started = False
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
+        await self._stop_work()
+
+    async def _stop_work(self) -> None:
+        self._started = False
         await self._events.stop()
         await self._dispatcher.stop()
 
@@ -411,6 +414,11 @@ class Runtime:
         for look in itertools.count(1):
             await asyncio.sleep(LOOK_SECONDS)
             try:
+                if not await self._database.is_owner():
+                    # Another process may drive by now: two would write everything twice.
+                    logger.error("the right to drive this database was lost: stopping work")
+                    await self._stop_work()
+                    return
                 revision = await self._database.revision()
                 if look % LOOKS_PER_SWEEP == 0 and not self._events.open:
                     # A commit that told us it failed may have reached the disk all the same.

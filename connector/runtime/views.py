@@ -96,6 +96,7 @@ def run_details(
                 "summary": step.summary,
                 "output": step.output,
                 "error": step.error,
+                "warnings": (step.exchange or {}).get("warnings", []),
                 "started_at": step.started_at,
                 "finished_at": step.finished_at,
             }

@@ -208,6 +208,10 @@ class Database(Protocol):
         """Make it ready for use. Raises StoreError."""
         ...
 
+    async def is_owner(self) -> bool:
+        """Whether this process still has the right that `own` gave it."""
+        ...
+
     def own(self) -> None:
         """Become the one process that drives the runs of this file. Raises StoreOwned."""
         ...

@@ -85,6 +85,7 @@ class TestFinding:
             "found": False,
             "count": 0,
             "id": None,
+            "ids": [],
             "record": None,
             "records": [],
         }
@@ -171,7 +172,7 @@ class TestCustomer:
     @pytest.mark.parametrize(
         ("inputs", "path", "query"),
         [
-            ({"vat": "IT 12345678903", "company": "A"}, "/customers/search/12345678903", {}),
+            ({"vat": "IT 12345678903"}, "/customers/search/12345678903", {}),
             ({"vat": "DE 123"}, "/customers/search/DE123", {}),
             ({"vat": "", "company": "Officine Esempio S.r.l."}, "/customers/search/Officine", {}),
             ({"company": "A/S Caffè-Bar"}, "/customers/search/-Bar", {}),
@@ -187,6 +188,19 @@ class TestCustomer:
         if path.endswith("-Bar"):
             path = "/customers/search/Caff"
         assert caller.asked == [(path, query)]
+
+    @pytest.mark.parametrize(("vat", "count"), [("", 1), ("IT99999999999", 0)])
+    async def test_a_name_stands_in_only_where_nobody_has_the_vat_number(
+        self, vat: str, count: int
+    ) -> None:
+        def answer(path: str, query: dict[str, str]) -> list[dict[str, Any]]:
+            row = {"userid": "7", "company": "Officine Esempio", "vat": vat}
+            return [row] if path.endswith("/Officine") else []
+
+        inputs = {"vat": "IT12345678903", "company": "Officine Esempio"}
+        result, caller = await find(self.NAME, answer, inputs)
+        assert result["count"] == count
+        assert len(caller.asked) == 2
 
     async def test_no_data_is_not_found(self) -> None:
         none = Missing("No data were found", status=404)

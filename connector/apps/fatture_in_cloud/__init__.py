@@ -8,6 +8,7 @@ from connector.apps.fatture_in_cloud.answers import read_error
 from connector.apps.fatture_in_cloud.resources import (
     GROUPS,
     id_filter,
+    operations,
     read_scopes,
     readers,
 )
@@ -38,6 +39,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         read_error=read_error,
         webhook=FattureWebhooks(keys, app_ids),
         readers=readers(),
+        operations=operations(),
         account_input="company_id",
         resource_groups=GROUPS,
         event_scopes=read_scopes,

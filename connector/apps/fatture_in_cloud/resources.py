@@ -122,6 +122,16 @@ def read_scopes(events: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(scopes)
 
 
+def operations() -> dict[str, tuple[str, ...]]:
+    """What can happen to each resource, the groups and the older name included."""
+    found = {name: one.operations for name, one in RESOURCES.items()}
+    for group, members in GROUPS.items():
+        found[group] = tuple(
+            dict.fromkeys(operation for one in members for operation in found[one])
+        )
+    return found
+
+
 def readers() -> dict[str, Reader]:
     """How the record behind each event is read, the older name of the self-invoices included."""
     found = {name: _reader(one, name) for name, one in RESOURCES.items()}

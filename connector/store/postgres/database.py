@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from connector.errors import StoreBusy, StoreError
+from connector.errors import StoreBusy, StoreError, StoreOwned
 from connector.store.postgres.journal import Journal, translated_error
 from connector.store.postgres.marks import translated
 from connector.store.sql.backend import Outcome, Statement
@@ -20,6 +20,7 @@ from connector.store.sql.database import SqlDatabase
 READERS = 4
 CONNECT_SECONDS = 5
 MIGRATION_LOCK = 7_220_318_846_410_923
+OWNER_LOCK = 7_220_318_846_410_924
 """Any number, as long as every release uses this one."""
 _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
 
@@ -32,6 +33,7 @@ class Database(SqlDatabase):
         self._url = url
         self.journal = Journal(self._connect)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self._owner: psycopg.Connection[Any] | None = None
 
     async def open(self) -> None:
         """Connect, refuse a server that does not keep what it commits, and migrate.
@@ -62,7 +64,29 @@ class Database(SqlDatabase):
         await self._pool.open()
 
     def own(self) -> None:
-        """Nothing to own: runs are claimed one by one."""
+        """Become the one process that drives the runs of this database. Raises StoreOwned.
+
+        Until runs are claimed one by one, two drivers would write everything twice.
+        """
+        owner = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        row = owner.execute("SELECT pg_try_advisory_lock(%s)", (OWNER_LOCK,)).fetchone()
+        if row is None or not row[0]:
+            owner.close()
+            raise StoreOwned(
+                "Another process is already serving this database.",
+                remedy="Stop it first, or choose another one with CONNECTOR_DATABASE.",
+            )
+        self._owner = owner
+
+    async def is_owner(self) -> bool:
+        """Whether the session that holds the lock is still there."""
+        if self._owner is None:
+            return False
+        try:
+            self._owner.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
 
     async def all(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query. Raises StoreBusy when the database cannot be read now."""
@@ -85,6 +109,9 @@ class Database(SqlDatabase):
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
 
     async def _connect(self) -> AsyncConnection[Any]:
         return await AsyncConnection.connect(

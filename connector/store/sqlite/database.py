@@ -38,6 +38,10 @@ class Database(SqlDatabase):
             raise
         self.journal = Journal(self._writer, lock_patience)
 
+    async def is_owner(self) -> bool:
+        """Whether this process still has the right: a lock on a file is kept until its end."""
+        return self._ownership.held
+
     def own(self) -> None:
         """Become the one process that drives the runs of this file. Raises StoreOwned."""
         self._ownership.take()

@@ -147,6 +147,11 @@ class Ownership:
         os.write(handle, str(os.getpid()).encode("ascii"))
         self._handle = handle
 
+    @property
+    def held(self) -> bool:
+        """Whether it is ours."""
+        return self._handle is not None
+
     def free(self) -> None:
         """Let another process drive; harmless when nothing is held."""
         if self._handle is not None:
