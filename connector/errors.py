@@ -36,7 +36,7 @@ Severity = Literal["error", "warning"]
 
 
 class Issue(BaseModel):
-    """One thing wrong with one field: `field` is a dotted path, `line` and `column` count from 1."""
+    """One thing wrong with one field (a dotted path); `line` and `column` count from 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
