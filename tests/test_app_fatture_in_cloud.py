@@ -321,9 +321,17 @@ class Vendor:
         id="c1", app="fatture_in_cloud", name="c", base_url="https://api-v2.fattureincloud.it"
     )
 
-    def __init__(self, *rows: dict[str, Any], unknown: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *rows: dict[str, Any],
+        unknown: tuple[str, ...] = (),
+        forbidden: tuple[str, ...] = (),
+        too_early: bool = False,
+    ) -> None:
         self.rows = [dict(row) for row in rows]
         self.unknown = unknown
+        self.forbidden = tuple(f"{PREFIX}{family}." for family in forbidden)
+        self.too_early = too_early
         self.calls: list[str] = []
         self.as_text = False
 
@@ -340,17 +348,28 @@ class Vendor:
         place = "/c/108061/subscriptions"
         assert path.startswith(place)
         if method == "GET":
-            return {"data": self.rows}
+            return {"data": [dict(row) for row in self.rows]}
+        if method == "DELETE":
+            self.rows = [one for one in self.rows if not path.endswith(one["id"])]
+            return None
         data = body["data"]
         if path.endswith("/verify"):
             assert data["verification_method"] == "header"
+            if self.too_early:
+                raise Invalid("every ten minutes")
             return None
+        if any(one.startswith(self.forbidden) for one in data.get("types", ()) if self.forbidden):
+            raise Forbidden("no scope")
         if method == "POST":
             assert data["sink"].startswith("https://")
             row = {"id": f"SUB{len(self.rows) + 1}", "sink": data["sink"], "verified": False}
             self.rows.append(row)
         else:
             row = next(one for one in self.rows if path.endswith(one["id"]))
+        if data.get("sink", row["sink"]) != row["sink"]:
+            row |= {"sink": data["sink"], "verified": False}
+        if "types" not in data:
+            return {"data": dict(row)}
         taken = {kind for one in self.rows if one is not row for kind in one["types"]}
         kept = [one for one in data["types"] if one not in taken and one not in self.unknown]
         warnings = [
@@ -387,6 +406,7 @@ async def test_a_first_subscription_is_created_with_concrete_types() -> None:
         "missing": [],
         "warnings": [],
         "elsewhere": {},
+        "challenges": 1,
     }
 
 
@@ -449,11 +469,110 @@ async def test_self_invoices_fall_back_to_their_older_name() -> None:
     assert record["missing"] == []
 
 
-async def test_an_event_that_does_not_exist_is_refused_before_anything_is_asked() -> None:
+@pytest.mark.parametrize(
+    "event",
+    ["taxes.email_sent", "entities.clients.receive", "issued_documents.all.receive", "x", "a b.c"],
+)
+async def test_an_event_that_cannot_exist_is_left_out_and_stops_no_other(event: str) -> None:
     vendor = Vendor()
-    with pytest.raises(MappingError, match=r"entities\.clients\.create"):
-        await subscribe(vendor, HOOK, ("entities.clients.creat",))
-    assert vendor.calls == []
+    record = await subscribe(vendor, HOOK, (event, "products.create"))
+    assert vendor.rows[0]["types"] == [PREFIX + "products.create"]
+    assert record["missing"] == [event]
+    assert record["types"] == ["products.create"]
+    (warning,) = record["warnings"]
+    assert repr(event) in warning
+
+
+async def test_events_that_cannot_exist_alone_make_no_subscription() -> None:
+    vendor = Vendor()
+    record = await subscribe(vendor, HOOK, ("taxes.email_sent",))
+    assert vendor.calls == ["GET /c/108061/subscriptions"]
+    assert (record["types"], record["missing"]) == ([], ["taxes.email_sent"])
+
+
+@pytest.mark.parametrize("event", ["taxes.archived", "price_lists.create"])
+async def test_an_event_that_only_the_vendor_knows_is_asked_for(event: str) -> None:
+    record = await subscribe(Vendor(), HOOK, (event,))
+    assert (record["types"], record["missing"]) == ([event], [])
+    dropped = await subscribe(Vendor(unknown=(PREFIX + event,)), HOOK, (event, "products.create"))
+    assert (dropped["types"], dropped["missing"]) == (["products.create"], [event])
+
+
+async def test_a_family_without_its_scope_stops_no_other() -> None:
+    vendor = Vendor(forbidden=("products",))
+    asked = ("entities.clients.create", "products.create", "products.update", "taxes.create")
+    record = await subscribe(vendor, HOOK, asked)
+    assert record["types"] == ["entities.clients.create", "taxes.create"]
+    assert record["missing"] == ["products.create", "products.update"]
+    assert record["warnings"] == ["products.create, products.update: no scope"]
+    with pytest.raises(Forbidden, match="no scope"):
+        await subscribe(Vendor(forbidden=("products",)), HOOK, ("products.create",))
+    with pytest.raises(Forbidden, match="no scope"):
+        await subscribe(
+            Vendor(forbidden=("products", "taxes")), HOOK, ("products.create", "taxes.create")
+        )
+
+
+OLD = "https://old.example.it/prefix/hooks/7Q2x"
+
+
+async def test_ours_at_an_earlier_address_is_moved_and_not_made_twice() -> None:
+    vendor = Vendor(sub(7, "entities.clients.create", sink=OLD))
+    record = await subscribe(vendor, HOOK, ("entities.clients.create", "products.create"))
+    assert vendor.calls == [
+        "GET /c/108061/subscriptions",
+        "PUT /c/108061/subscriptions/SUB7",
+        "PUT /c/108061/subscriptions/SUB7",
+    ]
+    assert (vendor.rows[0]["sink"], len(vendor.rows)) == (URL, 1)
+    assert record["types"] == ["entities.clients.create", "products.create"]
+    assert (record["verified"], record["missing"], record["challenges"]) == (False, [], 1)
+
+
+async def test_what_is_left_at_an_earlier_address_follows() -> None:
+    here = sub(8, "products.create")
+    vendor = Vendor(here, sub(7, "entities.clients.create", sink=OLD))
+    record = await subscribe(vendor, HOOK, ("entities.clients.create", "products.create"))
+    assert [row["sink"] for row in vendor.rows] == [URL, URL]
+    assert (record["id"], record["missing"], record["elsewhere"]) == ("SUB8", [], {})
+
+
+async def test_a_subscription_of_another_hook_is_never_moved() -> None:
+    other = sub(7, "entities.clients.create", sink="https://hub.example.it/hooks/h2")
+    vendor = Vendor(other)
+    record = await subscribe(vendor, HOOK, ("entities.clients.create",))
+    assert vendor.rows[0]["sink"] == other["sink"]
+    assert record["elsewhere"] == {"entities.clients.create": "SUB7"}
+
+
+async def test_a_challenge_asked_for_too_early_is_told_and_fails_nothing() -> None:
+    vendor = Vendor(sub(7, "entities.clients.create", verified=False), too_early=True)
+    record = await subscribe(vendor, HOOK, ("entities.clients.create",))
+    assert record["warnings"] == ["every ten minutes"]
+    assert (record["verified"], record["challenges"]) == (False, 2)
+
+
+async def test_a_subscription_whose_challenges_are_used_up_is_made_anew() -> None:
+    vendor = Vendor(sub(7, "entities.clients.create", "taxes.create", verified=False))
+    hook = HOOK
+    for number in range(2, 6):
+        record = await subscribe(vendor, hook, ("entities.clients.create",))
+        assert (record["id"], record["challenges"]) == ("SUB7", number)
+        hook = hook.model_copy(update={"subscription": record})
+    record = await subscribe(vendor, hook, ("entities.clients.create",))
+    assert vendor.calls[-2:] == [
+        "DELETE /c/108061/subscriptions/SUB7",
+        "POST /c/108061/subscriptions",
+    ]
+    assert record["types"] == ["entities.clients.create", "taxes.create"]
+    assert (len(vendor.rows), record["challenges"]) == (1, 1)
+
+
+async def test_a_verified_one_has_all_its_challenges_again() -> None:
+    spent = {"id": "SUB7", "sink": URL, "challenges": 5}
+    hook = HOOK.model_copy(update={"subscription": spent})
+    record = await subscribe(Vendor(sub(7, "taxes.create")), hook, ("taxes.create",))
+    assert (record["id"], record["challenges"]) == ("SUB7", 0)
 
 
 @pytest.mark.parametrize("account", ["", "x", "1/../2", "١"])
