@@ -93,6 +93,7 @@ class Nodes:
 class Mapped:
     payload: dict[str, Any]
     error: Exception | None = None
+    issues: tuple[Any, ...] = ()
 
     def raise_for_errors(self) -> Mapped:
         if self.error is not None:
