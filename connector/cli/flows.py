@@ -111,7 +111,7 @@ def try_flow(
         compiled,
         catalog,
         item,
-        assumed=_assumed(step or []),
+        assumed=_assumed(step or [], [one.id for one in compiled.steps]),
         connection_of=lambda name, app: found.get(name),
     )
     if json:
@@ -217,19 +217,21 @@ def _has_database() -> bool:
 
 def read_text(path: Path) -> str:
     """A document from a file or standard input. Raises FlowError."""
-    if str(path) == "-":
-        return sys.stdin.read()
+    name = "standard input" if str(path) == "-" else f"file {path}"
     try:
-        return path.read_text(encoding="utf-8")
+        # Bytes: standard input would be read in whatever encoding the shell has.
+        found = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = found.decode("utf-8-sig")
     except OSError as error:
         raise FlowError(
-            f"The file {path} cannot be read ({error.strerror}).", remedy="Check its name."
+            f"The {name} cannot be read ({error.strerror}).", remedy="Check its name."
         ) from error
     except UnicodeDecodeError as error:
         raise FlowError(
-            f"The file {path} is not UTF-8 text (byte {error.start}).",
+            f"The {name} is not UTF-8 text (byte {error.start}).",
             remedy="Save it again as UTF-8.",
         ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read_json(path: Path) -> Any:
@@ -249,10 +251,15 @@ def _item(given: Any, sample: Mapping[str, Any]) -> dict[str, Any]:
     return {**sample, "id": record.get("id", sample.get("id")), "resource": record}
 
 
-def _assumed(given: Sequence[str]) -> dict[str, Any]:
+def _assumed(given: Sequence[str], steps: Sequence[str]) -> dict[str, Any]:
     found = {}
     for one in given:
         name, sign, text = one.partition("=")
+        if sign and name not in steps:
+            raise typer.BadParameter(
+                f"must be STEP=JSON, and there is no step {name!r}: it has {', '.join(steps)}",
+                param_hint="--step",
+            )
         try:
             found[name] = decode(text)
         except ValueError:

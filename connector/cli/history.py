@@ -11,6 +11,7 @@ import typer
 from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, body_lines, console, show_json, show_table
 from connector.errors import ConnectorError
+from connector.store.rows import RunState
 
 RunArgument = Annotated[
     int, typer.Argument(help="The run's number, from `connector runs`.", metavar="RUN")
@@ -54,7 +55,7 @@ def events(
 
 def runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
-    state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
+    state: Annotated[RunState | None, typer.Option(help="Only runs in this state.")] = None,
     flow: Annotated[str | None, typer.Option(help="Only this flow's.")] = None,
     json: JsonOption = False,
 ) -> None:
