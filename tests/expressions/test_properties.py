@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -98,7 +99,8 @@ def test_italian_numbers_are_as_strict_as_babel(text: str) -> None:
         value = None
     if value is not None:  # all that we read, babel reads alike
         assert value == expected
-    elif expected is not None:  # babel also takes what nobody means: ',5' '5,' '+-5' '1.'
+    elif expected is not None and not re.match(r"[+-]?0\d*\.", text):
+        # babel also takes what nobody means: ',5' '5,' '+-5' '1.', and 0.500 for five hundred
         assert not text.strip("+-")[:1].isdigit() or not text[-1].isdigit() or text[1:2] in "+-"
 
 
@@ -264,3 +266,12 @@ def test_every_filter_takes_whatever_it_is_given(
             assert result.__cause__ is None, "a filter let a foreign exception through"
         else:
             _assert_plain(result)
+
+
+def test_half_a_unit_is_never_read_as_five_hundred() -> None:
+    for text in ("0.500", "0.000", "-0.250", "00.100"):
+        try:
+            value = evaluate("{{ x | parse_it_number }}", {"x": text})
+        except ExpressionError:
+            continue
+        raise AssertionError(f"{text} was read as {value}")
