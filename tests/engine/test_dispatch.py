@@ -328,6 +328,27 @@ def test_beyond_a_number_runs_are_kept_as_numbers_only(
     assert desk.loaded == list(range(6, 20))
 
 
+def test_no_runs_are_added_beyond_a_number_until_some_have_had_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatch_module, "AHEAD", 5)
+    began: list[int] = []
+
+    async def story(desk: Desk) -> None:
+        await desk.dispatcher.room()
+        for number in range(12):
+            desk.add(number, item=str(number))
+        waiting = [asyncio.create_task(desk.dispatcher.room()) for _ in range(3)]
+        await asyncio.gather(*waiting)
+        began.extend(desk.begun())
+        await desk.dispatcher.room()
+        await desk.dispatcher.settled()
+
+    play(story, workers=2)
+    assert len(began) >= 12 - 5 - 1
+    assert len(began) < 12, "as soon as there is room"
+
+
 def test_it_is_settled_at_once_when_there_is_nothing_to_do() -> None:
     async def story(desk: Desk) -> None:
         await desk.dispatcher.settled()

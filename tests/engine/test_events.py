@@ -559,6 +559,44 @@ def test_an_event_that_is_here_is_not_taken_twice(tmp_path: Path) -> None:
     assert len(play(tmp_path, story).books.reads) == 2
 
 
+def test_an_event_that_is_opened_again_gives_runs_only_to_flows_that_have_none(
+    tmp_path: Path,
+) -> None:
+    """What a flow that was switched on too late asks for."""
+
+    async def story(world: World) -> None:
+        late = world.active.pop()
+        event = await world.deliver("1", "2")
+        await world.settled()
+        assert len(await world.runs_of(event)) == 2
+        world.books.reads.clear()
+        assert await world.store.reopen_event(event.id)
+        await world.resume()
+        await world.settled()
+        assert world.books.reads == [], "every flow has its runs"
+        world.active.append(late)
+        assert await world.store.reopen_event(event.id)
+        await world.resume()
+        await world.settled()
+        runs = [(run.flow_id, run.item_id) for run in await world.runs_of(event)]
+        assert sorted(runs) == sorted((one.row.id, item) for one in world.active for item in "12")
+        assert (await again(world, event)).state == "matched"
+
+    play(tmp_path, story, Flow("early", ONE_STEP), Flow("late", ONE_STEP))
+
+
+def test_an_event_that_is_still_open_is_not_opened_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.books.single_faults = {"1": [NotSent("away")]}
+        event = await world.deliver("1")
+        await asyncio.sleep(1)
+        assert not await world.store.reopen_event(event.id)
+        await world.settled()
+        assert (await again(world, event)).state == "matched"
+
+    play(tmp_path, story)
+
+
 def test_a_kill_loses_no_event_and_repeats_no_run(tmp_path: Path) -> None:
     async def whole(seed: int) -> None:
         import random
