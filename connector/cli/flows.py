@@ -196,6 +196,8 @@ def _switch(key: str, on: bool, as_json: bool) -> None:
         show_json(row)
     else:
         console().print(f"Flow {key!r} is {'on' if on else 'off'}.", markup=False)
+        if on and row["problem"]:
+            say(f"It cannot run: {row['problem']}")
 
 
 def _known(key: str, row: Mapping[str, Any] | None) -> Mapping[str, Any]:
