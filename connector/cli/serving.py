@@ -110,16 +110,9 @@ async def _subscribe(runtime: Runtime) -> None:
             error = report["error"]
             say(f"Events of {place} could not be asked for: {error['message']} {error['remedy']}")
             continue
-        record = report["subscription"] or {}
-        if record.get("missing"):
-            say(f"Events of {place} not granted: {', '.join(record['missing'])}")
-        elif record.get("verified") is False:
-            say(
-                f"Events of {place} are asked for, but the app has not verified this address yet. "
-                "When none arrives: can it be reached from outside at the public address above, "
-                "and are the webhook keys those of the app (docs/settings.md)?"
-            )
-        else:
+        for issue in report["issues"]:
+            say(f"Events of {place}: {issue['message']} {issue['remedy']}")
+        if not report["issues"]:
             say(f"Following the events of {place}.")
 
 

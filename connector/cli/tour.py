@@ -234,6 +234,7 @@ async def _switch_on(runtime: Runtime, watch: Stopwatch) -> None:
 async def _let_it_happen(
     runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch
 ) -> Mapping[str, Any]:
+    changed_at = time.time()
     made = await _call(outside, "POST", f"{world.fic}/_sandbox/records/clients", CLIENT)
     if made.status != 200:
         raise ConnectorError(f"The sandbox refused the client ({made.status}).", who="developer")
@@ -243,7 +244,12 @@ async def _let_it_happen(
         runs = await runtime.list_runs(1, None, None, None)
         if runs and runs[0]["finished_at"] is not None:
             watch.done(f"run {runs[0]['id']} {runs[0]['state']}")
-            return runs[0]
+            event = await runtime.get_event(runs[0]["event_id"]) or {"received_at": changed_at}
+            took = {
+                "event": event["received_at"] - changed_at,
+                "read": runs[0]["created_at"] - event["received_at"],
+            }
+            return {**runs[0], "took": took}
         await asyncio.sleep(0.02)
     raise ConnectorError(
         f"No run ended within {PATIENCE_SECONDS:.0f} seconds.", remedy="Look at the log above."
@@ -296,8 +302,16 @@ def _show(
     show_table(
         ("what", "seconds", "result"),
         [
-            ("event", "", f"{event.get('resource')}.{event.get('operation')} {trigger.get('id')}"),
-            ("read", "", f"{record.get('name')}, VAT {record.get('vat_number')}"),
+            (
+                "event",
+                f"{run['took']['event']:.3f}",
+                f"{event.get('resource')}.{event.get('operation')} {trigger.get('id')}",
+            ),
+            (
+                "read",
+                f"{run['took']['read']:.3f}",
+                f"{record.get('name')}, VAT {record.get('vat_number')}",
+            ),
             *(
                 (
                     f"step {step['id']}",
