@@ -52,6 +52,17 @@ class Compiler:
         """The closure of a node whose value must exist."""
         return self._compile(node, True)
 
+    def whole_path(self, node: Any) -> tuple[lookups.Key, ...] | None:
+        """The keys of a node that is nothing but a path into the context, all known beforehand."""
+        steps: list[lookups.Key] = []
+        while type(node).__name__ in ("Getattr", "Getitem"):
+            key = node.attr if type(node).__name__ == "Getattr" else calls.constant(node.arg)
+            if type(key) is not str and type(key) is not int:
+                return None
+            steps.insert(0, key)
+            node = node.node
+        return (node.name, *steps) if type(node).__name__ == "Name" else None
+
     def soft(self, node: nodes.Node) -> Closure:
         """The closure of a node whose value may be Missing."""
         return self._compile(node, False)

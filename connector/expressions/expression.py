@@ -14,9 +14,11 @@ from connector.expressions.filter import Filter
 from connector.expressions.filters import builtin_filters
 from connector.expressions.frames import Frame
 from connector.expressions.limits import Budget
+from connector.expressions.lookups import Key, at_once
 from connector.expressions.statements import body
 from connector.expressions.syntax import parse
-from connector.expressions.values import Output, clip
+from connector.expressions.values import clip
+from connector.paths import ABSENT
 
 _REMEMBERED: Final = 512  # compiled sources; a large one takes about 100 KB
 _Work = Callable[[Frame], Any]
@@ -25,7 +27,7 @@ _Work = Callable[[Frame], Any]
 class Expression:
     """A text that was read and checked once, and can be evaluated many times, in any thread."""
 
-    __slots__ = ("_roots", "_slots", "_work", "references", "source")
+    __slots__ = ("_path", "_roots", "_slots", "_work", "references", "source")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Expression:
         references: Mapping[str, int] | None = None,
         roots: Mapping[str, int] | None = None,
         slots: int = 0,
+        path: tuple[Key, ...] | None = None,
     ) -> None:
         self.source = source
         self.references = tuple(references or ())
@@ -41,6 +44,7 @@ class Expression:
         self._work = work
         self._roots = dict(roots or {})
         self._slots = slots
+        self._path = path
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -64,6 +68,10 @@ class Expression:
         work = self._work
         if work is None:
             return self.source
+        if self._path is not None and budget is None:
+            value = at_once(context, self._path)
+            if value is not ABSENT:
+                return value
         frame = Frame(context, budget or Budget(), now, self._slots)
         try:
             return work(frame)
@@ -118,8 +126,9 @@ def _compiled(source: str, filters: tuple[tuple[str, Filter], ...] | None) -> Ex
     lone = _lone(tree.body)
     work = _typed(compiler, lone) if lone is not None else _text(compiler, tree.body)
     names = compiler.names
+    path = compiler.whole_path(lone) if lone is not None else None
     return Expression(
-        source, work, _by_offset(names.references), _by_offset(names.roots), names.slots
+        source, work, _by_offset(names.references), _by_offset(names.roots), names.slots, path
     )
 
 
@@ -145,7 +154,7 @@ def _typed(compiler: Compiler, node: Any) -> _Work:
     value_of = compiler.strict(node)
 
     def typed(frame: Frame) -> Any:
-        return Output(frame.budget).release(value_of(frame))
+        return frame.output.release(value_of(frame))
 
     return typed
 

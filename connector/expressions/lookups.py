@@ -10,9 +10,10 @@ from connector.errors import ExpressionError
 from connector.expressions.frames import Closure, Frame, located
 from connector.expressions.limits import Budget
 from connector.expressions.syntax import is_private, private_name
-from connector.expressions.values import Missing, Plain, clip, plain
+from connector.expressions.values import SURE_TEXT, Missing, Plain, clip, plain
 
 Key = str | int
+SURE_INT: Final = 10**18  # well below 256 bits
 _LONGEST_INDEX: Final = 9  # digits
 _LONGEST_PATH: Final = 200
 
@@ -74,6 +75,24 @@ def from_context(keys: tuple[Key, ...], offset: int, strict: bool) -> Closure:
             raise located(error, offset, path) from None
 
     return read
+
+
+def at_once(context: Any, keys: tuple[Key, ...]) -> Any:
+    """The small value at a place of ordinary dicts, or ABSENT when more care is needed.
+
+    Most expressions of a mapping are one path to one text: they need neither frame nor budget.
+    """
+    place = context
+    for key in keys:
+        if type(place) is not dict:
+            return paths.ABSENT
+        place = place.get(key, paths.ABSENT)
+    kind = type(place)
+    if kind is str:
+        return place if len(place) <= SURE_TEXT else paths.ABSENT
+    if place is None or kind is bool or (kind is int and -SURE_INT < place < SURE_INT):
+        return place
+    return paths.ABSENT
 
 
 def _first_absent(place: Any, keys: tuple[Key, ...], offset: int) -> Missing:

@@ -26,7 +26,7 @@ from connector.expressions.limits import (
 
 _SHOWN_KEYS: Final = 100  # looking for near names costs time: data may hold thousands
 _SHOWN_LENGTH: Final = 60
-_SURE_TEXT: Final = MAX_TEXT // 4  # so many characters fit, whatever they are
+SURE_TEXT: Final = MAX_TEXT // 4  # so many characters fit, whatever they are
 
 EXACT: Final = Context(
     prec=MAX_DIGITS,
@@ -124,7 +124,7 @@ def _kind(value: Any) -> str:
 
 def fit_text(value: str) -> str:
     """The text itself, when it is not longer than 256 KiB of UTF-8."""
-    if len(value) > _SURE_TEXT and _text_size(value) > MAX_TEXT:
+    if len(value) > SURE_TEXT and _text_size(value) > MAX_TEXT:
         raise ExpressionError(
             f"A text is longer than {MAX_TEXT // 1024} KiB.",
             remedy="Expressions are not for the contents of files.",
