@@ -70,19 +70,14 @@ def _applied(compiler: Compiler, node: Any, chosen: Filter, strict: bool) -> Clo
     operand = compiler.soft(node.node) if chosen.accepts_missing else compiler.strict(node.node)
     named = [(pair.key, compiler.strict(pair.value)) for pair in node.kwargs]
 
-    bare = not arguments and not named
-
     def apply(frame: Frame) -> Any:
         budget = frame.budget
         budget.step()
         value = operand(frame)
+        args = [one(frame) for one in arguments] if arguments else ()
+        options = {key: one(frame) for key, one in named} if named else {}
         try:
-            if bare:
-                result = chosen(budget, value)
-            else:
-                args = [one(frame) for one in arguments]
-                options = {key: one(frame) for key, one in named}
-                result = chosen(budget, value, *args, **options)
+            result = chosen(budget, value, *args, **options)
             if strict and type(result) is Missing:
                 raise result.error()
         except ExpressionError as error:

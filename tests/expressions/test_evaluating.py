@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from connector.errors import ExpressionError
-from connector.expressions import Expression, compile_expression, evaluate
+from connector.expressions import Budget, Expression, compile_expression, evaluate
 
 CONTEXT: dict[str, Any] = {
     "trigger": {
@@ -81,6 +81,18 @@ class TestTypes:
     def test_text_data_is_never_read_as_something_else(self, data: str) -> None:
         assert evaluate("{{ x }}", {"x": data}) == data
         assert evaluate("{{ x }}!", {"x": data}) == f"{data}!"
+
+    @pytest.mark.parametrize(
+        "value", ["a", "", "è", True, None, 0, -7, 10**17, 2**200, {}, [], "x" * 70_000]
+    )
+    def test_a_path_gives_the_same_with_and_without_a_budget(self, value: Any) -> None:
+        made = compile_expression("{{ a.b }}")
+        context = {"a": {"b": value}}
+        alone = made.evaluate(context)
+        counted = made.evaluate(context, budget=Budget())
+        assert alone == counted == value
+        assert type(alone) is type(counted) is type(value)
+        assert made.evaluate({"a": MappingProxyType({"b": value})}) == value
 
     def test_floats_become_the_decimal_that_is_written(self) -> None:
         assert repr(evaluate("{{ x }}", {"x": 0.1})) == "Decimal('0.1')"
