@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.engine.book import Book, as_hook
-from connector.engine.waits import Clock
-from connector.errors import ConnectorError
-from connector.model import Caller
+from connector.engine.waits import Clock, fault_of_ours
+from connector.errors import ConnectorError, Issue
+from connector.model import App, Caller
 from connector.store.rows import HookRow
+from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
     from connector.store.port import Store
@@ -22,12 +23,30 @@ logger = logging.getLogger("connector.engine")
 
 HANDSHAKE_SECONDS = 15 * 60
 """How long an app may take to send the challenge that we asked for."""
+AGAIN_SECONDS = (10.0, 60.0, 300.0, 900.0, 3_600.0)
+"""When to ask again for what could not be had; the last holds for ever."""
+VERIFY_SECONDS = 630.0
+"""Fatture in Cloud challenges an address at most every ten minutes."""
+
+Place = tuple[str, str]
+"""A connection and an account there."""
 
 
 class CallerDoors(Protocol):
     """Opens the way to an app for code that calls it itself."""
 
     async def open(self, tenant: str, connection: str) -> Caller: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for the last time; `again_at` is None when all of it was had."""
+
+    wanted: Mapping[Place, frozenset[str]]
+    ways: Any
+    """How the apps were reached: a connection that was renewed is worth another try."""
+    tries: int
+    again_at: float | None
 
 
 class Subscriptions:
@@ -47,67 +66,86 @@ class Subscriptions:
         self._clock = clock
         self.public_url = public_url
         self._turn = asyncio.Lock()
-        self._asked: dict[str, dict[tuple[str, str], frozenset[str]]] = {}
-        self._poor: set[str] = set()
-        """Tenants whose last reconciliation did not end well."""
+        self._asked: dict[str, _Asked] = {}
 
     async def reconcile(
         self, tenant: str, *, only_if_changed: bool = False
     ) -> list[dict[str, Any]]:
         """Ask each app for the missing events; gives one report for each connection and account.
 
-        The server must be listening: an app sends its challenge before it answers us.
+        A report holds an `error`, or the app's `subscription` and the `issues` with it. The server
+        must be listening: an app sends its challenge before it answers us.
         """
         # One at a time: two that run side by side both find nothing and both ask for a hook.
         async with self._turn:
-            return await self._reconcile(tenant, only_if_changed)
+            # Until all has ended well: whatever is raised on the way, `repair` tries again.
+            before = self._asked.setdefault(tenant, _Asked({}, None, 0, self._clock()))
+            wanted = await self._wanted(tenant)
+            ways = await self._ways(tenant, wanted)
+            changed = (wanted, ways) != (before.wanted, before.ways)
+            if only_if_changed and not changed and not self._is_due(tenant):
+                return []
+            tries = 0 if changed else before.tries
+            asked = _Asked(wanted, ways, tries + 1, self._clock() + _pause(tries, ()))
+            self._asked[tenant] = asked
+            reports = [
+                await self._one(tenant, connection_id, account, events)
+                for (connection_id, account), events in wanted.items()
+            ]
+            whole = all(_is_whole(one) for one in reports)
+            again_at = None if whole else self._clock() + _pause(tries, reports)
+            self._asked[tenant] = replace(asked, again_at=again_at)
+            return reports
 
     async def repair(self, tenant: str) -> list[dict[str, Any]]:
-        """Ask again when an app was away, or had not verified our address, the last time."""
-        return await self.reconcile(tenant) if tenant in self._poor else []
+        """Ask again for what could not be had, when its time has come; may be called all the time.
 
-    async def _reconcile(self, tenant: str, only_if_changed: bool) -> list[dict[str, Any]]:
-        wanted: dict[tuple[str, str], set[str]] = {}
+        An app may have been away, or not have verified our address yet.
+        """
+        return await self.reconcile(tenant, only_if_changed=True) if self._is_due(tenant) else []
+
+    def _is_due(self, tenant: str) -> bool:
+        asked = self._asked.get(tenant)
+        again_at = asked.again_at if asked else None
+        return again_at is not None and again_at <= self._clock()
+
+    async def _wanted(self, tenant: str) -> dict[Place, frozenset[str]]:
+        """The events that the enabled flows follow, where the app has webhooks."""
+        wanted: dict[Place, set[str]] = {}
         for flow in await self._book.active(tenant):
-            events = {f"{one}.{two}" for one in flow.resources for two in flow.operations}
-            wanted.setdefault((flow.connection_id, flow.account or ""), set()).update(events)
-        asked = {place: frozenset(events) for place, events in wanted.items()}
-        if only_if_changed and asked == self._asked.get(tenant):
-            return []
-        reports = []
-        for (connection_id, account), events in wanted.items():
-            app = await self._book.app(tenant, connection_id)
+            app = await self._book.app(tenant, flow.connection_id)
             if app.webhook is None:
                 continue
-            reports.append(await self._one(tenant, connection_id, account, events))
-        self._asked[tenant] = asked
-        self._poor.discard(tenant)
-        if any("error" in one or _unverified(one["subscription"]) for one in reports):
-            self._poor.add(tenant)
-        return reports
+            events = {f"{one}.{two}" for one in flow.resources for two in flow.operations}
+            place = (flow.connection_id, flow.account or "")
+            wanted.setdefault(place, set()).update(one for one in events if _is_one(app, one))
+        return {place: frozenset(events) for place, events in wanted.items()}
+
+    async def _ways(self, tenant: str, places: Iterable[Place]) -> Any:
+        rows = [await self._book.connection(tenant, one) for one, _ in places]
+        return [(row.id, row.status, row.base_url, row.settings) for row in rows]
 
     async def _one(
-        self, tenant: str, connection_id: str, account: str, events: set[str]
+        self, tenant: str, connection_id: str, account: str, events: frozenset[str]
     ) -> dict[str, Any]:
         app = await self._book.app(tenant, connection_id)
-        needed = self._concrete(app.resource_groups, events)
         row = await self._hook(tenant, connection_id, account)
         connection = await self._book.connection(tenant, connection_id)
         report: dict[str, Any] = {"connection": connection.name, "account": account}
         try:
             door = await self._doors.open(tenant, connection_id)
-            webhook = app.webhook
-            record = await webhook.subscribe(door, as_hook(row), needed) if webhook else None
+            assert app.webhook is not None
+            record = await app.webhook.subscribe(door, as_hook(row), tuple(sorted(events)))
         except ConnectorError as error:
             logger.warning("subscription of %s: %s", connection.name, error.message)
             return {**report, "error": error.as_data()}
+        except Exception as fault:  # noqa: BLE001 - an app's fault must not stop the other apps
+            log_surprise(logger, f"subscription of {connection.name}", fault)
+            return {**report, "error": fault_of_ours(fault).as_data()}
         await self._store_of(tenant).save_hook(replace(row, subscription=record))
         self._book.forget()
-        return {**report, "hook": row.id, "subscription": record}
-
-    def _concrete(self, groups: Any, events: set[str]) -> tuple[str, ...]:
-        # A group is followed through its members, so that two flows never ask for both.
-        return tuple(sorted(one for one in events if one.rpartition(".")[0] not in groups))
+        issues = [one.model_dump(exclude_none=True) for one in _issues(app, record)]
+        return {**report, "hook": row.id, "subscription": record, "issues": issues}
 
     async def _hook(self, tenant: str, connection_id: str, account: str) -> HookRow:
         store = self._store_of(tenant)
@@ -137,5 +175,61 @@ class Subscriptions:
         return row
 
 
-def _unverified(record: Any) -> bool:
+def _is_one(app: App, event: str) -> bool:
+    """Whether an event can be asked for by itself, and exists."""
+    resource, _, operation = event.rpartition(".")
+    if resource in app.resource_groups:
+        # A group is followed through its members, so that two flows never ask for both.
+        return False
+    return operation in app.operations.get(resource, (operation,))
+
+
+def _is_whole(report: Mapping[str, Any]) -> bool:
+    return "error" not in report and not report["issues"]
+
+
+def _pause(tries: int, reports: Sequence[Mapping[str, Any]]) -> float:
+    """How long to wait; only a challenge that did not come has a pace of its own."""
+    pause = AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)]
+    lacking = [one for one in reports if not _is_whole(one)]
+    if lacking and all(_waits_for_challenge(one) for one in lacking):
+        return max(pause, VERIFY_SECONDS)
+    return pause
+
+
+def _waits_for_challenge(report: Mapping[str, Any]) -> bool:
+    record = report.get("subscription")
     return isinstance(record, dict) and record.get("verified") is False
+
+
+def _issues(app: App, record: Any) -> list[Issue]:
+    """What is not as it should be with a subscription, by what `subscribe` has told."""
+    told = record if isinstance(record, dict) else {}
+    holders: dict[str, list[str]] = {}
+    elsewhere = told.get("elsewhere") or {}
+    for event in told.get("missing") or ():
+        holders.setdefault(str(elsewhere.get(event, "")), []).append(str(event))
+    issues = [
+        Issue(
+            message=f"Another subscription ({holder}) holds {', '.join(events)}."
+            if holder
+            else f"{app.title} does not give {', '.join(events)}.",
+            remedy=f"{app.title} gives each event to one subscription of an application: switch "
+            "off the flows of the installation that holds it, or register an application of its "
+            "own for this one. It is asked for again by itself."
+            if holder
+            else " ".join(str(one) for one in told.get("warnings") or ()),
+            who="connection_owner",
+        )
+        for holder, events in holders.items()
+    ]
+    if told.get("verified") is False:
+        issues.append(
+            Issue(
+                message=f"{app.title} has not verified our address yet.",
+                remedy="When no event arrives: can this server be reached from outside at its "
+                "public address, and are the webhook keys those of the app (docs/settings.md)?",
+                who="developer",
+            )
+        )
+    return issues

@@ -45,8 +45,6 @@ LOOK_SECONDS = 0.5
 """How often a server looks for what a command at the shell has changed."""
 
 LOOKS_PER_SWEEP = 60
-LOOKS_PER_REPAIR = 1_260
-"""Fatture in Cloud verifies an address at most every ten minutes."""
 
 
 class Runtime:
@@ -423,7 +421,7 @@ class Runtime:
                 if look % LOOKS_PER_SWEEP == 0 and not self._events.open:
                     # A commit that told us it failed may have reached the disk all the same.
                     await self._resume()
-                if look % LOOKS_PER_REPAIR == 0 and self._listening:
+                if self._listening:
                     await self._subscriptions.repair(self.tenant)
                 if revision == seen:
                     continue

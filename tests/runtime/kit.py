@@ -33,6 +33,8 @@ from connector.web.app import make_app
 from tests.engine.virtual import VirtualLoop
 
 FIC, PERFEX, HUB = "https://fic.example", "https://crm.example", "https://hub.example"
+MOVED = "https://moved.example"
+"""Another address of the hub."""
 FATTURE = "fatture_in_cloud"
 COMPANY = 108_061
 OTHER_COMPANY = 108_101
@@ -148,7 +150,8 @@ class World:
     ) -> None:
         self.file = folder / "connector.db"
         self.fic, self.perfex, self.hub = Host("fic"), Host("perfex"), Host("hub")
-        self.outside = asgi_client({FIC: self.fic, PERFEX: self.perfex, HUB: self.hub})
+        apps = {FIC: self.fic, PERFEX: self.perfex, HUB: self.hub, MOVED: self.hub}
+        self.outside = asgi_client(apps)
         config = SandboxConfig(
             seed=seed, auto_approve=True, redirect_uris=(f"{HUB}/oauth/callback",), **sandbox
         )
