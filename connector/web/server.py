@@ -75,7 +75,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     It is for a process of our own: Python's garbage collector is told to look less often.
     """
     # The catalogue and all that waits live long, and Python would look through them every 700 new
-    # objects, which takes a tenth of a busy server's time. What ends is freed at once, by its count.
+    # objects: a tenth of a busy server's time. What ends is freed at once, by its count.
     gc.set_threshold(*GARBAGE)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main)
