@@ -45,6 +45,8 @@ def open_connection(path: Path, *, busy_ms: int = 0) -> sqlite3.Connection:
 
 def _make_private(path: Path) -> None:
     """A new file is its owner's alone: it holds personal data; SQLite's side files follow it."""
+    if str(path) == ":memory:":
+        return
     try:
         # Only ever a new one: closing an open database would give up this process's locks on it.
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
