@@ -173,7 +173,8 @@ class Caller(Protocol):
         ...
 
 
-Run = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
+OwnCode = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
+"""What a node does that a request cannot say: given its inputs, gives its record."""
 
 
 class Node(Data):
@@ -202,7 +203,7 @@ class Operation(Node):
     request: Request | None = None
     result: str = ""
     """Path in the answer where the record lies; empty means the whole answer."""
-    run: Run | None = Attribute(default=None, exclude=True)
+    run: OwnCode | None = Attribute(default=None, exclude=True)
     summary: str = ""
     """One line for the run list, an expression over `input` and `output`."""
 

@@ -54,10 +54,6 @@ _WORDS = {
 class Validator(Protocol):
     """The part of a JSON Schema validator that we use."""
 
-    def is_valid(self, instance: Any) -> bool:
-        """Whether a value fits the schema."""
-        ...
-
     def iter_errors(self, instance: Any) -> Iterator[Any]:
         """Every way in which a value does not fit."""
         ...

@@ -9,7 +9,7 @@ from typing import Any
 from connector.codec import decode
 from connector.engine.packing import unpack
 from connector.redaction import redact
-from connector.store.rows import ConnectionRow, EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -42,19 +42,6 @@ def flow_view(flow: FlowRow, problem: str | None = None) -> dict[str, Any]:
         "document": flow.document,
         "created_at": flow.created_at,
         "problem": problem,
-    }
-
-
-def connection_view(row: ConnectionRow) -> dict[str, Any]:
-    """A connection without its secrets."""
-    return {
-        "id": row.id,
-        "app": row.app,
-        "name": row.name,
-        "base_url": row.base_url,
-        "settings": row.settings,
-        "status": row.status,
-        "created_at": row.created_at,
     }
 
 
