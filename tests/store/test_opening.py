@@ -82,7 +82,10 @@ async def test_the_writer_never_waits_inside_sqlite(database: Database) -> None:
     assert database._writer.execute("PRAGMA busy_timeout").fetchone() == (0,)
 
 
-def test_a_file_that_does_not_keep_its_settings_is_refused() -> None:
+def test_a_file_that_does_not_keep_its_settings_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(StoreError, match="does not keep journal_mode=wal") as caught:
         open_connection(Path(":memory:"))
     assert "local disk" in caught.value.remedy

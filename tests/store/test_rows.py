@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from connector.errors import StoreBusy, StoreError
+from connector.errors import StoreBusy, StoreError, StoreOwned
 from connector.store.rows import EventRow
+from connector.store.sql.database import SqlDatabase
 from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
 from tests.store.kit import (
@@ -24,6 +25,21 @@ from tests.store.kit import (
     run_row,
     step_row,
 )
+
+
+@pytest.fixture
+def database(either: SqlDatabase) -> SqlDatabase:
+    """Each kind of database in turn."""
+    return either
+
+
+@pytest.fixture
+async def store(either: SqlDatabase) -> TenantStore:
+    """The store of a tenant that has one connection."""
+    store = either.tenant("main")
+    await store.ensure(NOW)
+    await store.save_connection(connection_row("main"))
+    return store
 
 
 async def accepted(store: TenantStore, delivery: str = "d-1", **changes: Any) -> EventRow:
@@ -507,8 +523,9 @@ async def test_a_flow_is_switched_off_and_an_unknown_one_is_not(store: TenantSto
     assert not flow.enabled
 
 
-async def test_another_process_notices_what_was_set_up(path: Path, store: TenantStore) -> None:
-    beside = Database(path)
+async def test_another_process_notices_what_was_set_up(
+    either: SqlDatabase, store: TenantStore, beside: SqlDatabase
+) -> None:
     seen = {await beside.revision()}
     await store.save_flow("sync", "one", NOW, enable=True)
     seen.add(await beside.revision())
@@ -520,7 +537,19 @@ async def test_another_process_notices_what_was_set_up(path: Path, store: Tenant
     before = await beside.revision()
     await accepted(store)
     assert await beside.revision() == before, "work is no set-up"
-    await beside.close()
+
+
+async def test_a_second_driver_is_refused_until_the_first_has_gone(
+    either: SqlDatabase, beside: SqlDatabase
+) -> None:
+    either.own()
+    assert await either.is_owner()
+    with pytest.raises(StoreOwned):
+        beside.own()
+    assert not await beside.is_owner()
+    await either.close()
+    beside.own()
+    assert await beside.is_owner()
 
 
 async def test_values_of_the_installation_are_kept(database: Database) -> None:

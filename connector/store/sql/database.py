@@ -36,6 +36,18 @@ class SqlDatabase:
             store = self._tenants[tenant] = TenantStore(tenant, self)
         return store
 
+    def own(self) -> None:
+        """Become the one process that drives the runs of this database. Raises StoreOwned."""
+        raise NotImplementedError
+
+    async def is_owner(self) -> bool:
+        """Whether this process still has that right."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Finish the writes handed in, then leave."""
+        raise NotImplementedError
+
     async def open(self) -> None:
         """Make it ready for use. Raises StoreError."""
 
