@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from connector.errors import ConnectorError, Issue
+from connector.paths import did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PREFIX = "CONNECTOR_"
 SQLITE = "sqlite:///"
+OTHERS = re.compile(rf"{PREFIX}(?:TOKEN|CHAOS_\w+)")
+"""What begins like a setting and is read elsewhere: by `connector connect`, by the chaos tests."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PEM = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
 
@@ -78,12 +85,21 @@ class Settings(BaseSettings):
         try:
             return cls(**given)
         except ValidationError as error:
-            issues = [_issue(one["loc"], one["msg"]) for one in error.errors(include_input=False)]
-            raise ConnectorError(
-                "The settings cannot be used.",
-                remedy="Correct the variables named below; docs/settings.md explains each.",
-                issues=issues,
-            ) from None
+            issues = [_issue(one) for one in error.errors(include_input=False)]
+        except SettingsError:
+            # The one that takes several values at once is the only one that can be no JSON.
+            issues = [
+                Issue(
+                    field=f"{PREFIX}LIMITS",
+                    message="It must be a JSON object.",
+                    remedy=f"Or name one limit alone, as in {PREFIX}LIMITS__HOOK_BYTES.",
+                )
+            ]
+        raise ConnectorError(
+            "The settings cannot be used.",
+            remedy="Correct the variables named here; docs/settings.md explains each.",
+            issues=issues,
+        )
 
     @field_validator("public_url")
     @classmethod
@@ -154,9 +170,63 @@ class Settings(BaseSettings):
         return found
 
 
-def _issue(place: tuple[int | str, ...], message: str) -> Issue:
-    name = PREFIX + "__".join(str(part) for part in place).upper()
-    return Issue(message=message.removeprefix("Value error, "), field=name)
+def unknown_variables(names: Iterable[str], apps: Iterable[str]) -> list[Issue]:
+    """Warnings for names of environment variables that look like settings of ours and are none.
+
+    `apps` are the keys of the installed apps, each of which may have an OAuth client.
+    """
+    known = {name for name, _ in _variables()}
+    known |= {f"{PREFIX}{app.upper()}_CLIENT_{half}" for app in apps for half in ("ID", "SECRET")}
+    return [
+        Issue(
+            field=name,
+            message="There is no such setting, so it is ignored.",
+            remedy=did_you_mean(name.upper(), sorted(known)),
+            severity="warning",
+        )
+        for name in sorted(names)
+        if name.upper().startswith(PREFIX)
+        and not OTHERS.fullmatch(name.upper())
+        and name.upper() not in known
+    ]
+
+
+def _variables() -> Iterator[tuple[str, Any]]:
+    """Every variable with its field."""
+    for name, field in Settings.model_fields.items():
+        yield f"{PREFIX}{name.upper()}", field
+    for name, field in Limits.model_fields.items():
+        yield f"{PREFIX}LIMITS__{name.upper()}", field
+
+
+def _issue(found: ErrorDetails) -> Issue:
+    """What is wrong with one variable, in our own words; its value is never repeated."""
+    name = PREFIX + "__".join(str(part) for part in found["loc"]).upper()
+    if found["type"] == "extra_forbidden":
+        names = [name for name, _ in _variables()]
+        return Issue(
+            field=name, message="There is no such setting.", remedy=did_you_mean(name, names)
+        )
+    context = found.get("ctx", {})
+    words = _WORDS.get(found["type"], "It is no value that fits here.")
+    if found["type"] == "value_error":
+        words = f"It {context['error']}."
+    return Issue(field=name, message=words.format(**context))
+
+
+_WORDS = {
+    "int_parsing": "It must be a whole number.",
+    "int_type": "It must be a whole number.",
+    "int_from_float": "It must be a whole number.",
+    "float_parsing": "It must be a number.",
+    "float_type": "It must be a number.",
+    "greater_than": "It must be more than {gt:g}.",
+    "greater_than_equal": "It must be {ge:g} or more.",
+    "less_than_equal": "It must be {le:g} or less.",
+    "literal_error": "It must be {expected}.",
+    "string_type": "It must be a text.",
+    "model_type": "It must be a JSON object.",
+}
 
 
 def _read(path: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from connector.errors import ConnectorError
-from connector.settings import PREFIX, Limits, Settings
+from connector.settings import PREFIX, Limits, Settings, unknown_variables
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 PEM = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
@@ -95,6 +95,59 @@ class TestEnvironment:
     def test_unknown_name_is_refused_when_given_in_code(self) -> None:
         with pytest.raises(ConnectorError, match="CONNECTOR_PROT"):
             Settings.load(prot=1)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("PORT", "abc", "It must be a whole number."),
+            ("PORT", "80.5", "It must be a whole number."),
+            ("PORT", "70000", "It must be 65535 or less."),
+            ("SETTLE_SECONDS", "soon", "It must be a number."),
+            ("SETTLE_SECONDS", "0", "It must be more than 0."),
+            ("LOG_LEVEL", "loud", "It must be 'debug', 'info', 'warning' or 'error'."),
+            ("API_TOKEN", "short", "It must have at least 16 characters."),
+            ("LIMITS__CONNECTIONS", "0", "It must be 1 or more."),
+            ("LIMITS", "x", "It must be a JSON object."),
+            ("LIMITS", "[1]", "It must be a JSON object."),
+            ("LIMITS__HOOK_BYTE", "1", "There is no such setting."),
+        ],
+    )
+    def test_what_is_wrong_is_said_in_own_words(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+    ) -> None:
+        monkeypatch.setenv(f"CONNECTOR_{name}", value)
+        with pytest.raises(ConnectorError) as caught:
+            Settings.load()
+        (issue,) = caught.value.issues
+        assert (issue.field, issue.message) == (f"CONNECTOR_{name}", words)
+        assert "nput" not in str(caught.value)
+
+    def test_a_misspelt_limit_is_told_its_nearest_name(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CONNECTOR_LIMITS__HOOK_BYTE", "1")
+        with pytest.raises(ConnectorError, match="Did you mean 'CONNECTOR_LIMITS__HOOK_BYTES'"):
+            Settings.load()
+
+
+class TestUnknownVariables:
+    def test_a_misspelt_one_is_named_with_its_nearest(self) -> None:
+        (issue,) = unknown_variables(["CONNECTOR_PROT", "PATH", "OTHER_CONNECTOR_X"], [])
+        assert issue.severity == "warning"
+        assert issue.field == "CONNECTOR_PROT"
+        assert "'CONNECTOR_PORT'" in issue.remedy
+
+    def test_every_setting_is_known_however_it_is_written(self) -> None:
+        assert unknown_variables([*names(), "CONNECTOR_LIMITS", "connector_port"], []) == []
+
+    def test_what_is_read_elsewhere_is_known(self) -> None:
+        assert unknown_variables(["CONNECTOR_TOKEN", "CONNECTOR_CHAOS_SEED"], []) == []
+        assert len(unknown_variables(["CONNECTOR_TOKENS"], [])) == 1
+
+    def test_each_installed_app_may_have_a_client(self) -> None:
+        asked = ["CONNECTOR_MY_SHOP_CLIENT_ID", "CONNECTOR_MY_SHOP_CLIENT_SECRET"]
+        assert unknown_variables(asked, ["my_shop"]) == []
+        assert [one.field for one in unknown_variables(asked, ["your_shop"])] == asked
 
 
 class TestSecrets:

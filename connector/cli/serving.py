@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from connector.cli.output import JsonOption, console, say, show_json
+from connector.cli.stopping import INTERRUPTED
+from connector.errors import ConnectorError
 
 if TYPE_CHECKING:
     from connector.runtime import Runtime
@@ -42,6 +45,7 @@ def serve(
     if port is not None:
         given["port"] = port
     settings = _with_port(Settings.load(**given))
+    _warn_of_misspelt()
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -56,6 +60,15 @@ def serve(
 
     run_loop(serve_until_stopped(settings, ready))
     say("Stopped; everything accepted is stored.")
+
+
+def _warn_of_misspelt() -> None:
+    """A misspelt variable would be ignored in silence, and the default would count."""
+    from connector.catalog import load_catalog
+    from connector.settings import unknown_variables
+
+    for issue in unknown_variables(os.environ, load_catalog().apps):
+        say(f"warning: {issue}")
 
 
 def _with_port(settings: Settings) -> Settings:
@@ -137,17 +150,21 @@ def sandbox(
     """
     from connector.sandbox import SandboxConfig, run as run_sandbox
 
-    run_sandbox(
-        SandboxConfig(
-            fic_port=fic_port,
-            perfex_port=perfex_port,
-            signing_key=signing_key,
-            seed=seed,
-            generation=generation,
-            auto_approve=auto_approve,
-        ),
-        as_json=json,
+    config = SandboxConfig(
+        fic_port=fic_port,
+        perfex_port=perfex_port,
+        signing_key=signing_key,
+        seed=seed,
+        generation=generation,
+        auto_approve=auto_approve,
     )
+    try:
+        run_sandbox(config, as_json=json)
+    except (OSError, ValueError) as error:
+        raise ConnectorError(
+            f"The sandbox cannot start: {error}.",
+            remedy="Choose another port, or another file for its key.",
+        ) from error
 
 
 def run(
@@ -166,6 +183,8 @@ def run(
     from connector.cli.tour import tour
 
     code = tour(once=once, folder=keep, as_json=json)
+    if code == INTERRUPTED:
+        raise typer.Exit(code)
     if code:
         console(error=True).print("The tour did not end as it should.", style="red")
         raise typer.Exit(code)
