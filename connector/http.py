@@ -7,9 +7,13 @@ follows settings from the environment and logs whole URLs, none of which we want
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
+import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,8 +24,9 @@ from connector.model import Answer, HttpRequest
 
 USER_AGENT = "Connector/0.1"
 MAX_BODY = 16 * 1024 * 1024
-KEPT_ALIVE = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=15)
-FRESH = httpx.Limits(max_connections=100, max_keepalive_connections=0)
+MOST_CONNECTIONS = 100
+KEEP_SECONDS = 15.0
+ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_SECONDS)
 
 AsgiApp = Callable[..., Any]
 
@@ -37,8 +42,7 @@ class HttpClient:
     ) -> None:
         self._given = transport
         self._agent = user_agent
-        self._pooled: httpx.AsyncBaseTransport | None = transport
-        self._single: httpx.AsyncBaseTransport | None = transport
+        self._lines: _Lines | None = None
         self._closed = False
         _hush()
 
@@ -56,9 +60,9 @@ class HttpClient:
     async def aclose(self) -> None:
         """Close every connection; the client cannot be used afterwards."""
         self._closed = True
-        for transport in {self._pooled, self._single} - {None}:
-            assert transport is not None
-            await transport.aclose()
+        for one in (self._given, self._lines):
+            if one is not None:
+                await one.aclose()
 
     async def send(
         self,
@@ -75,10 +79,14 @@ class HttpClient:
         """
         host = _host(request.url)
         outgoing = self._outgoing(request, host, timeout)
-        transport = self._transport(fresh)
+        if self._closed:
+            raise NotSent("The HTTP client is closed.", remedy="Nothing was sent.", who="developer")
         try:
             async with asyncio.timeout(timeout):
-                return await _exchange(transport, outgoing, max_body, host)
+                if self._given is not None:
+                    return await _exchange(self._given, outgoing, max_body, host)
+                async with self._line(outgoing, fresh, timeout / 3) as line:
+                    return await _exchange(line, outgoing, max_body, host)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotSent(
                 f"{host} could not be reached ({_reason(error)}).",
@@ -123,16 +131,92 @@ class HttpClient:
                 who="developer",
             ) from error
 
-    def _transport(self, fresh: bool) -> httpx.AsyncBaseTransport:
-        if self._closed:
-            raise NotSent("The HTTP client is closed.", remedy="Nothing was sent.", who="developer")
-        if self._pooled is None or self._single is None:
-            trusted = httpx.create_ssl_context(trust_env=False)
-            self._pooled, self._single = (
-                httpx.AsyncHTTPTransport(verify=trusted, limits=limits, retries=0)
-                for limits in (KEPT_ALIVE, FRESH)
-            )
-        return self._single if fresh else self._pooled
+    def _line(
+        self, request: httpx.Request, fresh: bool, patience: float
+    ) -> AbstractAsyncContextManager[httpx.AsyncBaseTransport]:
+        if self._lines is None:
+            self._lines = _Lines()
+        return self._lines.open(_origin(request.url), fresh, patience)
+
+
+Origin = tuple[str, str, int | None]
+
+
+class _Lines:
+    """Connections, each in a transport of its own; those to be used again wait here.
+
+    One transport for all would be simpler, but httpcore looks at each of its connections for each
+    request and each answer, and keeps none of them as soon as there are more than it shall keep:
+    with as many runs at work as we have, that takes longer than the calls.
+    """
+
+    def __init__(self) -> None:
+        _spare_the_search()
+        self._trusted = httpx.create_ssl_context(trust_env=False)
+        self._places = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._idle: deque[tuple[float, Origin, httpx.AsyncBaseTransport]] = deque()
+        self._closed = False
+
+    @asynccontextmanager
+    async def open(
+        self, origin: Origin, fresh: bool, patience: float
+    ) -> AsyncIterator[httpx.AsyncBaseTransport]:
+        """A line for one request: kept for the next one, unless it breaks or was to be `fresh`."""
+        await self._take_place(patience)
+        try:
+            line = None if fresh else self._take(origin)
+            if line is None:
+                line = httpx.AsyncHTTPTransport(verify=self._trusted, limits=ONE, retries=0)
+            try:
+                yield line
+            except BaseException:
+                await line.aclose()
+                raise
+            if fresh or self._closed:
+                await line.aclose()
+            else:
+                await self._keep(origin, line)
+        finally:
+            self._places.release()
+
+    async def aclose(self) -> None:
+        """Close all that wait, and each that is in use as soon as it is not."""
+        self._closed = True
+        while self._idle:
+            await self._idle.popleft()[2].aclose()
+
+    async def _take_place(self, patience: float) -> None:
+        try:
+            async with asyncio.timeout(patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("too many calls at once") from None
+
+    def _take(self, origin: Origin) -> httpx.AsyncBaseTransport | None:
+        # The one used last is the likeliest to be open still.
+        for place in range(len(self._idle) - 1, -1, -1):
+            if self._idle[place][1] == origin:
+                line = self._idle[place][2]
+                del self._idle[place]
+                return line
+        return None
+
+    async def _keep(self, origin: Origin, line: httpx.AsyncBaseTransport) -> None:
+        now = asyncio.get_running_loop().time()
+        self._idle.append((now, origin, line))
+        while self._idle and self._idle[0][0] < now - KEEP_SECONDS:
+            await self._idle.popleft()[2].aclose()
+
+
+def _spare_the_search() -> None:
+    """Tell httpcore's locks at once that sniffio is not installed, which is the usual case.
+
+    They try to import it each time, and Python looks through every folder for what is not there:
+    a third of the time that a call takes us.
+    """
+    if importlib.util.find_spec("sniffio") is None:
+        # As the language reference has it: None stands for a module that cannot be imported.
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 def _hush() -> None:
@@ -160,7 +244,7 @@ class _AsgiNetwork(httpx.AsyncBaseTransport):
         return await app.handle_async_request(request)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+def _origin(url: httpx.URL) -> Origin:
     default = {"http": 80, "https": 443}.get(url.scheme)
     return url.scheme, url.host, url.port or default
 
