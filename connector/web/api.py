@@ -12,11 +12,13 @@ from connector.codec import encode
 from connector.errors import BundleError
 from connector.model import AnyNode
 from connector.web import shapes
-from connector.web.answers import problem_of
+from connector.web.answers import problem, problem_of
 from connector.web.faults import NoSuchRecord, add_handlers, answer_problem
 from connector.web.ports import Row, Runtime
 
 PREFIX = "/api/v1"
+WHO = "api"
+"""Who decided, in the audit: everybody who calls holds the one token of this installation."""
 MAX_PAGE = 200
 MAX_ID = 2**63 - 1
 
@@ -51,19 +53,20 @@ def make_api(runtime: Runtime) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     add_handlers(app)
-    problem = {"model": shapes.Problem, "description": "What went wrong, and where."}
+    wrong = {"model": shapes.Problem, "description": "What went wrong, and where."}
     router = APIRouter(
         prefix=PREFIX,
         redirect_slashes=False,
         # Only so that the document names it; the Gate has checked the token.
         dependencies=[Depends(HTTPBearer(auto_error=False, description="The API token."))],
-        responses={"default": problem, 422: problem},
+        responses={"default": wrong, 422: wrong},
     )
     _add_catalog(router, runtime)
     _add_connections(router, runtime)
     _add_flows(router, runtime)
     _add_events(router, runtime)
     _add_runs(router, runtime)
+    _add_parked(router, runtime)
     app.include_router(router)
     return app
 
@@ -184,6 +187,19 @@ def _add_events(router: APIRouter, runtime: Runtime) -> None:
         """One event and what became of it."""
         return _found(await runtime.get_event(event_id), "event")
 
+    @router.post(
+        "/events/{event_id}/replay", tags=["events"], status_code=202, response_model=shapes.Record
+    )
+    async def replay_event(event_id: Id) -> Response:
+        """Match it once more: flows that had no run for it get one, the others do not."""
+        done = await runtime.replay_event(event_id)
+        event = await runtime.get_event(event_id)
+        if event is not None and not done:
+            detail = "This event is not matched yet."
+            remedy = "It will be by itself; there is nothing to do again."
+            return answer_problem(problem(409, detail, remedy=remedy))
+        return _found(event, "event", 202)
+
 
 def _add_runs(router: APIRouter, runtime: Runtime) -> None:
     @router.get("/runs", tags=["runs"], response_model=shapes.Page)
@@ -201,12 +217,32 @@ def _add_runs(router: APIRouter, runtime: Runtime) -> None:
     @router.post(
         "/runs/{run_id}/replay", tags=["runs"], status_code=202, response_model=shapes.Replayed
     )
-    async def replay(run_id: Id) -> Response:
+    async def replay(run_id: Id, asked: shapes.Replay | None = None) -> Response:
         """Run it again; what it wrote already is not written twice."""
-        made = await runtime.replay(run_id)
+        made = await runtime.replay(run_id, asked.from_step if asked else None)
         if made is None:
             raise NoSuchRecord("run")
         return Exact({"run": made}, 202)
+
+
+def _add_parked(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/parked", tags=["parked"], response_model=shapes.Items)
+    async def list_parked() -> Response:
+        """The writes of which nobody knows whether they arrived, with all that is known of them."""
+        return Exact({"items": await runtime.list_parked()})
+
+    @router.post("/parked/{key}", tags=["parked"], response_model=shapes.Record)
+    async def resolve(key: Key, asked: shapes.Resolve) -> Response:
+        """Decide one: it is this record (`adopt`), it is not there (`send_again`), or `drop` it."""
+        if all(one["key"] != key for one in await runtime.list_parked()):
+            raise NoSuchRecord("parked write")
+        decided = await runtime.resolve(key, asked.choice, who=WHO, remote_id=asked.remote_id)
+        return Exact(decided)
+
+    @router.get("/audits", tags=["parked"], response_model=shapes.Items)
+    async def list_audits(limit: Limit = 50) -> Response:
+        """What people decided, by whom and when, newest first."""
+        return Exact({"items": await runtime.list_audits(limit)})
 
 
 def _node(node: AnyNode) -> dict[str, Any]:
@@ -214,10 +250,10 @@ def _node(node: AnyNode) -> dict[str, Any]:
     return {"name": node.name, **node.model_dump()}
 
 
-def _found(row: Mapping[str, Any] | None, what: str) -> Response:
+def _found(row: Mapping[str, Any] | None, what: str, status: int = 200) -> Response:
     if row is None:
         raise NoSuchRecord(what)
-    return Exact(row)
+    return Exact(row, status)
 
 
 def _page(rows: Sequence[Row], limit: int) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
 
@@ -81,8 +81,34 @@ class Runtime(Hooks, Protocol):
         """A run with its `steps` and `effects`."""
         ...
 
-    async def replay(self, run_id: int) -> int | None:
-        """Run it again with the same effect keys; gives the id of the new run."""
+    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
+        """Run it again with the same effect keys; gives the id of the new run.
+
+        Raises ConnectorError for a step that did not run, and without one for a run that succeeded.
+        """
+        ...
+
+    async def replay_event(self, event_id: int) -> bool:
+        """Match an event once more; False when there is none or it is not matched yet."""
+        ...
+
+    async def list_parked(self) -> Sequence[Row]:
+        """The writes that wait for a person, with their evidence."""
+        ...
+
+    async def resolve(
+        self,
+        key: str,
+        choice: Literal["adopt", "send_again", "drop"],
+        *,
+        who: str,
+        remote_id: str | None = None,
+    ) -> Row:
+        """Decide a parked write. Raises ConnectorError when `adopt` has no id."""
+        ...
+
+    async def list_audits(self, limit: int = 100) -> Sequence[Row]:
+        """What people decided."""
         ...
 
     async def list_flows(self) -> Sequence[Row]: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -43,6 +43,19 @@ class ApplyFlow(FlowText):
     """A flow document to store; without `enable`, it stays switched on or off as it was."""
 
     enable: bool | None = None
+
+
+class Resolve(Asked):
+    """What a person decided of a parked write; `adopt` names the record that is there."""
+
+    choice: Literal["adopt", "send_again", "drop"]
+    remote_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
+class Replay(Asked):
+    """Where a replay begins; without a step, at the first one that is not done."""
+
+    from_step: Name | None = None
 
 
 class Problem(BaseModel):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from connector.errors import BundleError, HookRefused, NotConnected
+from connector.errors import BundleError, ConnectorError, HookRefused, NotConnected
 from connector.model import Action, App, Connection, Field, Inbound, Request, Token
 from connector.settings import Limits, Settings
 from connector.web.ports import Asgi
@@ -123,9 +123,28 @@ class FakeRuntime:
     async def get_run(self, run_id: int) -> dict[str, Any] | None:
         return await self.get_event(run_id)
 
-    async def replay(self, run_id: int) -> int | None:
-        self._note("replay", run_id)
+    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
+        self._note("replay", run_id, from_step)
         return 99 if run_id == 1 else None
+
+    async def replay_event(self, event_id: int) -> bool:
+        self._note("replay_event", event_id)
+        return event_id == 1
+
+    async def list_parked(self) -> list[dict[str, Any]]:
+        return [{"key": "k1", "run": 4, "evidence": [{"message": "a timeout"}]}]
+
+    async def resolve(
+        self, key: str, choice: str, *, who: str, remote_id: str | None = None
+    ) -> dict[str, Any]:
+        self._note("resolve", key, choice, who, remote_id)
+        if choice == "adopt" and not remote_id:
+            raise ConnectorError("Adopting needs the id.", field="remote_id")
+        return {"key": key, "run": 4, "state": "done"}
+
+    async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
+        self._note("list_audits", limit)
+        return [{"who": "api", "what": "drop"}]
 
     async def list_flows(self) -> list[dict[str, Any]]:
         return [{"key": "a", "enabled": True}]

@@ -176,6 +176,7 @@ class TestErrors:
             ("GET", "/events/7"),
             ("GET", "/runs/7"),
             ("POST", "/runs/7/replay"),
+            ("POST", "/events/7/replay"),
             ("GET", "/nodes/shop.nothing"),
             ("GET", "/nodes/shop.nothing/fields"),
         ],
@@ -367,6 +368,72 @@ class TestAnswers:
     async def test_replay_gives_the_new_run(self, web: Served) -> None:
         reply = await web.api("POST", "/runs/1/replay")
         assert (reply.status, reply.json()) == (202, {"run": 99})
+
+    async def test_replay_begins_at_the_step_that_is_named(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        reply = await web.api("POST", "/runs/1/replay", {"from_step": "invoice"})
+        assert reply.status == 202
+        assert runtime.calls[-1] == ("replay", 1, "invoice")
+
+    async def test_replay_of_a_run_that_succeeded_is_422(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        runtime.error = ConnectorError("Run 1 succeeded: there is nothing to do again.")
+        assert_problem(await web.api("POST", "/runs/1/replay"), 422)
+
+    async def test_replay_of_an_event_gives_the_event(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        runtime.rows = [{"id": 1, "state": "received"}]
+        reply = await web.api("POST", "/events/1/replay")
+        assert (reply.status, reply.json()) == (202, runtime.rows[0])
+
+    async def test_replay_of_an_event_that_is_still_open_is_409(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        runtime.rows = [{"id": 2, "state": "received"}]
+        assert_problem(await web.api("POST", "/events/2/replay"), 409)
+
+
+class TestParked:
+    async def test_what_is_parked_is_told_with_its_evidence(self, web: Served) -> None:
+        (one,) = (await web.api("GET", "/parked")).json()["items"]
+        assert one["key"] == "k1"
+        assert one["evidence"] == [{"message": "a timeout"}]
+
+    @pytest.mark.parametrize("choice", ["adopt", "send_again", "drop"])
+    async def test_a_choice_is_carried_out_in_the_name_of_the_api(
+        self, web: Served, runtime: FakeRuntime, choice: str
+    ) -> None:
+        remote_id = "77" if choice == "adopt" else None
+        reply = await web.api("POST", "/parked/k1", {"choice": choice, "remote_id": remote_id})
+        assert (reply.status, reply.json()["key"]) == (200, "k1")
+        assert runtime.calls[-1] == ("resolve", "k1", choice, "api", remote_id)
+
+    async def test_adopting_without_an_id_names_the_field(self, web: Served) -> None:
+        body = assert_problem(await web.api("POST", "/parked/k1", {"choice": "adopt"}), 422)
+        assert body["fields"][0]["field"] == "remote_id"
+
+    @pytest.mark.parametrize(
+        "asked", [{"choice": "retry"}, {}, {"choice": "drop", "who": "the director"}]
+    )
+    async def test_any_other_choice_is_422_and_decides_nothing(
+        self, web: Served, runtime: FakeRuntime, asked: dict[str, Any]
+    ) -> None:
+        assert_problem(await web.api("POST", "/parked/k1", asked), 422)
+        assert runtime.calls == []
+
+    async def test_a_write_that_is_not_parked_is_404_and_decides_nothing(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        assert_problem(await web.api("POST", "/parked/k2", {"choice": "drop"}), 404)
+        assert runtime.calls == []
+
+    async def test_what_was_decided_is_told(self, web: Served, runtime: FakeRuntime) -> None:
+        reply = await web.api("GET", "/audits?limit=5")
+        assert reply.json()["items"] == [{"who": "api", "what": "drop"}]
+        assert runtime.calls[-1] == ("list_audits", 5)
 
 
 class TestDocument:
