@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, console, say, show_json, show_table
+from connector.cli.stopping import INTERRUPTED, Stopped, unless_stopped
 from connector.errors import ConnectorError, NotConnected
 from connector.model import OAuth2
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from connector.settings import Settings
 
 WAIT_SECONDS = 600
-T = TypeVar("T")
 
 
 def add(app: typer.Typer) -> None:
@@ -118,11 +119,6 @@ def _consent(app: str, name: str, settings: dict[str, Any], open_browser: bool) 
     return result[0]
 
 
-def _taken(server: asyncio.Task[None]) -> None:
-    if not server.cancelled() and server.exception() is not None:
-        say("Another program has this address; if it is your `connector serve`, all is well.")
-
-
 async def _by_browser(
     runtime: Runtime,
     chosen: Settings,
@@ -134,46 +130,52 @@ async def _by_browser(
     """Listen for the redirect ourselves, or let a running server on the address do it."""
     import webbrowser
 
+    before = next((row for row in await runtime.list_connections() if row.name == name), None)
+    started = await runtime.start_connect(app, name, settings)
+    async with _listening(runtime, chosen) as stop:
+        say("Open this page, sign in and agree:")
+        console(error=True).print(started["authorize_url"], markup=False, soft_wrap=True)
+        if open_browser:
+            await asyncio.get_running_loop().run_in_executor(
+                None, webbrowser.open, started["authorize_url"]
+            )
+        say("Waiting for your answer there … (Ctrl-C gives up; nothing is stored then)")
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                answer = runtime.consent_ended(started["state"], name, before)
+                return await unless_stopped(stop, answer)
+        except TimeoutError:
+            raise ConnectorError(
+                "No answer came from the consent page in ten minutes.",
+                remedy="Run the command again.",
+            ) from None
+        except Stopped:
+            say("Given up; nothing was stored.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+@contextlib.asynccontextmanager
+async def _listening(runtime: Runtime, chosen: Settings) -> AsyncIterator[asyncio.Event]:
+    """Before anybody is sent to the page: the answer may be back at once."""
     from connector.web.app import make_app
     from connector.web.server import serve
 
-    before = next((row for row in await runtime.list_connections() if row.name == name), None)
-    started = await runtime.start_connect(app, name, settings)
-    say("Open this page, sign in and agree:")
-    console(error=True).print(started["authorize_url"], markup=False, soft_wrap=True)
-    if open_browser:
-        await asyncio.get_running_loop().run_in_executor(
-            None, webbrowser.open, started["authorize_url"]
-        )
-    say("Waiting for your answer there … (Ctrl-C gives up; nothing is stored then)")
-    stop = asyncio.Event()
+    stop, ready = asyncio.Event(), asyncio.Event()
     server = asyncio.create_task(
-        serve(make_app(runtime, chosen), chosen.host, chosen.port, stop=stop)
+        serve(
+            make_app(runtime, chosen),
+            chosen.host,
+            chosen.port,
+            on_ready=lambda host, port: ready.set(),
+            stop=stop,
+        )
     )
-    server.add_done_callback(_taken)
+    server.add_done_callback(lambda ended: ready.set())
     try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            return await _first_of(runtime.consent_ended(started["state"], name, before), stop)
-    except TimeoutError:
-        raise ConnectorError(
-            "No answer came from the consent page in ten minutes.",
-            remedy="Run the command again.",
-        ) from None
+        await ready.wait()
+        if server.done() and server.exception() is not None:
+            say("Another program has this address; if it is your `connector serve`, all is well.")
+        yield stop
     finally:
         stop.set()
         await asyncio.gather(server, return_exceptions=True)
-
-
-async def _first_of(answer: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
-    """The answer, unless Ctrl-C comes first: the server, not we, hears the signal."""
-    answered = asyncio.create_task(answer)
-    given_up = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({answered, given_up}, return_when=asyncio.FIRST_COMPLETED)
-        if not answered.done():
-            raise ConnectorError("Given up; nothing was stored.")
-        return answered.result()
-    finally:
-        for task in (answered, given_up):
-            task.cancel()
-        await asyncio.gather(answered, given_up, return_exceptions=True)

@@ -108,7 +108,9 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
     for effect in row["effects"]:
         _print_write(effect)
     if row["error"]:
-        out.print(f"error    {row['error']['message']}", markup=False, style="red")
+        step = row["error"].get("step")
+        where = f"step {step}: " if step else ""
+        out.print(f"error    {where}{row['error']['message']}", markup=False, style="red")
         for issue in row["error"].get("issues", ()):
             out.print(f"         - {issue.get('field', '')}: {issue['message']}", markup=False)
         if row["error"].get("remedy"):

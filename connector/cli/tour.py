@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.cli.output import console, say, show_json, show_table
 from connector.cli.ports import free_port
+from connector.cli.stopping import INTERRUPTED, Stopped, end_like_ctrl_c, unless_stopped
 from connector.codec import decode, encode
 from connector.errors import ConnectorError
 from connector.model import Answer, HttpRequest, Method
@@ -98,23 +99,35 @@ async def _tour(folder: Path, *, once: bool, as_json: bool) -> int:
     watch = Stopwatch(now, now, quiet=as_json)
     if not as_json:
         say("A tour on emulated apps; nothing leaves this machine.")
+    end_like_ctrl_c()
     async with _sandbox() as world, HttpClient() as outside:
         watch.done(f"sandbox: Fatture in Cloud {world.fic}, Perfex CRM {world.perfex}")
         settings = _settings(folder, world)
         stop = asyncio.Event()
         async with _server(settings, stop) as runtime:
             watch.done(f"server: {settings.base_url}, database {settings.database_path}")
-            await _connect(runtime, outside, world, watch)
-            await _switch_on(runtime, watch)
-            run = await _let_it_happen(runtime, outside, world, watch)
-            customer = await _customer(outside, world)
-            _show(run, customer, await runtime.get_run(run["id"]), as_json)
-            if customer is None or run["state"] != "succeeded":
+            try:
+                run = await unless_stopped(stop, _steps(runtime, outside, world, watch, as_json))
+            except Stopped:
+                return INTERRUPTED
+            if run is None:
                 return 1
             if not once:
                 _what_next(settings, world, run["item_id"])
                 await stop.wait()
     return 0
+
+
+async def _steps(
+    runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch, as_json: bool
+) -> Mapping[str, Any] | None:
+    """The run, when the customer is there at its end."""
+    await _connect(runtime, outside, world, watch)
+    await _switch_on(runtime, watch)
+    run = await _let_it_happen(runtime, outside, world, watch)
+    customer = await _customer(outside, world)
+    _show(run, customer, await runtime.get_run(run["id"]), as_json)
+    return run if customer is not None and run["state"] == "succeeded" else None
 
 
 @contextlib.asynccontextmanager
@@ -125,6 +138,9 @@ async def _sandbox() -> AsyncIterator[World]:
         "connector.sandbox",
         "--json",
         "--auto-approve",
+        # Held open as long as we live, so that it ends with us even when we are killed.
+        "--until-eof",
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         # Ctrl-C reaches the whole group; the sandbox must outlive our own orderly stop.
         start_new_session=True,

@@ -22,11 +22,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed-file", metavar="FILE", help="JSON of records to start with")
     parser.add_argument("--auto-approve", action="store_true", help="consent without asking")
     parser.add_argument("--json", action="store_true", help="print the addresses as one JSON line")
+    parser.add_argument("--until-eof", action="store_true", help="end with standard input")
     return parser
 
 
-def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
-    """The settings of a command line, and whether to print JSON."""
+def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool, bool]:
+    """The settings of a command line, whether to print JSON, and to end with standard input."""
     found = make_parser().parse_args(arguments)
     config = SandboxConfig(
         host=found.host,
@@ -38,7 +39,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[SandboxConfig, bool]:
         seed_file=found.seed_file,
         auto_approve=found.auto_approve,
     )
-    return config, found.json
+    return config, found.json, found.until_eof
 
 
 def main() -> int:
@@ -46,8 +47,8 @@ def main() -> int:
     from connector.sandbox.ports import run
 
     try:
-        config, as_json = parse()
-        run(config, as_json=as_json)
+        config, as_json, until_eof = parse()
+        run(config, as_json=as_json, until_eof=until_eof)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"The sandbox cannot start: {error}\n")
         return 1

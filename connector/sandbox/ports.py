@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import struct
@@ -175,8 +176,13 @@ async def serve(
         await asyncio.Event().wait()
 
 
-def run(config: SandboxConfig | None = None, *, as_json: bool = False) -> None:
-    """Serve until Ctrl-C or SIGTERM, after printing how to connect."""
+def run(
+    config: SandboxConfig | None = None, *, as_json: bool = False, until_eof: bool = False
+) -> None:
+    """Serve until Ctrl-C or SIGTERM, after printing how to connect.
+
+    `until_eof` also ends it with its standard input: whoever started it is gone, however that was.
+    """
 
     async def main() -> None:
         task = asyncio.current_task()
@@ -184,10 +190,18 @@ def run(config: SandboxConfig | None = None, *, as_json: bool = False) -> None:
         if task is not None:
             with suppress(NotImplementedError):  # Windows has no such handlers
                 loop.add_signal_handler(signal.SIGTERM, task.cancel)
+                if until_eof:
+                    loop.add_reader(sys.stdin.fileno(), _end_with_input, task)
         await serve(config, started=lambda served: _announce(served, as_json))
 
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(main())
+
+
+def _end_with_input(task: asyncio.Task[None]) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        task.cancel()
 
 
 def _announce(served: Served, as_json: bool) -> None:

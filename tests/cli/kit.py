@@ -82,6 +82,7 @@ class Program:
         )
         assert self._process.stdout is not None
         self._out = self._process.stdout
+        self._ahead = b""
 
     @property
     def pid(self) -> int:
@@ -96,8 +97,14 @@ class Program:
         """The next line that it prints; nothing of it is waited for in vain."""
         with selectors.DefaultSelector() as ready:
             ready.register(self._out, selectors.EVENT_READ)
-            assert ready.select(PATIENCE), f"no line within {PATIENCE} seconds:\n{self.err}"
-        return self._out.readline().decode()
+            while b"\n" not in self._ahead:
+                assert ready.select(PATIENCE), f"no line within {PATIENCE} seconds:\n{self.err}"
+                read = os.read(self._out.fileno(), 65_536)
+                if not read:
+                    break
+                self._ahead += read
+        line, end, self._ahead = self._ahead.partition(b"\n")
+        return (line + end).decode()
 
     def until(self, text: str) -> None:
         """Wait until it has said something on its error stream."""
@@ -117,7 +124,7 @@ class Program:
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
             raise AssertionError(f"it does not end:\n{self.err}") from None
-        return Said(self._process.returncode, out.decode(), self.err)
+        return Said(self._process.returncode, (self._ahead + out).decode(), self.err)
 
     def close(self) -> None:
         """Leave nothing running."""
