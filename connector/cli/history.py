@@ -10,7 +10,7 @@ import typer
 
 from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, body_lines, console, show_json, show_table
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, Issue
 from connector.store.rows import RunState
 
 RunArgument = Annotated[
@@ -112,7 +112,7 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
         where = f"step {step}: " if step else ""
         out.print(f"error    {where}{row['error']['message']}", markup=False, style="red")
         for issue in row["error"].get("issues", ()):
-            out.print(f"         - {issue.get('field', '')}: {issue['message']}", markup=False)
+            out.print(f"         - {Issue(**issue)}", markup=False, soft_wrap=True)
         if row["error"].get("remedy"):
             out.print(f"         {row['error']['remedy']}", markup=False)
 
@@ -185,7 +185,7 @@ def run_line(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """A run's cells in every table of runs."""
     told = row["summary"] or ""
     if row["error"]:
-        told = row["error"]["message"]
+        told = _first_fault(row["error"])
     return (
         row["id"],
         row["flow"],
@@ -195,6 +195,16 @@ def run_line(row: Mapping[str, Any]) -> tuple[Any, ...]:
         seconds(row),
         told,
     )
+
+
+def _first_fault(error: Mapping[str, Any]) -> str:
+    """What failed, in a cell: the first of several faults stands for them."""
+    issues = error.get("issues") or ()
+    if not issues:
+        return str(error["message"])
+    place = issues[0].get("field") or issues[0].get("where")
+    told = f"{place}: {issues[0]['message']}" if place else str(issues[0]["message"])
+    return f"{told} (and {len(issues) - 1} more)" if len(issues) > 1 else told
 
 
 def seconds(row: Mapping[str, Any]) -> str:

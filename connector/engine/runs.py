@@ -173,6 +173,9 @@ class Runs:
             raise waiting from cause
         except StoreError:
             raise
+        except Park:
+            run.error = {"step": step.id}
+            raise
         except ConnectorError as error:
             raise await self._failed(progress, position, step, started, error) from error
         run.attempts, run.error, run.reason = 0, None, None
@@ -200,6 +203,7 @@ class Runs:
         started: float,
         error: ConnectorError,
     ) -> ConnectorError:
+        progress.run.error = {"step": step.id}
         row = StepRow(
             progress.run.id,
             position,
@@ -252,7 +256,8 @@ class Runs:
     def _close(self, run: RunRow, state: Any, error: ConnectorError | None) -> None:
         run.state, run.reason = state, None
         run.finished_at = self._clock()
-        run.error = error.as_data() if error else None
+        step = run.error.get("step") if isinstance(run.error, dict) else None
+        run.error = {**error.as_data(), "step": step} if error else None
 
     async def _finish(self, run: RunRow, store: Store, state: Any, error: ConnectorError) -> None:
         self._close(run, state, error)
