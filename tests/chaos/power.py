@@ -56,6 +56,8 @@ class Disk(apsw.VFS):  # type: ignore[misc, name-defined]
         self.survived: dict[str, bytes] | None = None
         self.fault: str | None = None
         self.fault_share = 1.0
+        self.heal_after = 0
+        """At how many more faults the disk is well again by itself; 0 for never."""
 
     @property
     def off(self) -> bool:
@@ -99,6 +101,10 @@ class Disk(apsw.VFS):  # type: ignore[misc, name-defined]
         """Whether the fault of the moment strikes this write or sync."""
         struck = self.fault == kind and self.draw.random() < self.fault_share
         self.faults += struck
+        if struck and self.heal_after:
+            self.heal_after -= 1
+            if not self.heal_after:
+                self.fault = None
         return struck
 
     def cut(self) -> None:
