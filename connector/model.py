@@ -276,6 +276,8 @@ class Reader(Data):
     batch_each: Mapping[str, tuple[str, ...]] = {}
     """Inputs of `batch` that take each of these values in turn, one request for each."""
     result: str = "data"
+    updated_at: str | None = "updated_at"
+    """Where a record says when it was changed, so that an older state never follows a newer one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

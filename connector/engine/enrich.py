@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import product
 from typing import Any, Literal, Protocol
 
@@ -41,6 +42,8 @@ class Found:
     enrichment: Literal["ok", "gone", "denied", "deferred"]
     resource: Any = None
     cause: ConnectorError | None = None
+    updated_at: str = ""
+    """When the app says the record was changed, in its own words; empty when it does not say."""
 
 
 async def enrich(
@@ -81,7 +84,7 @@ async def _batch(
         picked = id_filter(tuple(ids))
         for each in _turns(reader.batch_each):
             told = await asker.read(request, {**inputs, **each, "q": picked})
-            found.update(_rows(told, reader.result, ids))
+            found.update(_rows(told, reader, ids))
             if len(found) == len(ids):
                 break
     except ConnectorError as error:
@@ -98,13 +101,13 @@ def _turns(each: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
         yield dict(zip(each, values, strict=True))
 
 
-def _rows(told: Any, result: str, ids: Sequence[str]) -> dict[str, Found]:
-    rows = paths.get(told, result) if result else told
+def _rows(told: Any, reader: Reader, ids: Sequence[str]) -> dict[str, Found]:
+    rows = paths.get(told, reader.result) if reader.result else told
     if not isinstance(rows, list):
         return {}
     wanted = set(ids)
     return {
-        str(row["id"]): Found("ok", row)
+        str(row["id"]): _read(reader, row)
         for row in rows
         if isinstance(row, dict) and str(row.get("id")) in wanted
     }
@@ -133,7 +136,21 @@ async def _single(asker: Asker, reader: Reader, one: str, inputs: Mapping[str, A
     except ConnectorError as error:
         return _refused(error)
     record = paths.get(told, reader.result) if reader.result else told
-    return Found("gone") if record in (paths.ABSENT, None) else Found("ok", record)
+    return Found("gone") if record in (paths.ABSENT, None) else _read(reader, record)
+
+
+def _read(reader: Reader, record: Any) -> Found:
+    told = paths.get(record, reader.updated_at) if reader.updated_at else None
+    return Found("ok", record, updated_at=told if isinstance(told, str) else "")
+
+
+def is_older(one: str, other: str) -> bool:
+    """Whether the first moment lies before the second; no, when they cannot be compared."""
+    try:
+        return datetime.fromisoformat(one) < datetime.fromisoformat(other)
+    except (ValueError, TypeError):
+        # Not known, no date, or only one of them tells its zone.
+        return False
 
 
 def _refused(error: ConnectorError) -> Found:

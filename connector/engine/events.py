@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from connector.engine.enrich import Asker, Found, enrich
+from connector.engine.enrich import Asker, Found, enrich, is_older
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import ApiError, ConnectorError, NotConnected, StoreBusy, StoreError
 from connector.model import App, Trigger
@@ -27,6 +27,7 @@ MAX_TOGETHER = 200
 STORE_RETRY_SECONDS = 1.0
 TRIES_TOGETHER = 2
 """Then a record is read by itself: one bad id can make a whole list fail again and again."""
+STALE = "A newer state of this record was already handled."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Askers(Protocol):
     async def open(self, tenant: str, connection: str, *, account: str = "") -> Asker: ...
 
 
+Handled = Mapping[tuple[int, str], str]
+"""Flow and record → when the record was changed, as the flow last handled it."""
 Group = tuple[str, str, str, str]
 """Tenant, connection, resource, account: events of one group are read together, in order."""
 
@@ -208,9 +211,11 @@ class Events:
                     if any((taker.row.id, one) not in done for taker in takers)
                 )
         found = await self._read(group, ids)
+        dated = [one for one, read in found.items() if read.updated_at]
+        handled = await store.handled(connection_id, group[3], group[2], dated)
         outcomes = await asyncio.gather(
             *(
-                self._match(event, takers, found, known.get(event.id, set()), store)
+                self._match(event, takers, found, handled, known.get(event.id, set()), store)
                 for event, takers in wanted
             ),
             return_exceptions=True,
@@ -231,10 +236,11 @@ class Events:
         event: EventRow,
         takers: Sequence[ActiveFlow],
         found: Mapping[str, Found],
+        handled: Handled,
         known: set[tuple[int, str]],
         store: Store,
     ) -> None:
-        runs = self._runs(event, takers, found, known)
+        runs = self._runs(event, takers, found, handled, known)
         self._settle(event, takers, found, known)
         for run in await store.match(event, runs):
             if run.finished_at is None:
@@ -276,6 +282,7 @@ class Events:
         event: EventRow,
         takers: Sequence[ActiveFlow],
         found: Mapping[str, Found],
+        handled: Handled,
         known: set[tuple[int, str]],
     ) -> list[RunRow]:
         runs = []
@@ -287,7 +294,13 @@ class Events:
                 read = found.get(one, Found("gone")) if reads else Found("gone")
                 if read.enrichment == "deferred":
                     continue
-                runs.append(self._run(event, taker, one, read, reads))
+                run = self._run(event, taker, one, read, reads)
+                if is_older(read.updated_at, handled.get((taker.row.id, one), "")):
+                    run.state, run.reason, run.error = "filtered", STALE, None
+                    run.finished_at = run.created_at
+                else:
+                    run.updated_at = read.updated_at
+                runs.append(run)
         return runs
 
     def _run(

@@ -105,6 +105,12 @@ class Store(Protocol):
         """The flow and record of every run that an event already has."""
         ...
 
+    async def handled(
+        self, connection_id: str, account: str, resource: str, items: Sequence[str]
+    ) -> Mapping[tuple[int, str], str]:
+        """When each of these records was changed, as each flow last handled it: (flow, record)."""
+        ...
+
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
         """Store an event's runs and its new state in one commit; gives the runs that are new."""
         ...

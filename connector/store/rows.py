@@ -69,6 +69,8 @@ class RunRow:
     finished_at: float | None = None
     error: Any = None
     id: int = 0
+    updated_at: str = ""
+    """When the app says its record was changed; kept as what the flow has handled, no column."""
     fresh: bool = False
     """Stored a moment ago by this very process, so that it has no steps yet; not a column."""
 

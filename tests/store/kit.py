@@ -137,7 +137,8 @@ async def fill(store: TenantStore) -> Filled:
     event = event_row(name)
     event.id = await store.accept(event) or 0
     event.state = "matched"
-    (run,) = await store.match(event, [run_row(name, event.id, flow_id=flow.id)])
+    handles = run_row(name, event.id, flow_id=flow.id, updated_at=f"2023-11-14 of {name}")
+    (run,) = await store.match(event, [handles])
     await store.record(step_row(run.id, name))
     await store.save_effect(
         effect_row(name, run.id, natural_key="data.code=7", remote_id=f"id in {name}")

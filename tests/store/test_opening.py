@@ -130,6 +130,24 @@ async def test_the_file_of_a_newer_release_is_refused_and_left_as_it_is(path: Pa
     kept.close()
 
 
+async def test_the_file_of_an_older_release_gets_the_tables_it_lacks(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list(files.migrations())
+    assert len(steps) > 1
+    monkeypatch.setattr(files, "migrations", lambda: iter(steps[:1]))
+    old = Database(path)
+    await old.set_instance("canary", b"kept")
+    await old.close()
+    monkeypatch.undo()
+    new = Database(path)
+    assert await new.instance("canary") == b"kept"
+    await new.close()
+    fresh = path.with_name("fresh.db")
+    await Database(fresh).close()
+    assert tables(path) == tables(fresh)
+
+
 def test_a_migration_that_fails_leaves_no_half_of_itself(path: Path) -> None:
     foreign = sqlite3.connect(path)
     foreign.execute("CREATE TABLE event (mine TEXT)")

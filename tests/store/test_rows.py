@@ -586,3 +586,21 @@ async def test_a_read_sees_every_commit(database: Database, store: TenantStore) 
         event = await accepted(store, f"d-{number}")
         assert await store.event(event.id) is not None
         assert len(await database.open_events()) == number + 1
+
+
+# --- what was handled -------------------------------------------------------------------------
+
+
+async def test_the_state_that_a_run_handles_is_stored_with_it(store: TenantStore) -> None:
+    event = await accepted(store)
+    place = (event.connection_id, event.account, event.resource)
+    await store.match(event, [run_row("main", event.id, item_id="1", updated_at="2026-03-04")])
+    later = run_row("main", event.id, item_id="1", replay=1, updated_at="2026-03-05")
+    other = run_row("main", event.id, item_id="2", flow_id=2, updated_at="2026-03-06")
+    undated = run_row("main", event.id, item_id="3")
+    await store.match(event, [later, other, undated])
+    told = await store.handled(*place, ["1", "2", "3", "4"])
+    assert told == {(1, "1"): "2026-03-05", (2, "2"): "2026-03-06"}
+    assert await store.handled(*place, ["1"]) == {(1, "1"): "2026-03-05"}
+    assert await store.handled(*place, []) == {}
+    assert await store.handled(event.connection_id, "another", event.resource, ["1"]) == {}

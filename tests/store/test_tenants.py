@@ -38,6 +38,9 @@ READS: dict[str, Call] = {
     "event": lambda store, whose: store.event(whose.event),
     "events": lambda store, _: store.events(),
     "event_of": lambda store, whose: store.event_of(f"conn-{whose.tenant}", "d-1"),
+    "handled": lambda store, whose: store.handled(
+        f"conn-{whose.tenant}", "7", "client", ["1", "2"]
+    ),
     "items_with_runs": lambda store, whose: store.items_with_runs(whose.event),
     "run": lambda store, whose: store.run(whose.run),
     "runs": lambda store, whose: store.runs(event_id=whose.event),
@@ -77,7 +80,7 @@ WRITES: dict[str, Call] = {
     ),
     "match": lambda store, whose: store.match(
         event_row(store.tenant, id=whose.event, state="failed"),
-        [run_row(store.tenant, whose.event, flow_id=whose.flow.id)],
+        [run_row(store.tenant, whose.event, flow_id=whose.flow.id, updated_at="2099-01-01")],
     ),
     "add_run": lambda store, whose: store.add_run(
         run_row(store.tenant, whose.event, flow_id=whose.flow.id)
@@ -106,6 +109,7 @@ TABLES = {
     "step": "run_id IN (SELECT id FROM run WHERE tenant = ?)",
     "effect": "tenant = ?",
     "audit": "tenant = ?",
+    "resource_snapshot": "tenant = ?",
 }
 
 

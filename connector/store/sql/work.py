@@ -9,7 +9,7 @@ from typing import Any
 from connector.codec import encode_text
 from connector.errors import StoreError
 from connector.store.rows import EffectRow, EventRow, RunRow, StepRow
-from connector.store.sql.backend import BUMP, Statement, TenantRows
+from connector.store.sql.backend import BUMP, Statement
 from connector.store.sql.columns import (
     EFFECT_COLUMNS,
     EVENT_COLUMNS,
@@ -23,9 +23,10 @@ from connector.store.sql.columns import (
     run_row,
     step_row,
 )
+from connector.store.sql.snapshots import Snapshots
 
 
-class Work(TenantRows):
+class Work(Snapshots):
     """A tenant's events, runs, steps and effects."""
 
     # --- events -----------------------------------------------------------------------------
@@ -105,7 +106,8 @@ class Work(TenantRows):
                 self.tenant, event.id,
             ),
         )  # fmt: skip
-        outcome = await self._backend.write(*inserts, update)
+        handled = self._now_handled(event, runs)
+        outcome = await self._backend.write(*inserts, update, *handled)
         fresh = []
         for run, (_, rows) in zip(runs, outcome, strict=False):
             if rows:
