@@ -307,6 +307,6 @@ def _reason(error: Exception) -> str:
 
 def _unclear(host: str, reason: str) -> Unclear:
     return Unclear(
-        f"The request to {host} has an unclear outcome: {reason}.",
+        f"The request to {host} has an unclear outcome: {reason.removesuffix('.')}.",
         remedy="It may have been applied: look there before sending it again.",
     )

@@ -796,4 +796,4 @@ def test_addresses(app: Any, address: str, expected: str) -> None:
 def test_addresses_that_would_leak_or_mislead_are_refused(address: str) -> None:
     with pytest.raises(NotConnected) as caught:
         base_url_of(PERFEX, address)
-    assert caught.value.field == "base_url"
+    assert caught.value.field == "address"

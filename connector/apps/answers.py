@@ -88,7 +88,7 @@ def issues_of(found: object, rows: Mapping[str, str] | None = None) -> tuple[Iss
 def unclear(app: str, answer: Answer, why: str) -> Unclear:
     """The outcome is not known, whatever the status says."""
     return Unclear(
-        f"{app} answered {answer.status}: {why}.",
+        f"{app} answered {answer.status}: {why.removesuffix('.')}.",
         status=answer.status,
         remedy="It may have been applied: look there before sending it again.",
     )

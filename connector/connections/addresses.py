@@ -56,7 +56,7 @@ def is_loopback(host: str) -> bool:
 def _wrong(app: App, why: str) -> NotConnected:
     return NotConnected(
         f"The address of {app.title} {why}.",
-        field="base_url",
+        field="address",
         value_type="text",
         remedy="Give it as in https://crm.example.it",
         who="user",

@@ -7,6 +7,7 @@ revision: once in a turn of the event loop, because a commit wakes many runs in 
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -89,7 +90,8 @@ class Book:
             if row is None:
                 raise NotConnected(
                     f"There is no connection named {id_or_name!r}.",
-                    remedy="Make it with `connector connect`, or name another one in the flow.",
+                    remedy=f"Make it with `connector connect APP --name {shlex.quote(id_or_name)}`,"
+                    " or name another one in the flow.",
                     who="user",
                 )
             known = self._connections[(tenant, id_or_name)] = row

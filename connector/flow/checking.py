@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -134,10 +135,11 @@ class _Checker:
         app = self._connections.get(name)
         if app is None:
             near = did_you_mean(name, self._connections)
+            make = f"Make it: `{_command(node.app if node else 'APP', name)}`."
             self.found.add(
                 f"There is no connection {name!r}.",
                 where=where,
-                remedy=near or "Make one with `connector connect`.",
+                remedy=f"{near} {make}".strip(),
                 who="connection_owner",
             )
         elif node is not None and node.app != app:
@@ -147,9 +149,15 @@ class _Checker:
                 where=where,
                 remedy=f"Use {' or '.join(repr(one) for one in fitting)}."
                 if fitting
-                else f"Make one with `connector connect {node.app}`.",
+                else f"Make one and name it here: `{_command(node.app, self._free(node.app))}`.",
                 who="user" if fitting else "connection_owner",
             )
+
+    def _free(self, app: str) -> str:
+        """A name that no connection has."""
+        taken = self._connections or {}
+        names = [app, *(f"{app}_{number}" for number in range(2, len(taken) + 3))]
+        return next(name for name in names if name not in taken)
 
     # --- the trigger ----------------------------------------------------------------------------
 
@@ -284,6 +292,11 @@ class _Checker:
             return None
         sources.check(Located(where, expression, {}), step)
         return expression
+
+
+def _command(app: str, name: str) -> str:
+    """What makes a connection of this name at the shell."""
+    return f"connector connect {app} --name {shlex.quote(name)}"
 
 
 def _kind_of(node: AnyNode) -> str:

@@ -72,6 +72,7 @@ class Runtime:
         self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
         self._connect = Connect(self._book, self.doors, self._keyring, parts)
         plugins, tuning, store_of = parts.plugins, parts.tuning, parts.database.tenant
+        self._confirmed = parts.confirmed()
         effects = Effects(
             parts.clock,
             parts.vault.derive("effect-marker"),
@@ -79,6 +80,7 @@ class Runtime:
             second_look_seconds=tuning.second_look_seconds,
             before_write=plugins.before_write if plugins else None,
             after_write=plugins.after_write if plugins else None,
+            confirmed=self._confirmed,
         )
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
@@ -129,6 +131,8 @@ class Runtime:
     async def start(self) -> None:
         """Drive the runs of this store: unfinished ones go on. Raises StoreOwned."""
         self._database.own()
+        if self._confirmed is not None:
+            await self._confirmed.settle()
         self._started = True
         self._dispatcher.start()
         await self._resume(starting=True)
@@ -156,6 +160,8 @@ class Runtime:
             await self._database.ping()
         except StoreError as error:
             reasons["database"] = error.message
+        if self._confirmed is not None and self._confirmed.waiting:
+            reasons["writes"] = "The database must first take what the apps have confirmed."
         return reasons
 
     async def settled(self) -> None:
@@ -302,11 +308,18 @@ class Runtime:
         return issues
 
     async def enable_flow(self, key: str, on: bool) -> dict[str, Any] | None:
-        """Switch a flow on or off; off, its events are kept and can be replayed."""
+        """Switch a flow on or off; off, its events are kept and can be replayed.
+
+        Its `problem` says why it cannot run, if so: what it needs may be gone since it was stored.
+        """
         if not await self._store.enable_flow(key, on):
             return None
         self._book.forget()
-        return await self.get_flow(key)
+        view = await self.get_flow(key)
+        if view is not None and on and view["problem"] is None:
+            found = (await self._check(view["document"])).errors
+            view["problem"] = "\n".join(map(str, found)) or None
+        return view
 
     async def _check(self, text: str) -> Any:
         from connector.flow import check_flow

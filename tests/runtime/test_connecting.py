@@ -278,7 +278,7 @@ def test_an_address_that_cannot_be_one_is_refused_without_a_call(
         async with world(tmp_path, connected=False) as w:
             with pytest.raises(NotConnected) as caught:
                 await w.runtime.connect_with_token("perfex_crm", "p", "t", {"address": address})
-            assert caught.value.field == "base_url"
+            assert caught.value.field == "address"
             assert caught.value.remedy
             assert (w.perfex.calls, stored(w)) == ([], [])
 
