@@ -311,6 +311,13 @@ def test_long_and_strange_words_are_cut() -> None:
     assert error.message.isprintable()
 
 
+def test_a_sentence_that_ends_with_a_dot_gets_no_second_one() -> None:
+    body = b'{"error":{"message":"An unexpected error occurred."}}'
+    error = read_error(Answer(status=503, body=body))
+    assert error is not None
+    assert error.message == "Fatture in Cloud answered 503: An unexpected error occurred."
+
+
 # --- the shared subscription --------------------------------------------------------------------
 
 
