@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.kit import World, client, flow, story, world
+from connector.errors import StoreBusy
+from connector.store.sqlite.database import Database as SqliteDatabase
+from tests.runtime.kit import Call, World, client, flow, story, world
 
 INVOICE = """\
   - id: issue
@@ -42,6 +44,53 @@ async def issue(w: World) -> dict[str, Any]:
     w.person.create("clients", {"name": "Rossi"})
     await w.quiet()
     return await w.run()
+
+
+# --- the database is away -----------------------------------------------------------------------
+
+
+def test_what_was_confirmed_while_the_database_was_away_is_known_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @story
+    async def told() -> None:
+        async with world(tmp_path) as w:
+            await follow_invoices(w)
+
+            async def away(*unit: Any) -> Any:
+                raise StoreBusy("The disk is full.")
+
+            async def pull(call: Call) -> None:
+                if call.method == "POST" and call.path.endswith(SENT):
+                    monkeypatch.setattr(SqliteDatabase, "write", away)
+
+            w.fic.before = pull
+            w.person.create("clients", {"name": "Rossi"})
+            kept = w.file.with_suffix(".effects")
+
+            async def is_kept() -> bool:
+                return kept.exists() and bool(kept.read_bytes())
+
+            await w.until(is_kept)
+            assert set(await w.runtime.ready()) == {"database", "writes"}
+            await w.close()
+            monkeypatch.undo()
+            w.fic.before = None
+            calls = len(w.fic.calls)
+            await w.open()
+            await w.runtime.start()
+            assert await w.runtime.ready() == {}
+            await w.quiet()
+            run = await w.run()
+            assert run["state"] == "succeeded"
+            (effect,), (document,) = run["effects"], w.documents
+            assert (effect["state"], effect["sends"]) == ("done", 1)
+            assert run["steps"][0]["output"]["id"] == document["id"]
+            assert effect["remote_id"] == str(document["id"])
+            assert not any(one.path.endswith(SENT) for one in w.fic.calls[calls:])
+            assert kept.read_bytes() == b""
+
+    told()
 
 
 # --- an invoice ---------------------------------------------------------------------------------
