@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from connector.errors import Issue, SchemaError
 from connector.fields.files import Place, SchemaFiles, Source
+from connector.fields.quick import QuickChecks
 from connector.model import Choice, Field, FieldType, SchemaRef
 from connector.paths import did_you_mean, join, kind
 
@@ -84,6 +85,7 @@ class SchemaStore:
         self._files = SchemaFiles(roots)
         self._fields: dict[tuple[SchemaRef, bool], tuple[Field, ...]] = {}
         self._validators: dict[str, Validator] = {}
+        self._quick: QuickChecks | None = None
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -125,6 +127,10 @@ class SchemaStore:
 
     def issues(self, ref: SchemaRef, value: Any) -> tuple[Issue, ...]:
         """Every way in which a value breaks a schema, by dotted path below the prefix."""
+        if self._quick is None:
+            self._quick = self._build_quick()
+        if self._quick.check(ref.schema_name)(value):
+            return ()
         found: dict[Issue, None] = {}
         for error in self.validator(ref.schema_name).iter_errors(value):
             found.update(dict.fromkeys(_issues(ref.prefix, error)))
@@ -214,6 +220,13 @@ class SchemaStore:
                 continue
             made[key] = self._sample(child, output)
         return made
+
+    def _build_quick(self) -> QuickChecks:
+        from jsonschema import Draft202012Validator
+
+        return QuickChecks(
+            dict(self._files.documents()), Draft202012Validator.FORMAT_CHECKER.conforms
+        )
 
     def _build_validator(self, name: str) -> Validator:
         from jsonschema import Draft202012Validator

@@ -57,7 +57,7 @@ class CompiledMapping:
         """The payload for this context, with a report on every field; never raises for bad data.
 
         `now` is the recorded time of the run. `validate` also checks the whole payload against
-        the action's JSON Schemas, which costs several times as much as the mapping itself.
+        the action's JSON Schemas.
         """
         work = Work(now, self.origin)
         payload = self.plan.build(work, context, "")
