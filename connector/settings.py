@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -14,9 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from connector.errors import ConnectorError, Issue
 from connector.paths import did_you_mean
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 PREFIX = "CONNECTOR_"
 SQLITE = "sqlite:///"
@@ -199,7 +196,7 @@ def _variables() -> Iterator[tuple[str, Any]]:
         yield f"{PREFIX}LIMITS__{name.upper()}", field
 
 
-def _issue(found: ErrorDetails) -> Issue:
+def _issue(found: Mapping[str, Any]) -> Issue:
     """What is wrong with one variable, in our own words; its value is never repeated."""
     name = PREFIX + "__".join(str(part) for part in found["loc"]).upper()
     if found["type"] == "extra_forbidden":
