@@ -64,6 +64,7 @@ HEAVY = ("authlib", "babel", "cryptography", "fastapi", "httpx", "jinja2", "jose
 NEVER_IMPORTED = {
     "h11": "uvicorn and httpx bring it; we ask for one without request smuggling",
     "python-multipart": "starlette reads forms with it",
+    "sniffio": "httpcore looks for it at every request, and does not remember a miss",
 }
 
 # Public names of floors 2 to 4: without the server extra they may say what to install.
