@@ -133,7 +133,7 @@ async def _drive(place: Path, count: int, catalog: Catalog, told: Told, *, keep:
 
 def _make_forgetful(runtime: Runtime) -> None:
     database: Database = runtime._database
-    database._tenants["main"] = Forgetful("main", database.reader, database.journal)
+    database._tenants["main"] = Forgetful("main", database)
 
 
 def _bytes(place: Path) -> int:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and with them every
+# program that they start and want to stop that way.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: a timed assertion fails on a busy machine. In CI the same examples each time.
 settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)

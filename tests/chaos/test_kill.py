@@ -192,9 +192,12 @@ def _judge(served: Any, database: Path) -> None:
     assert {state for state, _ in stored.values()} <= {"matched", "silent"}
     ends = Counter(row[0] for row in rows(database, "SELECT state FROM run"))
     print("runs:", dict(ends), "of", len(acknowledged), "acknowledged events")
-    assert set(ends) == {"succeeded"}, rows(
+    # Killed twice while sending the same write, a run waits for a person; it guesses nothing.
+    assert set(ends) <= {"succeeded", "parked"}, rows(
         database, "SELECT id, state, error FROM run WHERE state != 'succeeded' LIMIT 5"
     )
+    assert ends["parked"] <= KILLS // 2
+    parked = {row[0] for row in rows(database, "SELECT item_id FROM run WHERE state = 'parked'")}
     per_event = rows(
         database, "SELECT event_id, item_id, count(*) n FROM run GROUP BY 1, 2 HAVING n > 1"
     )
@@ -205,7 +208,7 @@ def _judge(served: Any, database: Path) -> None:
     expected = {
         served_client["vat_number"]
         for one in acknowledged.values()
-        for served_client in _records(served, one.ids)
+        for served_client in _records(served, [id_ for id_ in one.ids if str(id_) not in parked])
     }
     assert expected - set(customers) == set()
 
