@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from connector import paths
 from connector.codec import encode
+from connector.engine.confirmed import Confirmed
 from connector.engine.looking import (
     SECOND_LOOK_SECONDS,
     SETTLE_SECONDS,
@@ -73,8 +74,9 @@ class Effects(Looking):
         second_look_seconds: float = SECOND_LOOK_SECONDS,
         before_write: Callable[[EffectRow], None] | None = None,
         after_write: Callable[[EffectRow], None] | None = None,
+        confirmed: Confirmed | None = None,
     ) -> None:
-        super().__init__(clock, settle_seconds, second_look_seconds, after_write)
+        super().__init__(clock, settle_seconds, second_look_seconds, after_write, confirmed)
         self._installation_key = installation_key
         self._before_write = before_write
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -97,6 +99,8 @@ class Effects(Looking):
     async def _perform(
         self, key: str, intent: Intent, store: EffectStore, door: Door, find: Find
     ) -> Any:
+        if self._confirmed is not None:
+            await self._confirmed.settle()
         effect = await store.effect(key)
         if effect is None or _may_change(effect, intent.run_id):
             # Nothing was written so far: a replay may come with mended values or another address.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from connector import paths
+from connector.engine.confirmed import Confirmed
 from connector.engine.proof import (
     Find,
     criteria_of,
@@ -17,7 +18,15 @@ from connector.engine.proof import (
     strong_criteria_of,
 )
 from connector.engine.waits import Clock, Wait
-from connector.errors import ConnectorError, NotSent, Refused, StoreBusy, Unauthorized, Unclear
+from connector.errors import (
+    ConnectorError,
+    NotSent,
+    Refused,
+    StoreBusy,
+    StoreError,
+    Unauthorized,
+    Unclear,
+)
 from connector.model import Action
 from connector.store.rows import EffectRow
 
@@ -78,7 +87,9 @@ class Looking:
         settle_seconds: float,
         second_look_seconds: float,
         after_write: Callable[[EffectRow], None] | None,
+        confirmed: Confirmed | None,
     ) -> None:
+        self._confirmed = confirmed
         self._clock = clock
         self._settle = settle_seconds
         self._second_look = second_look_seconds
@@ -210,17 +221,29 @@ class Looking:
         told = state == effect.state or state in ("planned", "sending")
         effect.state = state
         effect.updated_at = self._clock()
-        for delay in SAVE_AGAIN_SECONDS if state == "done" else ():
-            # What the app has confirmed must not be forgotten for a moment without the disk.
-            try:
-                await store.save_effect(effect)
-                break
-            except StoreBusy:
-                await asyncio.sleep(delay)
+        if state == "done":
+            await self._save_done(effect, store)
         else:
             await store.save_effect(effect)
         if not told and self._after_write is not None:
             self._after_write(effect)
+
+    async def _save_done(self, effect: EffectRow, store: EffectStore) -> None:
+        """What the app has confirmed must not be forgotten for a moment without the disk."""
+        kept = False
+        for delay in (*SAVE_AGAIN_SECONDS, None):
+            try:
+                await store.save_effect(effect)
+            except StoreError as error:
+                if self._confirmed is not None and not kept:
+                    # Before waiting: the process may end meanwhile.
+                    self._confirmed.keep(effect)
+                    kept = True
+                if delay is None or not isinstance(error, StoreBusy):
+                    raise
+                await asyncio.sleep(delay)
+            else:
+                return
 
     def _note(self, effect: EffectRow, error: ConnectorError | None, why: str = "") -> None:
         note: dict[str, Any] = {"at": self._clock(), "message": why}

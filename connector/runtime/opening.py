@@ -45,7 +45,7 @@ async def open_runtime(
         await database.open()
         vault, canary = open_vault(
             key=settings.key,
-            key_file=settings.key_file or _beside(settings.database_path),
+            key_file=settings.key_file or _beside(settings.database_path, ".key"),
             canary=await database.instance("canary"),
             has_secrets=await database.has_secrets(),
         )
@@ -65,6 +65,7 @@ async def open_runtime(
             plugins=plugins,
             tenant=tenant,
             clock=clock,
+            side_journal=settings.side_journal or _beside(settings.database_path, ".effects"),
             tuning=tuning
             or Tuning(
                 settle_seconds=settings.settle_seconds,
@@ -74,8 +75,8 @@ async def open_runtime(
     )
 
 
-def _beside(database: Path | None) -> Path | None:
-    return None if database is None else database.with_suffix(".key")
+def _beside(database: Path | None, suffix: str) -> Path | None:
+    return None if database is None else database.with_suffix(suffix)
 
 
 def _configured(catalog: Catalog, settings: Settings) -> Catalog:

@@ -6,11 +6,14 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connector.engine.confirmed import Confirmed
 from connector.engine.dispatch import WORKERS
 from connector.engine.looking import SECOND_LOOK_SECONDS, SETTLE_SECONDS
 from connector.engine.waits import RETRY_SECONDS, Clock
+from connector.store.side_journal import SideJournal
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -46,3 +49,14 @@ class Parts:
     clock: Clock = time.time
     draw: random.Random = field(default_factory=random.Random)
     tuning: Tuning = Tuning()
+    side_journal: Path | None = None
+    """Where ends of writes are kept while the database is away; None where there is no place."""
+
+    def confirmed(self) -> Confirmed:
+        """The keeper of what apps confirm while the database is away."""
+        return Confirmed(
+            SideJournal(self.side_journal) if self.side_journal else None,
+            self.database.tenant,
+            self.clock,
+            self.plugins.after_write if self.plugins else None,
+        )

@@ -131,8 +131,7 @@ class Runtime:
     async def start(self) -> None:
         """Drive the runs of this store: unfinished ones go on. Raises StoreOwned."""
         self._database.own()
-        if self._confirmed is not None:
-            await self._confirmed.settle()
+        await self._confirmed.settle()
         self._started = True
         self._dispatcher.start()
         await self._resume(starting=True)
@@ -160,7 +159,7 @@ class Runtime:
             await self._database.ping()
         except StoreError as error:
             reasons["database"] = error.message
-        if self._confirmed is not None and self._confirmed.waiting:
+        if self._confirmed.waiting:
             reasons["writes"] = "The database must first take what the apps have confirmed."
         return reasons
 
