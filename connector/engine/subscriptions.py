@@ -167,7 +167,6 @@ class Subscriptions:
             account=account,
             created_at=known.created_at if known else now,
             verify_until=now + HANDSHAKE_SECONDS,
-            verified_at=known.verified_at if known else None,
             subscription=known.subscription if known else None,
         )
         await store.save_hook(row)

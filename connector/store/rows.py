@@ -130,7 +130,6 @@ class HookRow:
     account: str
     created_at: float
     verify_until: float | None = None
-    verified_at: float | None = None
     subscription: Any = None
 
 

@@ -469,7 +469,7 @@ async def test_the_database_knows_whether_any_secret_exists(path: Path) -> None:
 
 
 async def test_a_hook_is_found_by_its_id_alone(database: Database, store: TenantStore) -> None:
-    row = hook_row("main", verify_until=NOW + 900, verified_at=NOW)
+    row = hook_row("main", verify_until=NOW + 900)
     await store.save_hook(row)
     assert await database.hook(row.id) == row
     assert await database.hook("nothing") is None

@@ -33,9 +33,7 @@ EFFECT_COLUMNS = (
     " payload_hash, sends, searches, due_at, sent_at, remote_id, output, evidence, created_at,"
     " updated_at"
 )
-HOOK_COLUMNS = (
-    "id, tenant, connection_id, url, account, verify_until, verified_at, subscription, created_at"
-)
+HOOK_COLUMNS = "id, tenant, connection_id, url, account, verify_until, subscription, created_at"
 CONNECTION_COLUMNS = (
     "id, tenant, app, name, base_url, settings, status, created_at, secrets, version"
 )
@@ -103,7 +101,7 @@ def hook_row(row: Sequence[Any]) -> HookRow:
     """A hook from its columns."""
     return HookRow(
         id=row[0], tenant=row[1], connection_id=row[2], url=row[3], account=row[4],
-        verify_until=row[5], verified_at=row[6], subscription=json_value(row[7]), created_at=row[8],
+        verify_until=row[5], subscription=json_value(row[6]), created_at=row[7],
     )  # fmt: skip
 
 

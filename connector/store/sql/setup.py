@@ -96,13 +96,13 @@ class SetUp(TenantRows):
             "hook",
             BUMP,
             (
-                f"INSERT INTO hook ({HOOK_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
+                f"INSERT INTO hook ({HOOK_COLUMNS}) VALUES (?,?,?,?,?,?,?,?)"
                 " ON CONFLICT (id) DO UPDATE SET url = excluded.url, verify_until ="
-                " excluded.verify_until, verified_at = excluded.verified_at, subscription ="
-                " excluded.subscription WHERE hook.tenant = excluded.tenant",
+                " excluded.verify_until, subscription = excluded.subscription"
+                " WHERE hook.tenant = excluded.tenant",
                 (
                     row.id, self.tenant, row.connection_id, row.url, row.account,
-                    row.verify_until, row.verified_at, json_text(row.subscription), row.created_at,
+                    row.verify_until, json_text(row.subscription), row.created_at,
                 ),
             ),
         )  # fmt: skip

@@ -26,7 +26,6 @@ CREATE TABLE hook (
     url TEXT NOT NULL,
     account TEXT NOT NULL DEFAULT '',
     verify_until DOUBLE PRECISION,
-    verified_at DOUBLE PRECISION,
     subscription TEXT,
     created_at DOUBLE PRECISION NOT NULL,
     UNIQUE (connection_id, account)

@@ -26,7 +26,6 @@ CREATE TABLE hook (
     url TEXT NOT NULL,
     account TEXT NOT NULL DEFAULT '',
     verify_until REAL,
-    verified_at REAL,
     subscription TEXT,
     created_at REAL NOT NULL,
     UNIQUE (connection_id, account)
