@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from connector.engine.waits import Clock
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, FlowError
 from connector.runtime.views import effect_view
-from connector.store.rows import EffectRow, RunRow
+from connector.store.rows import EffectRow, FlowRow, RunRow
 
 if TYPE_CHECKING:
+    from connector.engine.book import Book
     from connector.store.port import Store
 
 Choice = Literal["adopt", "send_again", "drop"]
@@ -19,8 +21,11 @@ Choice = Literal["adopt", "send_again", "drop"]
 class Decisions:
     """Carries out and records choices that no machine may make; every one is audited."""
 
-    def __init__(self, store: Store, clock: Clock, go_on: Callable[[RunRow], None]) -> None:
+    def __init__(
+        self, store: Store, book: Book, clock: Clock, go_on: Callable[[RunRow], None]
+    ) -> None:
         self._store = store
+        self._book = book
         self._clock = clock
         self._go_on = go_on
 
@@ -76,7 +81,8 @@ class Decisions:
     async def replay_run(self, run_id: int, from_step: str | None = None) -> RunRow | None:
         """One more run with the present flow, from its first step that is not done, or from one.
 
-        What was done before is taken over, not done again; writes keep their effect keys.
+        What was done before is taken over, not done again; writes keep their effect keys. Raises
+        FlowError when the present flow is faulty, or does not want this record.
         """
         old = await self._store.run(run_id)
         if old is None:
@@ -84,6 +90,7 @@ class Decisions:
         flow = next((one for one in await self._store.flows() if one.id == old.flow_id), None)
         if flow is None:
             return None
+        await self._check_filter(flow, old)
         steps = await self._store.steps(run_id)
         before = len(steps)
         if from_step is not None:
@@ -112,6 +119,16 @@ class Decisions:
             ordered=old.ordered,
         )
         return await self._store.add_run(new, copy_of=run_id, before=before)
+
+    async def _check_filter(self, flow: FlowRow, old: RunRow) -> None:
+        """A run that its filter stopped, or failed in, has no steps: nothing else would hold it."""
+        compiled = await self._book.compiled(flow.tenant, flow.id, flow.version)
+        if not compiled.filter(old.context, datetime.fromtimestamp(self._clock(), UTC)):
+            raise FlowError(
+                f"The flow {flow.key!r} does not want this record: its filter (`when`) is false.",
+                field="when",
+                remedy="Change the filter and apply the flow, then replay.",
+            )
 
     async def replay_event(self, event_id: int) -> bool:
         """Match an event once more: flows that had no run for it get one, the others do not."""

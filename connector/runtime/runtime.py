@@ -13,7 +13,7 @@ import logging
 import math
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
@@ -25,17 +25,14 @@ from connector.engine.intake import Intake
 from connector.engine.runs import Runs
 from connector.engine.subscriptions import Subscriptions
 from connector.engine.waits import Backoff, connection_reason
-from connector.errors import ConnectorError, FlowError, Issue, NotConnected, StoreError
+from connector.errors import ConnectorError, FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.parts import Parts
-from connector.runtime.scopes import covered, needed_by
+from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, run_details, run_view
 from connector.store.rows import EventRow, RunRow
-
-if TYPE_CHECKING:
-    from connector.flow import Flow
 
 logger = logging.getLogger("connector.runtime")
 
@@ -107,7 +104,7 @@ class Runtime:
         self._subscriptions = Subscriptions(
             self._book, self.doors, store_of, parts.clock, parts.public_url
         )
-        self._decisions = Decisions(self._store, parts.clock, self._go_on)
+        self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
         self._listening = False
@@ -215,7 +212,8 @@ class Runtime:
     async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
         """Run it again from its first step that is not done; gives the new run's id.
 
-        Raises ConnectorError for a run that succeeded, unless `from_step` names where to begin.
+        Raises ConnectorError for a run that succeeded, unless `from_step` names where to begin, and
+        FlowError when the present flow does not want the record.
         """
         new = await self._decisions.replay_run(run_id, from_step)
         if new is not None:
@@ -278,33 +276,12 @@ class Runtime:
             raise FlowError("The document holds no flow.")
         row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
         self._book.forget()
-        issues = [*check.issues, *await self._not_granted(check.flow)]
+        connections = await self._store.connections()
+        issues = [*check.issues, *not_granted(check.flow, connections, self.catalog)]
         return {
             **flow_view(row),
             "issues": [issue.model_dump(exclude_none=True) for issue in issues],
         }
-
-    async def _not_granted(self, flow: Flow) -> list[Issue]:
-        """Warnings for connections whose owner agreed to less than the flow needs."""
-        issues = []
-        names = {flow.trigger.connection, *(step.connection for step in flow.steps)}
-        for name in sorted(names):
-            row = await self._store.connection(name)
-            granted = row.settings.get("scopes") if row else None
-            if row is None or not isinstance(granted, list):
-                continue
-            needed = needed_by(flow, name, self.catalog)
-            missing = [scope for scope in needed if not covered(scope, granted)]
-            if missing:
-                issues.append(
-                    Issue(
-                        message=f"The connection {name!r} was not granted {', '.join(missing)}.",
-                        remedy=f"Ask its owner again: `connector connect {row.app} --name {name}`.",
-                        severity="warning",
-                        who="connection_owner",
-                    )
-                )
-        return issues
 
     async def enable_flow(self, key: str, on: bool) -> dict[str, Any] | None:
         """Switch a flow on or off; off, its events are kept and can be replayed.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from connector.errors import Issue
 from connector.model import App
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
     from connector.flow import Flow
+    from connector.store.rows import ConnectionRow
 
 
 def needed_by(flow: Flow, connection: str, catalog: Catalog) -> tuple[str, ...]:
@@ -56,3 +58,26 @@ def covered(scope: str, granted: Iterable[str]) -> bool:
     family, _, level = scope.rpartition(":")
     held = set(granted)
     return scope in held or (level == "r" and f"{family}:a" in held)
+
+
+def not_granted(flow: Flow, rows: Iterable[ConnectionRow], catalog: Catalog) -> list[Issue]:
+    """Warnings for connections whose owner agreed to less than the flow needs."""
+    issues = []
+    for row in rows:
+        granted = row.settings.get("scopes")
+        if not isinstance(granted, list):
+            continue
+        missing = [
+            scope for scope in needed_by(flow, row.name, catalog) if not covered(scope, granted)
+        ]
+        if missing:
+            again = f"`connector connect {row.app} --name {row.name}`"
+            issues.append(
+                Issue(
+                    message=f"The connection {row.name!r} was not granted {', '.join(missing)}.",
+                    remedy=f"Ask its owner again: {again}.",
+                    severity="warning",
+                    who="connection_owner",
+                )
+            )
+    return issues

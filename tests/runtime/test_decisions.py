@@ -1,0 +1,327 @@
+"""What only a person decides: parked writes, doing things again, events that nobody wanted then."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector.errors import ConnectorError, FlowError
+from tests.runtime.kit import CREATE, World, client, flow, story, world
+from tests.runtime.test_writes import INVOICE, POST, SENT, follow_invoices, issue
+
+MORE = """\
+  - id: tell
+    node: perfex_crm.create_customer
+    connection: perfex
+    map:
+      data.company: "Invoice {{ steps.issue.id }}"
+"""
+
+
+async def parked(w: World, *, more: str = "") -> str:
+    """A write of which nobody knows; gives its key."""
+    await w.follow(flow(steps=INVOICE + more, types="[create]"))
+    w.sandbox.fic.faults.add(kind="reset_before", **POST)
+    run = await issue(w)
+    assert run["state"] == "parked"
+    (row,) = await w.runtime.list_parked()
+    key: str = row["key"]
+    return key
+
+
+# --- parked writes ------------------------------------------------------------------------------
+
+
+@story
+async def test_a_parked_write_shows_what_was_meant_and_what_is_known(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await parked(w)
+        (row,) = await w.runtime.list_parked()
+        assert (row["node"], row["run"], row["sends"]) == (
+            "fatture_in_cloud.create_issued_document", 1, 1,
+        )  # fmt: skip
+        assert row["request"]["body"]["data"]["subject"].endswith(row["marker"])
+        assert len(row["evidence"]) >= 2
+
+
+@story
+async def test_adopting_gives_the_record_to_the_run_and_sends_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w, more=MORE)
+        await w.runtime.resolve(key, "adopt", who="anna", remote_id="9001")
+        await w.quiet()
+        run = await w.run()
+        assert run["state"] == "succeeded"
+        assert [one["company"] for one in w.customers] == ["Invoice 9001"]
+        assert (w.documents, len(w.fic.seen("POST", SENT))) == ([], 1)
+        assert await w.runtime.list_parked() == []
+
+
+@story
+async def test_adopting_needs_the_record(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w)
+        with pytest.raises(ConnectorError) as caught:
+            await w.runtime.resolve(key, "adopt", who="anna")
+        assert caught.value.field == "remote_id"
+        assert len(await w.runtime.list_parked()) == 1
+
+
+@story
+async def test_sending_again_sends_the_same_bytes_once_more(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w)
+        meant = (await w.runtime.list_parked())[0]["request"]["body"]["data"]["subject"]
+        await w.runtime.resolve(key, "send_again", who="anna")
+        await w.quiet()
+        assert (await w.run())["state"] == "succeeded"
+        assert [one["subject"] for one in w.documents] == [meant]
+
+
+@story
+async def test_sending_again_into_another_bad_day_parks_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w)
+        w.sandbox.fic.faults.add(kind="reset_before", **POST)
+        await w.runtime.resolve(key, "send_again", who="anna")
+        await w.quiet()
+        assert (await w.run())["state"] == "parked"
+        assert [one["key"] for one in await w.runtime.list_parked()] == [key]
+        assert w.documents == []
+
+
+@story
+async def test_dropping_ends_the_run_and_writes_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w, more=MORE)
+        await w.runtime.resolve(key, "drop", who="anna")
+        await w.quiet()
+        run = await w.run()
+        assert run["state"] == "failed"
+        assert "dropped" in run["error"]["message"]
+        assert (w.documents, w.customers) == ([], [])
+
+
+@pytest.mark.parametrize("choice", ["adopt", "send_again", "drop"])
+def test_every_choice_is_kept_with_who_made_it(tmp_path: Path, choice: Any) -> None:
+    @story
+    async def told() -> None:
+        async with world(tmp_path) as w:
+            key = await parked(w)
+            await w.runtime.resolve(key, choice, who="anna", remote_id="9001")
+            (kept,) = await w.runtime.list_audits()
+            assert {"anna", choice} <= {str(value) for value in kept.values()}
+            assert key in str(kept)
+            await w.quiet()
+            evidence = (await w.run())["effects"][0]["evidence"]
+            assert [one for one in evidence if "decided by anna" in one["message"]]
+
+    told()
+
+
+@story
+async def test_a_write_is_decided_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w)
+        await w.runtime.resolve(key, "send_again", who="anna")
+        with pytest.raises(ConnectorError) as caught:
+            await w.runtime.resolve(key, "send_again", who="bruno")
+        assert caught.value.remedy == "Nothing is parked."
+        await w.quiet()
+        assert len(w.documents) == 1
+
+
+@story
+async def test_a_key_that_is_none_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await parked(w)
+        with pytest.raises(ConnectorError, match="No parked write") as caught:
+            await w.runtime.resolve("nonsense", "drop", who="anna")
+        assert "connector parked" in caught.value.remedy
+
+
+@story
+async def test_a_decision_at_the_shell_is_carried_out_by_the_server(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w)
+        shell = await w.another_process()
+        await shell.resolve(key, "send_again", who="anna")
+        await shell.__aexit__(None, None, None)
+        await w.until(lambda: w.run_state(1, "succeeded"), 120)
+        assert len(w.documents) == 1
+
+
+@story
+async def test_a_parked_write_is_nobody_elses(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        key = await parked(w)
+        stranger = await w.another_process(tenant="stranger")
+        assert await stranger.list_parked() == []
+        with pytest.raises(ConnectorError):
+            await stranger.resolve(key, "send_again", who="mallory")
+        await stranger.__aexit__(None, None, None)
+        assert len(await w.runtime.list_parked()) == 1
+
+
+# --- events that nobody wanted then -------------------------------------------------------------
+
+
+@story
+async def test_an_event_of_a_flow_that_was_off_can_be_offered_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow())
+        await w.runtime.enable_flow("simple", False)
+        w.person.create("clients", {"name": "A"})
+        await w.quiet()
+        await w.runtime.enable_flow("simple", True)
+        event = next(one for one in await w.events() if one["ids"])
+        assert await w.runtime.replay_event(event["id"]) is True
+        await w.quiet()
+        assert [one["company"] for one in w.customers] == ["A"]
+        assert (await w.runtime.get_event(event["id"]))["state"] == "matched"
+
+
+@story
+async def test_offering_an_event_again_runs_only_what_has_not_run(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow("first", steps=CREATE.replace("{{ trigger.resource.name }}", "first")))
+        w.person.create("clients", {"name": "A"})
+        await w.quiet()
+        second = flow("second", steps=CREATE.replace("{{ trigger.resource.name }}", "second"))
+        await w.runtime.apply_flow(second, enable=True)
+        event = next(one for one in await w.events() if one["ids"])
+        await w.runtime.replay_event(event["id"])
+        await w.quiet()
+        assert [one["flow"] for one in await w.runs()] == ["first", "second"]
+        assert [one["company"] for one in w.customers] == ["first", "second"]
+
+
+@story
+async def test_an_event_that_failed_for_days_can_be_offered_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow())
+        w.fic.plugged = False
+        w.person.create("clients", {"name": "A"})
+        await w.quiet(24 * 3_600)
+        event = next(one for one in await w.events() if one["ids"])
+        assert event["state"] == "failed"
+        w.fic.plugged = True
+        assert await w.runtime.replay_event(event["id"]) is True
+        await w.quiet()
+        assert [one["company"] for one in w.customers] == ["A"]
+
+
+@story
+async def test_an_event_that_is_not_there_cannot_be_offered(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow())
+        assert await w.runtime.replay_event(999) is False
+
+
+# --- from a step --------------------------------------------------------------------------------
+
+
+@story
+async def test_a_replay_takes_over_what_was_done_and_goes_on_where_it_failed(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        wrong = MORE.replace("steps.issue.id", "steps.issue.nothing")
+        await w.follow(flow(steps=INVOICE + wrong, types="[create]"))
+        first = await issue(w)
+        assert [one["state"] for one in first["steps"]] == ["done", "failed"]
+        await w.runtime.apply_flow(flow(steps=INVOICE + MORE, types="[create]"), None)
+        await w.runtime.replay(1)
+        await w.quiet()
+        again = await w.run()
+        assert again["state"] == "succeeded"
+        assert [one["state"] for one in again["steps"]] == ["done", "done"]
+        assert len(w.documents) == 1
+        assert [one["company"] for one in w.customers] == [f"Invoice {w.documents[0]['id']}"]
+
+
+@story
+async def test_a_replay_from_a_step_that_wrote_does_not_write_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await follow_invoices(w)
+        await issue(w)
+        await w.runtime.replay(1, "issue")
+        await w.quiet()
+        assert [one["state"] for one in await w.runs()] == ["succeeded", "succeeded"]
+        assert len(w.documents) == 1
+
+
+@story
+async def test_a_replay_from_a_step_that_is_none_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await follow_invoices(w)
+        await issue(w)
+        with pytest.raises(ConnectorError, match="no step 'isue'") as caught:
+            await w.runtime.replay(1, "isue")
+        assert caught.value.field == "from"
+        assert len(await w.runs()) == 1
+
+
+@story
+async def test_a_replay_of_a_filtered_run_with_another_filter_runs(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow(head="when: \"{{ trigger.resource.name == 'B' }}\""))
+        w.person.create("clients", {"name": "A"})
+        await w.quiet()
+        assert [one["state"] for one in await w.runs()] == ["filtered"]
+        await w.runtime.apply_flow(flow(), None)
+        await w.runtime.replay(1)
+        await w.quiet()
+        assert (await w.runs())[-1]["state"] == "succeeded"
+        assert [one["company"] for one in w.customers] == ["A"]
+
+
+@story
+async def test_a_replay_does_not_get_past_the_filter(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow(head="when: \"{{ trigger.resource.name == 'B' }}\""))
+        w.person.create("clients", {"name": "A"})
+        await w.quiet()
+        with pytest.raises(FlowError, match="does not want this record") as caught:
+            await w.runtime.replay(1)
+        assert caught.value.field == "when"
+        assert caught.value.remedy
+        await w.quiet()
+        assert [one["state"] for one in await w.runs()] == ["filtered"]
+        assert w.customers == []
+
+
+@story
+async def test_a_filter_that_failed_is_asked_again_by_the_replay(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow(head='when: "{{ trigger.resource.name | int > 3 }}"'))
+        w.person.create("clients", {"name": "A"})
+        await w.quiet()
+        assert [one["state"] for one in await w.runs()] == ["failed"]
+        with pytest.raises(FlowError):
+            await w.runtime.replay(1)
+        await w.runtime.apply_flow(flow(head="when: \"{{ trigger.resource.name != 'A' }}\""), None)
+        with pytest.raises(FlowError, match="does not want"):
+            await w.runtime.replay(1)
+        await w.runtime.apply_flow(flow(head="when: \"{{ trigger.resource.name == 'A' }}\""), None)
+        await w.runtime.replay(1)
+        await w.quiet()
+        assert [one["company"] for one in w.customers] == ["A"]
+
+
+@story
+async def test_a_replay_of_a_run_that_waits_does_not_write_twice(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow()
+        w.perfex.plugged = False
+        w.person.create("clients", client())
+        await w.until(lambda: w.runs(state="waiting"))
+        await w.runtime.replay(1)
+        await asyncio.sleep(5)
+        w.perfex.plugged = True
+        await w.quiet()
+        assert {one["state"] for one in await w.runs()} == {"succeeded"}
+        assert len(w.customers) == 1
