@@ -46,13 +46,19 @@ if TYPE_CHECKING:
     from connector.mapping import compile_mapping as compile_mapping
     from connector.model import (
         Action as Action,
+        Answer as Answer,
         App as App,
         Caller as Caller,
         Choice as Choice,
         Connection as Connection,
+        Delivery as Delivery,
         Field as Field,
+        Hook as Hook,
+        HttpRequest as HttpRequest,
         Identity as Identity,
+        Inbound as Inbound,
         OAuth2 as OAuth2,
+        Operation as Operation,
         Quota as Quota,
         Reader as Reader,
         Request as Request,
@@ -60,10 +66,16 @@ if TYPE_CHECKING:
         Search as Search,
         Token as Token,
         Trigger as Trigger,
+        WebhookSource as WebhookSource,
         schema as schema,
     )
-    from connector.plugins import build_plugins as build_plugins
-    from connector.runtime import Runtime as Runtime, open_runtime as open_runtime
+    from connector.plugins import Plugins as Plugins, build_plugins as build_plugins
+    from connector.runtime import (
+        Parts as Parts,
+        Runtime as Runtime,
+        Tuning as Tuning,
+        open_runtime as open_runtime,
+    )
     from connector.settings import Settings as Settings
 
 _WHERE = {
@@ -100,13 +112,19 @@ _WHERE = {
     "mapping": ("compile_mapping",),
     "model": (
         "Action",
+        "Answer",
         "App",
         "Caller",
         "Choice",
         "Connection",
+        "Delivery",
         "Field",
+        "Hook",
+        "HttpRequest",
         "Identity",
+        "Inbound",
         "OAuth2",
+        "Operation",
         "Quota",
         "Reader",
         "Request",
@@ -114,10 +132,11 @@ _WHERE = {
         "Search",
         "Token",
         "Trigger",
+        "WebhookSource",
         "schema",
     ),
-    "plugins": ("build_plugins",),
-    "runtime": ("Runtime", "open_runtime"),
+    "plugins": ("Plugins", "build_plugins"),
+    "runtime": ("Parts", "Runtime", "Tuning", "open_runtime"),
     "settings": ("Settings",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}

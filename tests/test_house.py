@@ -68,7 +68,7 @@ NEVER_IMPORTED = {
 }
 
 # Public names of floors 2 to 4: without the server extra they may say what to install.
-ABOVE_THE_LIBRARY = {"Runtime", "Settings", "open_runtime"}
+ABOVE_THE_LIBRARY = {"Parts", "Runtime", "Settings", "Tuning", "open_runtime"}
 
 MOST_LINES = 450
 LONGER: dict[str, tuple[int, str]] = {

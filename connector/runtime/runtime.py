@@ -175,8 +175,8 @@ class Runtime:
         """
         return await self._intake.receive(hook_id, inbound)
 
-    async def list_events(self, limit: int, before: int | None) -> list[dict[str, Any]]:
-        """The newest events first."""
+    async def list_events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+        """The newest events first; `before` is an event's id, for the next page."""
         events = await self._store.events(limit=limit, before=before)
         counts = await self._store.run_counts([event.id for event in events])
         return [event_view(event, counts.get(event.id, 0)) for event in events]
@@ -192,9 +192,13 @@ class Runtime:
         return {**event_view(event, len(runs)), "runs": listed}
 
     async def list_runs(
-        self, limit: int, before: int | None, state: str | None, flow: str | None
+        self,
+        limit: int = 50,
+        before: int | None = None,
+        state: str | None = None,
+        flow: str | None = None,
     ) -> list[dict[str, Any]]:
-        """The newest runs first; `state` and `flow` narrow them."""
+        """The newest runs first; `state` and `flow` narrow them, `before` is a run's id."""
         runs = await self._store.runs(limit=limit, before=before, state=state, flow=flow)
         flows = await self._flow_keys()
         summaries = await self._store.summaries([run.id for run in runs])
@@ -268,8 +272,11 @@ class Runtime:
             "issues": [issue.model_dump(exclude_none=True) for issue in check.issues],
         }
 
-    async def apply_flow(self, text: str, enable: bool | None) -> dict[str, Any]:
-        """Store a flow; a changed document is its next version. Raises FlowError."""
+    async def apply_flow(self, text: str, enable: bool | None = None) -> dict[str, Any]:
+        """Store a flow; a changed document is its next version. Raises FlowError.
+
+        Without `enable` it stays on or off as it was; a new one is off.
+        """
         check = await self._check(text)
         check.raise_for_errors()
         if check.flow is None:
