@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(default=60, gt=0)
     second_look_seconds: float = Field(default=600, gt=0)
     side_journal: Path | None = None
+    search_first: bool = False
     limits: Limits = Limits()
     fatture_in_cloud_client_id: str = ""
     fatture_in_cloud_client_secret: SecretStr | None = None

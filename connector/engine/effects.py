@@ -75,8 +75,11 @@ class Effects(Looking):
         before_write: Callable[[EffectRow], None] | None = None,
         after_write: Callable[[EffectRow], None] | None = None,
         confirmed: Confirmed | None = None,
+        search_first: bool = False,
     ) -> None:
-        super().__init__(clock, settle_seconds, second_look_seconds, after_write, confirmed)
+        super().__init__(
+            clock, settle_seconds, second_look_seconds, after_write, confirmed, search_first
+        )
         self._installation_key = installation_key
         self._before_write = before_write
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -111,7 +114,7 @@ class Effects(Looking):
             await self._doubt(effect, store, "it stopped before the answer was stored")
         if effect.state == "uncertain":
             await self._look(intent, effect, store, find)
-        if effect.state == "planned" and effect.sends == 0:
+        if effect.state == "planned" and (effect.sends == 0 or self._search_first):
             await self._before_first(intent, effect, store, find)
         if effect.state == "planned":
             await self._send(intent, effect, store, door, find)

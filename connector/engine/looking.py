@@ -60,7 +60,8 @@ class Intent:
     connection_id: str
     flow: str
     step: str
-    event_id: int
+    event_id: str
+    """The sender's own: ours would go to another event after a backup was restored."""
     item_id: str
     run_id: int
     action: Action
@@ -72,7 +73,7 @@ class Intent:
         what = (
             ("business", self.business_key)
             if self.business_key is not None
-            else ("event", str(self.event_id), self.item_id)
+            else ("event", self.event_id, self.item_id)
         )
         parts = (tenant, self.connection_id, self.flow, self.step, self.action.name, *what)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
@@ -88,7 +89,9 @@ class Looking:
         second_look_seconds: float,
         after_write: Callable[[EffectRow], None] | None,
         confirmed: Confirmed | None,
+        search_first: bool,
     ) -> None:
+        self._search_first = search_first
         self._confirmed = confirmed
         self._clock = clock
         self._settle = settle_seconds
@@ -103,6 +106,14 @@ class Looking:
         What merely looks alike (the same name) is remembered, so that it is never taken for ours.
         """
         identity = intent.action.identity
+        unnamed = bool(identity.marker) or not effect.natural_key
+        if (
+            self._search_first
+            and identity.find
+            and (unnamed or identity.when_unsure != "resend_once")
+        ):
+            await self._search_past(intent, effect, store, find)
+            return
         if identity.marker or not identity.find or identity.when_unsure != "resend_once":
             return
         if effect.natural_key and await self._settled_by_another(effect, store):
@@ -121,6 +132,25 @@ class Looking:
         else:
             await self._park(
                 effect, store, f"{len(ids)} records have this key already: {', '.join(ids[:5])}."
+            )
+
+    async def _search_past(
+        self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
+    ) -> None:
+        """Look as if it had been sent: an older copy of the database does not know what was."""
+        identity = intent.action.identity
+        criteria = criteria_of(intent.action, effect.inputs)
+        places = [name for name, place in identity.by.items() if place == identity.marker]
+        # By the mark alone: the text around it may have been rendered otherwise then.
+        criteria.update(dict.fromkeys(places, effect.marker))
+        found = await find(identity.find or "", criteria) if criteria else {}
+        ids = await self._fresh(effect, store, found)
+        if len(ids) == 1 and places:
+            self._note(effect, None, f"searched first: it was written as {ids[0]} in the past")
+            await self._adopt(effect, store, ids[0], record_of(found, ids[0]))
+        elif ids:
+            await self._park(
+                effect, store, f"Searched first: it may have been written as {', '.join(ids[:5])}."
             )
 
     async def _settled_by_another(self, effect: EffectRow, store: EffectStore) -> bool:

@@ -244,7 +244,7 @@ class Runs:
             connection_id=door.connection.id,
             flow=progress.flow.key,
             step=step.id,
-            event_id=run.event_id,
+            event_id=_delivery_of(run),
             item_id=run.item_id,
             run_id=run.id,
             action=node,
@@ -275,6 +275,11 @@ async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:
     told = decode_or_none(answer)
     found = paths.get(told, search.result) if search.result else told
     return None if found is paths.ABSENT else found
+
+
+def _delivery_of(run: RunRow) -> str:
+    told = paths.get(run.context, "trigger.event.id")
+    return told if isinstance(told, str) else str(run.event_id)
 
 
 def _seen(step: StepRow) -> Any:

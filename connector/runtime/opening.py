@@ -70,6 +70,7 @@ async def open_runtime(
             or Tuning(
                 settle_seconds=settings.settle_seconds,
                 second_look_seconds=settings.second_look_seconds,
+                search_first=settings.search_first,
             ),
         )
     )

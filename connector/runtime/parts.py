@@ -32,6 +32,7 @@ class Tuning:
     second_look_seconds: float = SECOND_LOOK_SECONDS
     retry_seconds: Sequence[float] = RETRY_SECONDS
     workers: int = WORKERS
+    search_first: bool = False
 
 
 @dataclass(slots=True)

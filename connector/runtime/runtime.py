@@ -78,6 +78,7 @@ class Runtime:
             before_write=plugins.before_write if plugins else None,
             after_write=plugins.after_write if plugins else None,
             confirmed=self._confirmed,
+            search_first=tuning.search_first,
         )
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(

@@ -30,7 +30,7 @@ def intent(action: Action, **changes: Any) -> Intent:
         "connection_id": "conn-1",
         "flow": "orders",
         "step": "write",
-        "event_id": 1,
+        "event_id": "event 1",
         "item_id": "7",
         "run_id": 1,
         "action": action,

@@ -99,7 +99,7 @@ def test_nothing_is_sent_to_any_app_until_the_database_has_taken_it(
         world = make("ok", "ok", *AWAY, "busy")
         with pytest.raises(StoreBusy):
             await world.driver.once(intent(INVOICE))
-        other = intent(INVOICE, event_id=2)
+        other = intent(INVOICE, event_id="2")
         with pytest.raises(StoreBusy):
             await world.driver.once(other)
         assert (len(world.remote.sent), world.confirmed.waiting) == (1, 1)

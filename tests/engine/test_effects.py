@@ -447,7 +447,7 @@ def test_a_key_is_of_the_fact_and_not_of_the_try() -> None:
         *(
             intent(INVOICE, **{name: value}).key("main")
             for name, value in {
-                "connection_id": "conn-2", "flow": "other", "step": "other", "event_id": 2,
+                "connection_id": "conn-2", "flow": "other", "step": "other", "event_id": "2",
                 "item_id": "8", "business_key": "7",
             }.items()
         ),
@@ -457,7 +457,7 @@ def test_a_key_is_of_the_fact_and_not_of_the_try() -> None:
 
 def test_a_business_key_stands_for_event_and_record() -> None:
     one = intent(INVOICE, business_key="order 7")
-    other = intent(INVOICE, business_key="order 7", event_id=5, item_id="other")
+    other = intent(INVOICE, business_key="order 7", event_id="5", item_id="other")
     assert one.key("main") == other.key("main")
 
 
@@ -487,7 +487,7 @@ async def test_two_events_about_one_order_write_once_even_at_the_same_moment(
     driver: Driver,
 ) -> None:
     facts = [
-        intent(INVOICE, business_key="order 7", event_id=n, item_id=str(n), run_id=n)
+        intent(INVOICE, business_key="order 7", event_id=str(n), item_id=str(n), run_id=n)
         for n in range(1, 6)
     ]
     outputs = await asyncio.gather(*(driver.once(one) for one in facts))
@@ -497,7 +497,7 @@ async def test_two_events_about_one_order_write_once_even_at_the_same_moment(
 
 async def test_two_events_about_one_order_share_an_unsure_write(driver: Driver) -> None:
     driver.remote.faults = iter(["timeout after"])
-    facts = [intent(INVOICE, business_key="o", event_id=n, run_id=n) for n in (1, 2)]
+    facts = [intent(INVOICE, business_key="o", event_id=str(n), run_id=n) for n in (1, 2)]
     outcomes = await asyncio.gather(*(driver.once(one) for one in facts), return_exceptions=True)
     assert [type(one) for one in outcomes] == [Wait, Wait]
     stories = [await driver.drive(one) for one in facts]
@@ -609,3 +609,65 @@ async def test_an_unclear_answer_is_kept_as_evidence(driver: Driver) -> None:
     (note,) = (await only(driver)).evidence
     assert note["kind"] == "Unclear"
     assert note["at"] == driver.clock()
+
+
+# --- a restored backup ---------------------------------------------------------------------------
+
+
+def search_first(driver: Driver) -> Driver:
+    """The same world with an empty database, by a process that searches first."""
+
+    def make(clock: Any, key: bytes) -> Effects:
+        return Effects(clock, key, search_first=True)
+
+    driver.clock.now += 3600
+    empty = remote_module.Effects()
+    driver.remote.before_send = lambda stored: None
+    return Driver(driver.clock, driver.remote, empty, make)
+
+
+@pytest.mark.parametrize("action", [INVOICE, CLIENT], ids=["invoice", "client"])
+async def test_searching_first_finds_by_the_mark_what_the_database_has_forgotten(
+    driver: Driver, action: Any
+) -> None:
+    before = await driver.drive(intent(action))
+    later = search_first(driver)
+    # The customer has another name by now, so that the text around the mark is another one.
+    told = await later.drive(intent(action, inputs={"data": {"name": "Rossi", "subject": "New"}}))
+    assert (told.end, told.output["id"]) == ("done", before.output["id"])
+    row = later.store.only()
+    assert (row.remote_id, row.sends, len(driver.remote.sent)) == (str(told.output["id"]), 0, 1)
+    assert "searched first" in row.evidence[-1]["message"]
+
+
+@pytest.mark.parametrize("action", [INVOICE, CLIENT], ids=["invoice", "client"])
+async def test_searching_first_sends_what_is_not_there(driver: Driver, action: Any) -> None:
+    told = await search_first(driver).drive(intent(action))
+    assert (told.end, len(driver.remote.sent)) == ("done", 1)
+
+
+@pytest.mark.parametrize("trouble", ["connect refused", "unclear", "429", "401"])
+async def test_searching_first_sends_nothing_while_the_list_cannot_be_read(
+    driver: Driver, trouble: str
+) -> None:
+    await driver.drive(intent(INVOICE))
+    later = search_first(driver)
+    driver.remote.looking = iter([trouble] * 5)
+    told = await later.drive(intent(INVOICE))
+    assert (told.end, len(told.tries), len(driver.remote.sent)) == ("done", 5, 1)
+
+
+async def test_searching_first_shows_several_that_carry_the_mark_to_a_person(
+    driver: Driver,
+) -> None:
+    await driver.drive(intent(INVOICE))
+    copy = driver.remote.records[-1]
+    driver.remote.records.append(Record(99, copy.body, copy.applied_at))
+    told = await search_first(driver).drive(intent(INVOICE))
+    assert (told.end, len(driver.remote.sent)) == ("parked", 1)
+    assert "2, 99" in told.error.message
+
+
+async def test_without_searching_first_an_invoice_is_not_looked_for(driver: Driver) -> None:
+    await driver.drive(intent(INVOICE))
+    assert driver.remote.searches == []

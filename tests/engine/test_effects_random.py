@@ -93,7 +93,7 @@ class Tale:
         first = intent(ACTIONS[self.kind], business_key="order 7")
         facts = [first]
         if draw.random() < 0.3:
-            facts.append(intent(ACTIONS[self.kind], business_key="order 7", event_id=2, run_id=2))
+            facts.append(intent(ACTIONS[self.kind], business_key="order 7", event_id="2", run_id=2))
         for one in facts:
             await self._follow(one)
         for number in range(draw.randint(0, 2)):
@@ -147,7 +147,7 @@ class Crowd(Tale):
         self.remote.faults = (one for one in self.remote.faults if "crash" not in one)
         self.store.faults = (one for one in self.store.faults if "crash" not in one)
         facts = [
-            intent(ACTIONS[self.kind], business_key="order 7", event_id=number, run_id=number)
+            intent(ACTIONS[self.kind], business_key="order 7", event_id=str(number), run_id=number)
             for number in range(self.draw.randint(2, 5))
         ]
         self.stories = await asyncio.gather(*(self.driver.drive(one) for one in facts))

@@ -15,6 +15,7 @@ from connector.errors import ConnectorError, StoreError, StoreOwned
 from connector.runtime import open_runtime
 from connector.settings import Settings
 from tests.runtime.kit import HUB, Call, World, client, flow, json_of, story, world
+from tests.runtime.test_writes import INVOICE
 
 # --- who drives ---------------------------------------------------------------------------------
 
@@ -203,6 +204,34 @@ async def test_an_event_that_a_restored_file_has_forgotten_does_not_make_a_secon
         await w.quiet()
         assert [one["state"] for one in await w.runs()] == ["succeeded"]
         assert len(w.customers) == 1
+
+
+@story
+async def test_searching_first_a_restored_file_makes_no_second_invoice(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow(steps=INVOICE, types="[create]"))
+        older = tmp_path / "older" / "connector.db"
+        older.parent.mkdir()
+        backup(w.file, older)
+        for name in ("Rossi", "Verdi"):
+            w.person.create("clients", {"name": name})
+        await w.quiet()
+        made = [document["id"] for document in w.documents]
+        assert len(made) == 2
+        await w.close()
+        w.settings = w.settings.model_copy(update={"search_first": True})
+        await w.open(file=older)
+        await w.runtime.start()
+        # In another order: our own numbers of these events are not those that they had.
+        for sent in [one for one in w.deliveries if one.ids][::-1]:
+            assert (await w.outside.send(w.sandbox.fic.webhooks.request(sent))).status == 202
+        await w.quiet()
+        assert [one["state"] for one in await w.runs()] == ["succeeded"] * 2
+        assert [document["id"] for document in w.documents] == made
+        told = await w.run()
+        assert "searched first" in told["effects"][0]["evidence"][-1]["message"]
+        assert told["effects"][0]["sends"] == 0
+        assert told["steps"][0]["output"]["subject"].endswith(told["effects"][0]["marker"])
 
 
 # --- readiness ----------------------------------------------------------------------------------
