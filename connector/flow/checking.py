@@ -17,7 +17,7 @@ from connector.mapping import CompiledMapping, compile_mapping
 from connector.mapping.findings import Findings, Located
 from connector.mapping.sources import outer_scope, read_expression
 from connector.model import AnyNode, Field, SchemaRef, Trigger
-from connector.paths import ABSENT, did_you_mean, get
+from connector.paths import ABSENT, did_you_mean, get, nearest
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -134,12 +134,14 @@ class _Checker:
             return
         app = self._connections.get(name)
         if app is None:
-            near = did_you_mean(name, self._connections)
-            make = f"Make it: `{_command(node.app if node else 'APP', name)}`."
+            remedy = did_you_mean(name, self._connections)
+            if not nearest(name, self._connections):
+                make = f"Make it: `{_command(node.app if node else 'APP', name)}`."
+                remedy = f"{remedy} {make}".strip()
             self.found.add(
                 f"There is no connection {name!r}.",
                 where=where,
-                remedy=f"{near} {make}".strip(),
+                remedy=remedy,
                 who="connection_owner",
             )
         elif node is not None and node.app != app:
