@@ -90,6 +90,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._write_problem(503)
             self._close()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go at once of all that belongs to it: the garbage collector looks seldom."""
+        super().connection_lost(exc)
+        self._forget_body()
+        # The application's task, if it still runs, holds what it needs of these.
+        self.cycle = cast(Any, None)
+        self._outlet = None
+
     def data_received(self, data: bytes) -> None:
         """Feed the parser, unless nothing more may be read from this client."""
         if self.phase is Phase.DRAIN or self.phase is Phase.CLOSING or self._unread:
@@ -261,12 +269,18 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
 
     def _drain(self) -> None:
+        self._forget_body()
         if not self.transport.can_write_eof():
             self._close()
             return
         self._enter(Phase.DRAIN)
         self.transport.write_eof()
         self.flow.resume_reading()
+
+    def _forget_body(self) -> None:
+        """Nobody will read what came of the body: the request is answered, or its client gone."""
+        if self.cycle is not None:
+            self.cycle.body = bytearray()
 
     def _swallow(self, data: bytes) -> None:
         self._drained += len(data)
