@@ -1,0 +1,210 @@
+"""Every route of the API, as its own document lists them, asked by those who may not.
+
+Who has no token, or a wrong one, is refused. Who serves another tenant of the same database finds
+nothing of the first one, changes nothing of it, and cannot tell its ids from ids that never were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from connector.codec import decode, encode
+from connector.model import Answer, HttpRequest
+from connector.web.app import make_app
+from tests.runtime.kit import CLIENTS, FATTURE, FIC, HUB, World, client, flow, story, world
+
+PREFIX = "/api/v1"
+NAME = "Fabbrica Segreta"
+STRANGE = 987_654
+"""An id, and part of a key, that nothing has."""
+RIGHT = "a token of sixteen and more"
+WRONG: dict[str, list[tuple[str, str]]] = {
+    "none": [],
+    "another": [("authorization", "Bearer not-the-token-of-anybody")],
+    "empty": [("authorization", "Bearer ")],
+    "a part": [("authorization", f"Bearer {RIGHT[:-1]}")],
+    "another case": [("authorization", f"Bearer {RIGHT.upper()}")],
+    "another scheme": [("authorization", f"Basic {RIGHT}")],
+    "in a cookie": [("cookie", f"token={RIGHT}")],
+    "in another header": [("x-api-key", RIGHT)],
+}
+BODIES: dict[str, Any] = {
+    "/connections": {"app": FATTURE, "name": "fatture", "token": "x", "settings": {"address": FIC}},
+    "/connections/start": {"app": FATTURE, "name": "fatture", "settings": {"address": FIC}},
+    "/flows": {"text": CLIENTS},
+    "/flows/check": {"text": CLIENTS},
+    "/parked/{key}": {"choice": "drop"},
+}
+SHARED = ("/apps", "/nodes", "/nodes/{name}", "/nodes/{name}/fields")
+"""They tell of the installation, not of a tenant."""
+
+
+async def ask(w: World, method: Any, path: str, headers: Any = (), body: Any = None) -> Answer:
+    data = b"" if body is None else encode(body)
+    kind = [("content-type", "application/json")] if body is not None else []
+    sent = HttpRequest(method=method, url=HUB + path, headers=(*headers, *kind), body=data)
+    return await w.outside.send(sent)
+
+
+async def own(w: World, method: str, path: str, body: Any = None) -> Answer:
+    return await ask(w, method, path, [("authorization", f"Bearer {RIGHT}")], body)
+
+
+async def routes(w: World) -> list[tuple[str, str]]:
+    """Every method and path, from the document that the API gives of itself."""
+    document = decode((await own(w, "GET", f"{PREFIX}/openapi.json")).body)
+    return [
+        (method.upper(), path.removeprefix(PREFIX))
+        for path, operations in document["paths"].items()
+        for method in operations
+    ]
+
+
+@contextlib.asynccontextmanager
+async def filled(tmp_path: Path) -> AsyncIterator[tuple[World, dict[str, Any]]]:
+    """A tenant that has one of everything, and the values for the places in paths."""
+    async with world(tmp_path) as w:
+        await w.follow(CLIENTS, flow("simple"))
+        w.person.create("clients", client(NAME))
+        await w.quiet()
+        runs = await w.runs()
+        # It waits for a person now, so that there is something to decide.
+        key = (await w.run())["effects"][0]["key"]
+        w.execute("UPDATE effect SET state = 'parked'")
+        w.execute("UPDATE run SET state = 'parked'")
+        consent = await w.runtime.start_connect(FATTURE, "fatture", {"address": FIC})
+        places = {
+            "run_id": runs[0]["id"],
+            "event_id": (await w.events())[-1]["id"],
+            "key": key,
+            "flow": "simple",
+            "name": "perfex_crm.create_customer",
+            "state": consent["state"],
+        }
+        yield w, places
+
+
+def filled_in(path: str, places: dict[str, Any]) -> str:
+    if path.startswith("/flows/"):
+        path = path.replace("{key}", str(places["flow"]))
+    for name, value in places.items():
+        path = path.replace("{" + name + "}", str(value))
+    assert "{" not in path, f"this test knows no value for {path}"
+    return PREFIX + path
+
+
+@contextlib.asynccontextmanager
+async def served_to_another(w: World) -> AsyncIterator[None]:
+    """HUB is answered by a process that serves another tenant of the same database."""
+    other = await w.another_process(tenant="another")
+    mine = w.hub.app
+    w.hub.app = make_app(other, w.settings)
+    try:
+        yield
+    finally:
+        w.hub.app = mine
+        await other.__aexit__(None, None, None)
+
+
+def everything(w: World) -> dict[str, list[Any]]:
+    """Every row of every table that names a tenant, but those of the other one."""
+    with contextlib.closing(sqlite3.connect(w.file)) as file:
+        tables = [
+            one for (one,) in file.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        return {
+            table: file.execute(f"SELECT * FROM {table} WHERE tenant != 'another'").fetchall()
+            for table in tables
+            if "tenant" in [column[1] for column in file.execute(f"PRAGMA table_info({table})")]
+        }
+
+
+@story
+async def test_every_route_refuses_who_has_no_token_or_a_wrong_one(tmp_path: Path) -> None:
+    async with filled(tmp_path) as (w, places):
+        known = await routes(w)
+        before = everything(w)
+        asked = 0
+        paths = sorted({path for _, path in known} | {"/openapi.json", "/", "/nothing", "/runs/"})
+        for path in paths:
+            url = filled_in(path, places)
+            for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+                for what, headers in WRONG.items():
+                    body = BODIES.get(path) if method in ("POST", "PUT", "PATCH") else None
+                    answer = await ask(w, method, url, headers, body)
+                    asked += 1
+                    assert answer.status == 401, f"{method} {path}, token: {what}"
+                    assert NAME.encode() not in answer.body
+            assert (await ask(w, "GET", f"{url}?token={RIGHT}&access_token={RIGHT}")).status == 401
+        print(f"{len(known)} routes, {asked} requests")
+        assert len(known) >= 20
+        assert everything(w) == before
+
+
+@story
+async def test_nothing_else_is_served(tmp_path: Path) -> None:
+    async with filled(tmp_path) as (w, _):
+        for path in ("/", "/docs", "/redoc", "/openapi.json", "/api", "/metrics", "/connector.db"):
+            assert (await ask(w, "GET", path)).status == 404, path
+        for path in ("/healthz", "/readyz"):
+            assert NAME.encode() not in (await ask(w, "GET", path)).body
+
+
+@story
+async def test_another_tenant_finds_nothing_by_any_route_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    async with filled(tmp_path) as (w, places):
+        known = await routes(w)
+        before = everything(w)
+        unknown = {**places, "run_id": STRANGE, "event_id": STRANGE, "key": "k" * 64, "flow": "no"}
+        async with served_to_another(w):
+            for method, path in known:
+                answer = await own(w, method, filled_in(path, places), BODIES.get(path))
+                assert NAME.encode() not in answer.body, path
+                if path in SHARED:
+                    continue
+                if "{" in path:
+                    strange = await own(w, method, filled_in(path, unknown), BODIES.get(path))
+                    assert answer.status == strange.status >= 400, f"{method} {path}"
+                    assert same(answer, places) == same(strange, unknown), f"{method} {path}"
+                elif method == "GET":
+                    told = decode(answer.body)
+                    assert not told.get("items"), f"{path}: {told}"
+            back = await ask(w, "GET", f"/oauth/callback?state={places['state']}&code=c")
+            assert back.status >= 400
+        assert everything(w) == before
+
+
+def same(answer: Answer, places: dict[str, Any]) -> bytes:
+    """An answer but for the id that was asked for."""
+    body = answer.body
+    for value in sorted((str(one) for one in places.values()), key=len, reverse=True):
+        body = body.replace(value.encode(), b"*") if len(value) > 3 else body
+    return body
+
+
+@story
+async def test_the_consent_that_another_tenant_tried_to_finish_is_still_good(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        begun = await w.runtime.start_connect(FATTURE, "second", {"address": FIC})
+        page = await w.browse(begun["authorize_url"])
+        back = page.header("location")
+        async with served_to_another(w):
+            assert (await w.browse(back)).status >= 400
+        assert (await w.browse(back)).status == 200
+        assert (await w.connection("second")).status == "active"
+
+
+@story
+async def test_a_hook_of_nobody_and_a_malformed_one_look_alike(tmp_path: Path) -> None:
+    async with filled(tmp_path) as (w, _):
+        ids = ("A" * 22, "x", "hook", "%00", "x/y", "a" * 500)
+        told = [await ask(w, "POST", f"/hooks/{one}", body={"data": {"ids": [1]}}) for one in ids]
+        assert {(one.status, one.body) for one in told} == {(404, told[0].body)}
