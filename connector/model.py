@@ -278,6 +278,15 @@ class Reader(Data):
     result: str = "data"
     updated_at: str | None = "updated_at"
     """Where a record says when it was changed, so that an older state never follows a newer one."""
+    created_at: str | None = "created_at"
+    """Where it says when it was made."""
+    sweep: Request | None = None
+    """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
+    dates of a record are used."""
+    sweep_size: int = 100
+    """How many records a full page has."""
+    sweep_each: Mapping[str, tuple[str, ...]] = {}
+    """Inputs of `sweep` that take each of these values in turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +379,8 @@ class App(Data):
     read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
     """Turns an answer into the error it means, or None when it is a success."""
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)
+    event_prefix: str = ""
+    """What precedes `resource.operation` in the type of an event."""
     readers: Mapping[str, Reader] = {}
     """How `enriched_event` reads each resource."""
     operations: Mapping[str, tuple[str, ...]] = {}

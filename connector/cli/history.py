@@ -43,7 +43,7 @@ def events(
                 local(row["received_at"]),
                 f"{row['resource']}.{row['operation']}",
                 ", ".join(row["ids"][:5]),
-                row["state"],
+                f"{row['state']} (recovered)" if row["recovered"] else row["state"],
                 row["runs"],
             )
             for row in rows

@@ -82,7 +82,7 @@ async def _batch(
     found: dict[str, Found] = {}
     try:
         picked = id_filter(tuple(ids))
-        for each in _turns(reader.batch_each):
+        for each in turns(reader.batch_each):
             told = await asker.read(request, {**inputs, **each, "q": picked})
             found.update(_rows(told, reader, ids))
             if len(found) == len(ids):
@@ -95,7 +95,7 @@ async def _batch(
     return found
 
 
-def _turns(each: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
+def turns(each: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
     """The inputs of each request that one batch takes: one empty turn when nothing varies."""
     for values in product(*each.values()):
         yield dict(zip(each, values, strict=True))

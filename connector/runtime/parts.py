@@ -33,6 +33,8 @@ class Tuning:
     retry_seconds: Sequence[float] = RETRY_SECONDS
     workers: int = WORKERS
     search_first: bool = False
+    sweep_seconds: float = 0
+    """How often to look for changes that no event told of; 0 is never."""
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from connector.engine.events import Events
 from connector.engine.intake import Intake
 from connector.engine.runs import Runs
 from connector.engine.subscriptions import Subscriptions
+from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import ConnectorError, FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
@@ -105,6 +106,10 @@ class Runtime:
         self._subscriptions = Subscriptions(
             self._book, self.doors, store_of, parts.clock, parts.public_url
         )
+        self._sweeps = Sweeps(
+            parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
+            tuning.sweep_seconds,
+        )  # fmt: skip
         self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
@@ -133,6 +138,7 @@ class Runtime:
         self._started = True
         self._dispatcher.start()
         await self._resume(starting=True)
+        self._sweeps.start()
         self._watcher = asyncio.create_task(self._watch(), name="connector-watch")
 
     async def stop(self) -> None:
@@ -145,6 +151,7 @@ class Runtime:
 
     async def _stop_work(self) -> None:
         self._started = False
+        await self._sweeps.stop()
         await self._events.stop()
         await self._dispatcher.stop()
 
@@ -247,8 +254,9 @@ class Runtime:
         return await self._store.audits(limit)
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events, runs and effects are in each state."""
-        return await self._store.counts()
+        """How many events, runs and effects are in each state, and what sweeps recovered."""
+        swept = {"recovered": await self._store.recovered()}
+        return {**await self._store.counts(), "sweep": swept}
 
     # --- flows --------------------------------------------------------------------------------
 

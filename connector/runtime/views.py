@@ -9,7 +9,7 @@ from typing import Any
 from connector.codec import decode
 from connector.engine.packing import unpack
 from connector.redaction import redact
-from connector.store.rows import EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def event_view(event: EventRow, runs: int) -> dict[str, Any]:
         "attempts": event.attempts,
         "due_at": event.due_at or None,
         "error": event.error,
+        "recovered": event.delivery_id.startswith(SWEPT),
         "runs": runs,
     }
 

@@ -13,6 +13,7 @@ from connector.store.rows import (
     HookRow,
     RunRow,
     StepRow,
+    SweepRow,
 )
 
 
@@ -109,6 +110,22 @@ class Store(Protocol):
         self, connection_id: str, account: str, resource: str, items: Sequence[str]
     ) -> Mapping[tuple[int, str], str]:
         """When each of these records was changed, as each flow last handled it: (flow, record)."""
+        ...
+
+    async def sweeps(self) -> list[SweepRow]:
+        """How far each sweep has come."""
+        ...
+
+    async def save_sweep(self, row: SweepRow) -> None:
+        """Store how far a sweep has come."""
+        ...
+
+    async def drop_sweep(self, row: SweepRow) -> None:
+        """Forget a sweep: nobody follows its records any more."""
+        ...
+
+    async def recovered(self) -> int:
+        """How many events a sweep has found."""
         ...
 
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
@@ -252,6 +269,16 @@ class Database(Protocol):
 
     async def has_secrets(self) -> bool:
         """Whether any ciphertext exists: then the key must never be made anew."""
+        ...
+
+    async def sealed(self) -> list[tuple[str, str, bytes]]:
+        """Tenant, connection id and ciphertext of every connection that has one."""
+        ...
+
+    async def reseal(
+        self, tenant: str, connection_id: str, secrets: bytes, instead_of: bytes
+    ) -> bool:
+        """Put one ciphertext in the place of another, if that is still there."""
         ...
 
     async def set_instance(self, name: str, value: bytes) -> None:

@@ -10,6 +10,8 @@ RunState = Literal["queued", "waiting", "succeeded", "filtered", "failed", "park
 StepState = Literal["done", "skipped", "failed"]
 EffectState = Literal["planned", "sending", "done", "refused", "uncertain", "parked"]
 
+SWEPT = "sweep:"
+"""How the delivery ids begin of events that no app sent and a sweep found."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
 
 
@@ -131,6 +133,22 @@ class HookRow:
     created_at: float
     verify_until: float | None = None
     subscription: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """How far one resource of an account was looked through for changes that no event told of.
+
+    `newest` and `floor` are in the app's own words: nothing up to `floor` is ever looked for.
+    """
+
+    connection_id: str
+    account: str
+    resource: str
+    operations: str
+    newest: str
+    floor: str
+    swept_at: float
 
 
 @dataclass(slots=True)

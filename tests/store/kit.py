@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from connector.store.rows import (
@@ -12,6 +13,7 @@ from connector.store.rows import (
     HookRow,
     RunRow,
     StepRow,
+    SweepRow,
 )
 from connector.store.sql.tenant import TenantStore
 
@@ -90,6 +92,19 @@ def step_row(run_id: int, tenant: str = "main", **changes: Any) -> StepRow:
     return changed(row, changes)
 
 
+def sweep_row(tenant: str, **changes: Any) -> SweepRow:
+    row = SweepRow(
+        connection_id=f"conn-{tenant}",
+        account="7",
+        resource="client",
+        operations="create update",
+        newest=f"2023-11-14 of {tenant}",
+        floor="2023-11-01",
+        swept_at=NOW,
+    )
+    return replace(row, **changes)
+
+
 def effect_row(tenant: str, run_id: int, **changes: Any) -> EffectRow:
     row = EffectRow(
         key=f"key-{tenant}",
@@ -143,5 +158,6 @@ async def fill(store: TenantStore) -> Filled:
     await store.save_effect(
         effect_row(name, run.id, natural_key="data.code=7", remote_id=f"id in {name}")
     )
+    await store.save_sweep(sweep_row(name))
     await store.audit(NOW, f"somebody of {name}", "adopt", "effect", {"of": name})
     return Filled(store, flow, event.id, run.id)

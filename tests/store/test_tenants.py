@@ -22,6 +22,7 @@ from tests.store.kit import (
     hook_row,
     run_row,
     step_row,
+    sweep_row,
 )
 
 Call = Callable[[TenantStore, Filled], Awaitable[Any]]
@@ -41,6 +42,8 @@ READS: dict[str, Call] = {
     "handled": lambda store, whose: store.handled(
         f"conn-{whose.tenant}", "7", "client", ["1", "2"]
     ),
+    "sweeps": lambda store, _: store.sweeps(),
+    "recovered": lambda store, _: store.recovered(),
     "items_with_runs": lambda store, whose: store.items_with_runs(whose.event),
     "run": lambda store, whose: store.run(whose.run),
     "runs": lambda store, whose: store.runs(event_id=whose.event),
@@ -89,6 +92,10 @@ WRITES: dict[str, Call] = {
         step_row(whose.run, store.tenant),
         run_row(store.tenant, whose.event, id=whose.run, state="failed", finished_at=NOW),
     ),
+    "save_sweep": lambda store, whose: store.save_sweep(
+        sweep_row(whose.tenant, newest="stolen", floor="stolen")
+    ),
+    "drop_sweep": lambda store, whose: store.drop_sweep(sweep_row(whose.tenant)),
     "release_runs": lambda store, _: store.release_runs("connection:one"),
     "reopen_event": lambda store, whose: store.reopen_event(whose.event),
     "reopen_run": lambda store, whose: store.reopen_run(whose.parked),
@@ -110,6 +117,7 @@ TABLES = {
     "effect": "tenant = ?",
     "audit": "tenant = ?",
     "resource_snapshot": "tenant = ?",
+    "sweep": "tenant = ?",
 }
 
 
@@ -127,6 +135,7 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     alfa, beta = await fill(database.tenant("alfa")), await fill(database.tenant("beta"))
     waiting = run_row("alfa", alfa.event, item_id="2", state="waiting", reason="connection:one")
     parked = run_row("alfa", alfa.event, item_id="3", state="parked", finished_at=NOW)
+    await alfa.store.accept(event_row("alfa", "sweep:7:client:9:then", state="silent"))
     event = event_row("alfa", id=alfa.event, state="matched")
     _, alone = await alfa.store.match(event, [waiting, parked])
     alfa.parked = alone.id

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from connector.apps.fatture_in_cloud.answers import read_error
 from connector.apps.fatture_in_cloud.resources import (
     GROUPS,
+    PREFIX,
     id_filter,
     operations,
     read_scopes,
@@ -38,6 +39,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         check=Request(method="GET", path="/user/info"),
         read_error=read_error,
         webhook=FattureWebhooks(keys, app_ids),
+        event_prefix=PREFIX,
         readers=readers(),
         operations=operations(),
         account_input="company_id",

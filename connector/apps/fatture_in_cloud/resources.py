@@ -27,46 +27,56 @@ class Resource:
     scopes: tuple[str, ...]
     path: str
     lists_by_id: bool = False
+    dated: bool = False
+    """Whether its list filters by the moment of the last change."""
+    type: str = ""
+    """What its list wants to be told, one type at a time."""
 
 
-def _issued(*families: str, operations: tuple[str, ...] = MAILED) -> Resource:
+def _issued(*families: str, type: str = "", operations: tuple[str, ...] = MAILED) -> Resource:
     scopes = tuple(f"issued_documents.{family}:r" for family in families)
-    return Resource(operations, scopes, "issued_documents")
+    return Resource(operations, scopes, "issued_documents", dated=bool(type), type=type)
 
 
 _STOCK = (*WRITES, "stock_update")
 _RECEIVED = ("received_documents:r", "stock:r")
 
 RESOURCES: dict[str, Resource] = {
-    "issued_documents.invoices": _issued("invoices"),
-    "issued_documents.quotes": _issued("quotes"),
-    "issued_documents.proformas": _issued("proformas"),
-    "issued_documents.receipts": _issued("receipts"),
-    "issued_documents.delivery_notes": _issued("delivery_notes"),
-    "issued_documents.credit_notes": _issued("credit_notes"),
-    "issued_documents.orders": _issued("orders"),
-    "issued_documents.work_reports": _issued("work_reports"),
-    "issued_documents.supplier_orders": _issued("supplier_orders"),
-    "issued_documents.self_own_invoices": _issued("self_invoices"),
-    "issued_documents.self_supplier_invoices": _issued("self_invoices"),
+    "issued_documents.invoices": _issued("invoices", type="invoice"),
+    "issued_documents.quotes": _issued("quotes", type="quote"),
+    "issued_documents.proformas": _issued("proformas", type="proforma"),
+    "issued_documents.receipts": _issued("receipts", type="receipt"),
+    "issued_documents.delivery_notes": _issued("delivery_notes", type="delivery_note"),
+    "issued_documents.credit_notes": _issued("credit_notes", type="credit_note"),
+    "issued_documents.orders": _issued("orders", type="order"),
+    "issued_documents.work_reports": _issued("work_reports", type="work_report"),
+    "issued_documents.supplier_orders": _issued("supplier_orders", type="supplier_order"),
+    "issued_documents.self_own_invoices": _issued("self_invoices", type="self_own_invoice"),
+    "issued_documents.self_supplier_invoices": _issued(
+        "self_invoices", type="self_supplier_invoice"
+    ),
     "issued_documents.e_invoices": _issued(
         "invoices", "credit_notes", operations=("status_update",)
     ),
-    "received_documents": Resource(WRITES, _RECEIVED, "received_documents", lists_by_id=True),
+    "received_documents": Resource(
+        WRITES, _RECEIVED, "received_documents", lists_by_id=True, dated=True
+    ),
     # Its ids are those of pending documents, which become received ones only when registered.
     "received_documents.e_invoices": Resource(
         ("receive",), ("received_documents:r",), "received_documents/pending"
     ),
-    "receipts": Resource(WRITES, ("receipts:r",), "receipts"),
+    "receipts": Resource(WRITES, ("receipts:r",), "receipts", dated=True),
     "taxes": Resource(WRITES, ("taxes:r",), "taxes"),
     "archive_documents": Resource(WRITES, ("archive:r",), "archive"),
     "cashbook": Resource(WRITES, ("cashbook:r",), "cashbook"),
-    "products": Resource(_STOCK, ("products:r", "stock:r"), "products", lists_by_id=True),
+    "products": Resource(
+        _STOCK, ("products:r", "stock:r"), "products", lists_by_id=True, dated=True
+    ),
     "entities.clients": Resource(
-        WRITES, ("entity.clients:r",), "entities/clients", lists_by_id=True
+        WRITES, ("entity.clients:r",), "entities/clients", lists_by_id=True, dated=True
     ),
     "entities.suppliers": Resource(
-        WRITES, ("entity.suppliers:r",), "entities/suppliers", lists_by_id=True
+        WRITES, ("entity.suppliers:r",), "entities/suppliers", lists_by_id=True, dated=True
     ),
 }
 
@@ -142,8 +152,9 @@ def readers() -> dict[str, Reader]:
 def _reader(resource: Resource, name: str) -> Reader:
     place = f"/c/{{company_id}}/{resource.path}"
     get = Request(method="GET", path=f"{place}/{{id}}", query={"fieldset": "detailed"})
+    sweep = _sweep(resource, name)
     if not resource.lists_by_id:
-        return Reader(get=get)
+        return Reader(get=get, sweep=sweep)
     query = {"fieldset": "detailed", "per_page": "100", "q": "{q}"}
     if name == "received_documents":
         # This list wants a type, so a batch is asked for once with each.
@@ -152,7 +163,31 @@ def _reader(resource: Resource, name: str) -> Reader:
     else:
         each = {}
     batch = Request(method="GET", path=place, query=query)
-    return Reader(get=get, batch=batch, batch_size=BATCH_SIZE, batch_each=each)
+    return Reader(
+        get=get,
+        batch=batch,
+        batch_size=BATCH_SIZE,
+        batch_each=each,
+        sweep=sweep,
+        sweep_each=each,
+    )
+
+
+def _sweep(resource: Resource, name: str) -> Request | None:
+    """The list of what was changed since; facts §3.4: only entities sort by that moment."""
+    if not resource.dated:
+        return None
+    query = {
+        "fields": "id,created_at,updated_at",
+        "per_page": "100",
+        "page": "{page}",
+        "q": "updated_at >= '{since}'",
+    }
+    if resource.path.startswith("entities/"):
+        query["sort"] = "updated_at"
+    if resource.type or name == "received_documents":
+        query["type"] = resource.type or "{type}"
+    return Request(method="GET", path=f"/c/{{company_id}}/{resource.path}", query=query)
 
 
 def id_filter(ids: tuple[str, ...]) -> str:

@@ -1,15 +1,15 @@
-"""Which state of each record a tenant's flows have handled."""
+"""Which state of each record a tenant's flows have handled, and how far sweeps have looked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from connector.store.rows import EventRow, RunRow
+from connector.store.rows import SWEPT, EventRow, RunRow, SweepRow
 from connector.store.sql.backend import Statement, TenantRows
 
 
 class Snapshots(TenantRows):
-    """The newest handled state of each record, by flow."""
+    """The newest handled state of each record by flow, and the sweeps."""
 
     async def handled(
         self, connection_id: str, account: str, resource: str, items: Sequence[str]
@@ -28,6 +28,50 @@ class Snapshots(TenantRows):
             *items,
         )
         return {(row[0], row[1]): row[2] for row in rows}
+
+    async def sweeps(self) -> list[SweepRow]:
+        """How far each sweep has come."""
+        rows = await self._all(
+            "SELECT connection_id, account, resource, operations, newest, floor, swept_at"
+            " FROM sweep WHERE tenant = ? ORDER BY connection_id, account, resource",
+            self.tenant,
+        )
+        return [SweepRow(*row) for row in rows]
+
+    async def save_sweep(self, row: SweepRow) -> None:
+        """Store how far a sweep has come."""
+        await self._backend.write(
+            (
+                "INSERT INTO sweep (tenant, connection_id, account, resource, operations, newest,"
+                " floor, swept_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (tenant, connection_id, account, resource) DO UPDATE SET"
+                " operations = excluded.operations, newest = excluded.newest,"
+                " floor = excluded.floor, swept_at = excluded.swept_at",
+                (
+                    self.tenant, row.connection_id, row.account, row.resource, row.operations,
+                    row.newest, row.floor, row.swept_at,
+                ),
+            )
+        )  # fmt: skip
+
+    async def drop_sweep(self, row: SweepRow) -> None:
+        """Forget a sweep: nobody follows its records any more."""
+        await self._backend.write(
+            (
+                "DELETE FROM sweep WHERE tenant = ? AND connection_id = ? AND account = ?"
+                " AND resource = ?",
+                (self.tenant, row.connection_id, row.account, row.resource),
+            )
+        )
+
+    async def recovered(self) -> int:
+        """How many events a sweep has found."""
+        row = await self._one(
+            "SELECT count(*) FROM event WHERE tenant = ? AND delivery_id LIKE ?",
+            self.tenant,
+            f"{SWEPT}%",
+        )
+        return int(row[0])
 
     def _now_handled(self, event: EventRow, runs: Iterable[RunRow]) -> list[Statement]:
         """What keeps the states that these runs of an event handle."""
