@@ -24,7 +24,7 @@ from connector.connections import (
     base_url_of,
     begin_consent,
     exchange_code,
-    load_key,
+    load_keys,
     open_vault,
     refresh_tokens,
     take_consent,
@@ -141,13 +141,13 @@ def test_derived_keys_differ_by_purpose_and_key() -> None:
     ],
 )
 def test_a_key_is_read_in_either_spelling(text: str) -> None:
-    assert len(load_key(SecretStr(text), None, may_create=False)) == 32
+    assert len(load_keys(SecretStr(text), None, may_create=False)[0]) == 32
 
 
 @pytest.mark.parametrize("text", ["password", "a" * 63, "!" * 44, b64encode(b"x" * 16).decode()])
 def test_a_text_that_is_no_key_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(StoreError) as caught:
-        load_key(SecretStr(text), None, may_create=True)
+        load_keys(SecretStr(text), None, may_create=True)
     assert text not in str(caught.value)
 
 
@@ -184,9 +184,9 @@ def test_a_key_file_others_can_read_is_refused(tmp_path: Path) -> None:
     path.write_text(KEY.hex())
     path.chmod(0o640)
     with pytest.raises(StoreError, match="read by others"):
-        load_key(None, path, may_create=False)
+        load_keys(None, path, may_create=False)
     path.chmod(0o600)
-    assert load_key(None, path, may_create=False) == KEY
+    assert load_keys(None, path, may_create=False) == [KEY]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links")
@@ -197,12 +197,12 @@ def test_a_key_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "connector.key"
     link.symlink_to(real)
     with pytest.raises(StoreError):
-        load_key(None, link, may_create=True)
+        load_keys(None, link, may_create=True)
 
 
 def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be made"):
-        load_key(None, tmp_path / "no" / "connector.key", may_create=True)
+        load_keys(None, tmp_path / "no" / "connector.key", may_create=True)
 
 
 def test_without_any_key_there_is_no_vault() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connector.connections.addresses import base_url_of
 from connector.connections.keyring import ConnectionRows, Credentials, Keyring, auth_headers
+from connector.connections.keys import load_keys
 from connector.connections.oauth import (
     Consent,
     ConsentRows,
@@ -15,7 +16,7 @@ from connector.connections.oauth import (
     refresh_tokens,
     take_consent,
 )
-from connector.connections.vault import Vault, load_key, open_vault
+from connector.connections.vault import Vault, open_vault
 
 __all__ = [
     "ConnectionRows",
@@ -31,7 +32,7 @@ __all__ = [
     "base_url_of",
     "begin_consent",
     "exchange_code",
-    "load_key",
+    "load_keys",
     "open_vault",
     "refresh_tokens",
     "take_consent",

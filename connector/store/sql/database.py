@@ -104,6 +104,31 @@ class SqlDatabase:
         row = await self._one("SELECT EXISTS (SELECT 1 FROM connection WHERE secrets IS NOT NULL)")
         return bool(row[0])
 
+    async def sealed(self) -> list[tuple[str, str, bytes]]:
+        """Tenant, connection id and ciphertext of every connection that has one."""
+        return [
+            (tenant, connection_id, bytes(secrets))
+            for tenant, connection_id, secrets in await self.all(
+                "SELECT tenant, id, secrets FROM connection WHERE secrets IS NOT NULL"
+                " ORDER BY created_at, id"
+            )
+        ]
+
+    async def reseal(
+        self, tenant: str, connection_id: str, secrets: bytes, instead_of: bytes
+    ) -> bool:
+        """Put one ciphertext in the place of another, if that is still there.
+
+        It is the same secret, so the version stays: who is renewing it must not lose to this.
+        """
+        outcome = await self.write(
+            (
+                "UPDATE connection SET secrets = ? WHERE tenant = ? AND id = ? AND secrets = ?",
+                (secrets, tenant, connection_id, instead_of),
+            )
+        )
+        return outcome[0][0] == 1
+
     async def set_instance(self, name: str, value: bytes) -> None:
         """Keep a value of this installation."""
         await self.write(
