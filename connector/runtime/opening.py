@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.catalog import Catalog, load_catalog
-from connector.connections import open_vault
 from connector.errors import ConnectorError
 from connector.plugins import build_plugins
 from connector.runtime.parts import Parts, Tuning
 from connector.runtime.runtime import Runtime
+from connector.runtime.unlocking import beside, unlock
 from connector.store import open_database
 
 if TYPE_CHECKING:
@@ -43,14 +42,7 @@ async def open_runtime(
     database = open_database(settings.database)
     try:
         await database.open()
-        vault, canary = open_vault(
-            key=settings.key,
-            key_file=settings.key_file or _beside(settings.database_path, ".key"),
-            canary=await database.instance("canary"),
-            has_secrets=await database.has_secrets(),
-        )
-        if await database.instance("canary") is None:
-            await database.set_instance("canary", canary)
+        vault = await unlock(database, settings)
     except ConnectorError:
         await database.close()
         raise
@@ -65,20 +57,16 @@ async def open_runtime(
             plugins=plugins,
             tenant=tenant,
             clock=clock,
-            side_journal=settings.side_journal or _beside(settings.database_path, ".effects"),
+            side_journal=settings.side_journal or beside(settings, ".effects"),
             tuning=tuning
             or Tuning(
                 settle_seconds=settings.settle_seconds,
                 second_look_seconds=settings.second_look_seconds,
-                sweep_seconds=settings.sweep_seconds,
                 search_first=settings.search_first,
+                sweep_seconds=settings.sweep_seconds,
             ),
         )
     )
-
-
-def _beside(database: Path | None, suffix: str) -> Path | None:
-    return None if database is None else database.with_suffix(suffix)
 
 
 def _configured(catalog: Catalog, settings: Settings) -> Catalog:

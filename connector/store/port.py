@@ -271,6 +271,16 @@ class Database(Protocol):
         """Whether any ciphertext exists: then the key must never be made anew."""
         ...
 
+    async def sealed(self) -> list[tuple[str, str, bytes]]:
+        """Tenant, connection id and ciphertext of every connection that has one."""
+        ...
+
+    async def reseal(
+        self, tenant: str, connection_id: str, secrets: bytes, instead_of: bytes
+    ) -> bool:
+        """Put one ciphertext in the place of another, if that is still there."""
+        ...
+
     async def set_instance(self, name: str, value: bytes) -> None:
         """Keep a value of this installation."""
         ...
