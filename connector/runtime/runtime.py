@@ -34,6 +34,7 @@ from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, run_details, run_view
 from connector.store.rows import EventRow, RunRow
+from connector.surprises import log_surprise
 
 logger = logging.getLogger("connector.runtime")
 
@@ -436,6 +437,8 @@ class Runtime:
                 seen = await self._database.revision()
             except ConnectorError as error:
                 logger.warning("looking for changes: %s", error.message)
+            except Exception as fault:  # noqa: BLE001 - else nothing would be noticed any more
+                log_surprise(logger, "looking for changes", fault)
 
 
 def _lane(flow_id: int, item_id: str, run_id: int, ordered: bool) -> LaneKey:
