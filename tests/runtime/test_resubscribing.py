@@ -10,7 +10,7 @@ import pytest
 
 from connector.apps import fatture_in_cloud
 from connector.cli.serving import _subscribe
-from connector.engine.subscriptions import AGAIN_SECONDS, VERIFY_SECONDS, _is_one
+from connector.engine.subscriptions import AGAIN_SECONDS, VERIFY_SECONDS, Subscriptions, _is_one
 from connector.sandbox.fic.scopes import SCOPES
 from tests.runtime.kit import (
     COMPANY,
@@ -133,6 +133,26 @@ async def test_a_fault_of_ours_in_one_app_is_reported_and_tried_again(tmp_path: 
 
 
 async def _breaks(self: Any, caller: Any, hook: Any, events: Any) -> Any:
+    raise TypeError("Anna Rossi")
+
+
+@story
+async def test_a_fault_of_ours_while_looking_for_changes_does_not_end_the_looking(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow("one", types="[create]"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Subscriptions, "repair", _breaks_at_once)
+            await asyncio.sleep(5)
+        shell = await w.another_process()
+        await shell.apply_flow(flow("two", types="[update]"), enable=True)
+        await shell.__aexit__(None, None, None)
+        await asyncio.sleep(2)
+        assert len(w.subscriptions[0].types) == 2
+
+
+async def _breaks_at_once(self: Any, tenant: str) -> Any:
     raise TypeError("Anna Rossi")
 
 
