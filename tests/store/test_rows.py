@@ -457,6 +457,29 @@ async def test_secrets_are_replaced_only_by_who_knows_their_version(store: Tenan
     assert (kept.secrets, kept.version, kept.status) == (b"new", row.version + 1, "active")
 
 
+async def test_a_secret_is_sealed_anew_only_in_the_place_of_the_one_that_was_read(
+    either: SqlDatabase,
+) -> None:
+    for tenant in ("main", "other"):
+        await either.tenant(tenant).ensure(NOW)
+        await either.tenant(tenant).save_connection(connection_row(tenant, status="reconnect"))
+    found = await either.sealed()
+    assert sorted(found) == [
+        (tenant, f"conn-{tenant}", f"sealed for {tenant}".encode()) for tenant in ("main", "other")
+    ]
+    before = await either.tenant("main").connection("conn-main")
+    assert not await either.reseal("other", "conn-main", b"new", b"sealed for main")
+    assert not await either.reseal("main", "conn-main", b"new", b"another")
+    assert await either.reseal("main", "conn-main", b"new", b"sealed for main")
+    assert not await either.reseal("main", "conn-main", b"late", b"sealed for main")
+    assert before is not None
+    kept = await either.tenant("main").connection("conn-main")
+    assert kept == replace(before, secrets=b"new"), "neither its version nor its state"
+    other = await either.tenant("other").connection("conn-other")
+    assert other is not None
+    assert other.secrets == b"sealed for other"
+
+
 async def test_the_database_knows_whether_any_secret_exists(path: Path) -> None:
     database = Database(path)
     store = database.tenant("main")
