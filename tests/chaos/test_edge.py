@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 import uuid
@@ -21,15 +22,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from connector.runtime import open_runtime
 from connector.sandbox import serving
 from connector.sandbox.config import Deliveries, SandboxConfig
 from connector.sandbox.fic.webhooks import Delivery
 from connector.settings import Settings
+from connector.web.app import make_app
+from connector.web.protocol import GuardedProtocol
 from tests.chaos.test_kill import Server, free_port, rows, until
 from tests.runtime.kit import FATTURE, flow
-from tests.web.kit import request
+from tests.web.kit import HOOK, FakeRuntime, request, served, settings
 
 SCALE = int(os.environ.get("CONNECTOR_CHAOS_EDGE", "1"))
 SEED = int(os.environ.get("CONNECTOR_CHAOS_SEED", "20261121"))
@@ -265,3 +269,29 @@ def to_server(port: int) -> int:
 def told(asked: list[tuple[int, float]]) -> str:
     times = sorted(seconds * 1000 for _, seconds in asked)
     return f"{times[len(times) // 2]:.0f}/{times[len(times) * 99 // 100]:.0f} ms"
+
+
+async def test_a_connection_that_is_gone_leaves_nothing_to_the_garbage_collector() -> None:
+    # It looks seldom in a server: what only it can free would pile up under a flood.
+    runtime = FakeRuntime()
+    async with served(make_app(runtime, settings())) as web:  # type: ignore[arg-type]
+        gc.collect()
+        gc.disable()
+        try:
+            for path in ("/hooks/unknown", f"/hooks/{HOOK}", "/api/v1/flows"):
+                for size in ("10", str(HUGE)):
+                    client = await web.connect()
+                    head = request("POST", path, b"", [("content-length", size)])
+                    client.send(head + b"x" * 100_000)
+                    await client.reply()
+                    client.writer.close()
+                    await client.rest()
+            # The last one may still be in somebody's hands.
+            await until("they are gone", lambda: len(held(GuardedProtocol)) <= 1)
+            assert len(held(RequestResponseCycle)) <= 1
+        finally:
+            gc.enable()
+
+
+def held(kind: type) -> list[Any]:
+    return [one for one in gc.get_objects() if type(one) is kind]
