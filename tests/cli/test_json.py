@@ -182,6 +182,12 @@ def test_replay(toured: Any) -> None:
     assert connector("runs", "--json").json[0]["state"] == "queued"
 
 
+def test_keys_rotate(toured: Any) -> None:
+    told = connector("keys", "rotate", "--json").json
+    assert told == {"sealed": 2, "unreadable": []}
+    assert connector("connections", "--json").json
+
+
 def test_connect(outside: Outside) -> None:
     row = connector(
         "connect", "perfex_crm", "--address", outside["perfex"], "--token", "-", "--json",
