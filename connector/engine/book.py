@@ -55,12 +55,12 @@ class Book:
         self._connections.clear()
 
     async def _fresh(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._asked is loop:
+        # Which loop runs is a question to the system; whether this one still does is not.
+        if self._asked is not None and self._asked.is_running():
             return
         revision = await self._database.revision()
-        self._asked = loop
-        loop.call_soon(self._ask_again)
+        self._asked = asyncio.get_running_loop()
+        self._asked.call_soon(self._ask_again)
         if revision != self._revision:
             self._revision = revision
             self.forget()

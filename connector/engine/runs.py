@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
@@ -130,7 +131,7 @@ class Runs:
         context = dict(run.context)
         context["flow"] = {"key": flow.key, "version": run.flow_version}
         now = datetime.fromtimestamp(run.created_at, UTC)
-        context["run"] = {"id": run.id, "created_at": now.isoformat(timespec="seconds")}
+        context["run"] = {"id": run.id, "created_at": _iso(int(run.created_at))}
         context["steps"] = steps = {}
         if not run.fresh:
             for done in await store.steps(run.id):
@@ -300,3 +301,9 @@ def _summary(node: Any, payload: dict[str, Any], output: Any) -> str | None:
     except ConnectorError:
         # A summary is a courtesy: an answer with another shape must not fail a finished write.
         return None
+
+
+@lru_cache(maxsize=256)
+def _iso(second: int) -> str:
+    """The text of a second, which many runs share."""
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")

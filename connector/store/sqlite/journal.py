@@ -40,6 +40,7 @@ class Journal:
         self._pending: list[tuple[Sequence[Statement], asyncio.Future[Outcome]]] = []
         self._busy = False
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: asyncio.Future[None] | None = None
         self._locked_since: float | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="connector-commit")
@@ -48,7 +49,10 @@ class Journal:
         """Store a unit durably; returns after its commit. Raises StoreBusy or StoreError."""
         if self._closed:
             raise StoreBusy("The database is closing.", remedy="Try again in a moment.")
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            # Asked once: which loop runs is a question to the operating system.
+            loop = self._loop = asyncio.get_running_loop()
         done: asyncio.Future[Outcome] = loop.create_future()
         self._pending.append((statements, done))
         if not self._busy:
