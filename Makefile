@@ -57,7 +57,9 @@ bench: $(DEV_SET) $(SELF)  ## measure, as ratios against references of the same 
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: $(DEV_SET) $(SELF)  ## kill it again and again: no event lost, nothing written twice
-	$(BIN)/python -m pytest tests/chaos $(PYTEST)
+	CONNECTOR_CHAOS_EVENTS=3000 CONNECTOR_CHAOS_KILLS=60 CONNECTOR_CHAOS_CUTS=200 \
+		CONNECTOR_CHAOS_FAULTS=40 CONNECTOR_CHAOS_SPELLS=20 CONNECTOR_CHAOS_EDGE=5 \
+		$(BIN)/python -m pytest tests/chaos --timeout=3600 $(PYTEST)
 
 # The second file holds the pins of the first, so that one .venv serves both.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
