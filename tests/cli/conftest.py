@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -28,10 +30,42 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_catalogue() -> Iterator[None]:
+    """Each command would read the bundle anew, which is most of what it does; it is only read."""
+    import connector.catalog
+    import connector.runtime.opening as opening
+
+    made = connector.catalog.load_catalog()
+
+    def load(plugins: Any = None) -> Any:
+        return made
+
+    with (
+        mock.patch.object(connector.catalog, "load_catalog", load),
+        mock.patch.object(opening, "load_catalog", load),
+    ):
+        yield
+
+
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
-    """Emulated apps as a program of their own."""
-    folder = tmp_path_factory.mktemp("outside")
+    """Emulated apps as a program of their own, for all tests that subscribe to nothing."""
+    with emulated(tmp_path_factory.mktemp("outside")) as apps:
+        yield apps
+
+
+@pytest.fixture
+def own_outside(tmp_path: Path) -> Iterator[Outside]:
+    """Emulated apps for one test alone: the vendor sends each event to one address only."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    with emulated(folder) as apps:
+        yield apps
+
+
+@contextlib.contextmanager
+def emulated(folder: Path) -> Iterator[Outside]:
     with program("sandbox", "--json", "--auto-approve", folder=folder) as running:
         yield Outside(json.loads(running.line()))
 

@@ -108,8 +108,11 @@ class Program:
 
     def until(self, text: str) -> None:
         """Wait until it has said something on its error stream."""
-        wait_for(lambda: text in self.err or self._process.poll() is not None)
-        assert text in self.err, self.err
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.err:
+            here = time.monotonic() < deadline and self._process.poll() is None
+            assert here or text in self.err, f"it never said {text!r}:\n{self.err}"
+            time.sleep(0.02)
 
     def signal(self, number: int) -> None:
         """Signal the whole group, as Ctrl-C in a terminal does."""

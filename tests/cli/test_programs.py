@@ -124,24 +124,24 @@ def test_a_server_whose_apps_are_away_serves_and_says_so(toured: Any, place: Pat
         assert said.code == 0
 
 
-def test_the_whole_way_by_hand(outside: Outside, place: Path) -> None:
+def test_the_whole_way_by_hand(own_outside: Outside, place: Path) -> None:
     """What a newcomer does without the tour: connect, apply, serve, change a client, look."""
     for app, name, token in (
         ("fatture_in_cloud", "fatture", "manual_token"),
         ("perfex_crm", "perfex", "authtoken"),
     ):
-        address = outside["fic" if name == "fatture" else "perfex"]
+        address = own_outside["fic" if name == "fatture" else "perfex"]
         made = connector(
             "connect", app, "--name", name, "--address", address, "--token", "-",
-            stdin=outside[token],
+            stdin=own_outside[token],
         )  # fmt: skip
         assert made.code == 0, made
     assert connector("flow", "apply", EXAMPLE, "--enable").code == 0
-    keys = {"CONNECTOR_FATTURE_IN_CLOUD_KEYS": outside["public_key"]}
+    keys = {"CONNECTOR_FATTURE_IN_CLOUD_KEYS": own_outside["public_key"]}
     with program("serve", "--port", "0", folder=place, **keys) as server:
         server.until("Following the events of fatture 108061.")
         client = {"name": "Bianchi S.r.l.", "country": "Italia", "country_iso": "IT"}
-        outside.ask("fic", "/records/clients", "POST", client)
+        own_outside.ask("fic", "/records/clients", "POST", client)
 
         def ended() -> bool:
             rows = connector("runs", "--json").json

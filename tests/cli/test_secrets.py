@@ -30,20 +30,20 @@ def connect_all(outside: Outside) -> list[str]:
     return told
 
 
-def test_nothing_that_was_given_is_found_again(outside: Outside, place: Path) -> None:
-    told = connect_all(outside)
+def test_nothing_that_was_given_is_found_again(own_outside: Outside, place: Path) -> None:
+    told = connect_all(own_outside)
     told.append(connector("flow", "apply", EXAMPLE, "--enable").out)
     settings = {
-        "CONNECTOR_FATTURE_IN_CLOUD_KEYS": outside["public_key"],
-        "CONNECTOR_FATTURE_IN_CLOUD_CLIENT_ID": outside["client_id"],
-        "CONNECTOR_FATTURE_IN_CLOUD_CLIENT_SECRET": outside["client_secret"],
+        "CONNECTOR_FATTURE_IN_CLOUD_KEYS": own_outside["public_key"],
+        "CONNECTOR_FATTURE_IN_CLOUD_CLIENT_ID": own_outside["client_id"],
+        "CONNECTOR_FATTURE_IN_CLOUD_CLIENT_SECRET": own_outside["client_secret"],
         "CONNECTOR_API_TOKEN": "the-token-of-the-api-0123456789",
         "CONNECTOR_LOG_LEVEL": "debug",
     }
     with program("serve", "--port", "0", folder=place, **settings) as server:
         server.until("Following the events")
         client = {"name": "Rossi", "country": "Italia", "country_iso": "IT"}
-        outside.ask("fic", "/records/clients", "POST", client)
+        own_outside.ask("fic", "/records/clients", "POST", client)
 
         def ended() -> bool:
             rows = connector("runs", "--json").json
@@ -60,7 +60,7 @@ def test_nothing_that_was_given_is_found_again(outside: Outside, place: Path) ->
             said = connector(*words, *form)
             assert said.code == 0, said
             told += [said.out, said.err]
-    secrets = [outside["manual_token"], outside["authtoken"], outside["client_secret"]]
+    secrets = [own_outside["manual_token"], own_outside["authtoken"], own_outside["client_secret"]]
     secrets.append(settings["CONNECTOR_API_TOKEN"])
     files = [one for one in place.iterdir() if one.suffix != ".key"]
     assert place / "connector.db" in files
