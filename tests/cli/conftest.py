@@ -66,7 +66,8 @@ def own_outside(tmp_path: Path) -> Iterator[Outside]:
 
 @contextlib.contextmanager
 def emulated(folder: Path) -> Iterator[Outside]:
-    with program("sandbox", "--json", "--auto-approve", folder=folder) as running:
+    words = ("--json", "--auto-approve", "--until-eof")
+    with program(*words, folder=folder, module="connector.sandbox") as running:
         yield Outside(json.loads(running.line()))
 
 

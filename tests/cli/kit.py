@@ -68,14 +68,17 @@ def connector(*words: str | Path, stdin: str | bytes = "") -> Said:
 class Program:
     """A command in its own process group, as a terminal starts it."""
 
-    def __init__(self, *words: str, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, *words: str, folder: Path, module: str = "connector", **environment: str
+    ) -> None:
         clean = {name: value for name, value in os.environ.items() if wanted(name)}
         self._log = (folder / "stderr.log").open("w+b")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "connector", *words],
+            [sys.executable, "-m", module, *words],
             cwd=folder,
             env={**clean, **environment},
-            stdin=subprocess.DEVNULL,
+            # Not closed by us: it ends with this process, however that ends (see --until-eof).
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,
@@ -135,13 +138,17 @@ class Program:
             self.signal(signal.SIGKILL)
             self._process.wait()
         self._out.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._log.close()
 
 
 @contextlib.contextmanager
-def program(*words: str, folder: Path, **environment: str) -> Iterator[Program]:
+def program(
+    *words: str, folder: Path, module: str = "connector", **environment: str
+) -> Iterator[Program]:
     """A running command; killed at the end if it is still there."""
-    one = Program(*words, folder=folder, **environment)
+    one = Program(*words, folder=folder, module=module, **environment)
     try:
         yield one
     finally:
