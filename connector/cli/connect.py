@@ -14,7 +14,6 @@ from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, console, say, show_json, show_table
 from connector.cli.stopping import INTERRUPTED, Stopped, unless_stopped
 from connector.errors import ConnectorError, NotConnected
-from connector.model import OAuth2
 
 if TYPE_CHECKING:
     from connector.runtime import Runtime
@@ -74,6 +73,7 @@ def connect(
     By the browser where the app has a consent page, else by a token.
     """
     from connector.catalog import load_catalog
+    from connector.model import OAuth2
 
     found = load_catalog().app(app)
     settings: dict[str, Any] = {}
