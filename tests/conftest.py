@@ -15,6 +15,11 @@ ROOT = Path(__file__).parents[1]
 # program that they start and want to stop that way.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What the caller has set up for an installation of his own is none of the tests' business.
+for _name in [one for one in os.environ if one.startswith("CONNECTOR_")]:
+    if not _name.startswith("CONNECTOR_CHAOS_"):
+        del os.environ[_name]
+
 # No deadline: a timed assertion fails on a busy machine. In CI the same examples each time.
 settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("house")
