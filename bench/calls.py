@@ -26,6 +26,7 @@ from connector.http import HttpClient
 from connector.model import HttpRequest
 
 COUNT = 800
+MOST_ROUNDS = 3
 
 
 def measure(size: Size) -> list[Row]:
@@ -35,7 +36,7 @@ def measure(size: Size) -> list[Row]:
     cpu: dict[bool, list[float]] = {True: [], False: []}
     with _stub() as url:
         pairs = in_pairs(
-            min(size.rounds, 4),
+            min(size.rounds, MOST_ROUNDS),
             lambda: _durable(count, catalog, url, cpu[True]),
             lambda: _bare(count, catalog, url, cpu[False]),
         )

@@ -16,7 +16,8 @@ from connector.store.rows import EventRow, RunRow, StepRow
 from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
 
-COUNT = 12_000
+COUNT = 10_000
+MOST_ROUNDS = 4
 CALLERS = 200
 
 
@@ -50,7 +51,7 @@ def measure(size: Size) -> list[Row]:
     catalog = bench_catalog()
     kept, forgot = Told(), Told()
     pairs = in_pairs(
-        size.rounds,
+        min(size.rounds, MOST_ROUNDS),
         lambda: _round(count, catalog, kept, keep=True),
         lambda: _round(count, catalog, forgot, keep=False),
     )

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -28,24 +27,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in settings_of(folder / "connector.db").items():
         monkeypatch.setenv(name, value)
     return folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_catalogue() -> Iterator[None]:
-    """Each command would read the bundle anew, which is most of what it does; it is only read."""
-    import connector.catalog
-    import connector.runtime.opening as opening
-
-    made = connector.catalog.load_catalog()
-
-    def load(plugins: Any = None) -> Any:
-        return made
-
-    with (
-        mock.patch.object(connector.catalog, "load_catalog", load),
-        mock.patch.object(opening, "load_catalog", load),
-    ):
-        yield
 
 
 @pytest.fixture(scope="session")
