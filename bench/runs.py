@@ -33,7 +33,10 @@ class Forgetful(TenantStore):
             run.id, run.fresh = self._last, True
         return fresh
 
-    async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
+    async def record_step(self, run: RunRow, step: StepRow) -> None:
+        return None
+
+    async def record_run(self, run: RunRow, step: StepRow | None = None) -> None:
         return None
 
 

@@ -21,7 +21,8 @@ ConnectorError
 │       └── Invalid         fields are wrong; carries every issue
 └── StoreError          the database cannot do what was asked
     ├── StoreBusy       for the moment
-    └── StoreOwned      another process drives this database
+    ├── StoreOwned      another process drives this database
+    └── TakenOver       another process goes on with this very piece of work
 """
 
 from __future__ import annotations
@@ -227,3 +228,9 @@ class StoreOwned(StoreError):
     """Another process already drives this database."""
 
     who: Who = "user"
+
+
+class TakenOver(StoreError):
+    """Another process goes on with this piece of work, so that nothing of ours may be stored."""
+
+    who: Who = "wait"

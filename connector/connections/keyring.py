@@ -6,9 +6,9 @@ used twice. So a refresh happens under a lock, on what the store holds at that m
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +26,7 @@ from connector.errors import (
 )
 from connector.model import App, OAuth2, Token
 from connector.store.rows import ConnectionRow
+from connector.store.sql.turns import Turns
 
 if TYPE_CHECKING:
     from connector.http import HttpClient
@@ -69,6 +70,7 @@ class Keyring:
         clock: Callable[[], float],
         oauth_client: Callable[[str], OAuthClient | None],
         draw: random.Random | None = None,
+        turn: Callable[..., AbstractAsyncContextManager[object]] | None = None,
     ) -> None:
         self._vault = vault
         self._http = http
@@ -76,7 +78,7 @@ class Keyring:
         self._oauth_client = oauth_client
         self._draw = draw or random.Random()  # noqa: S311 - it only spreads refreshes over time
         self._held: dict[tuple[str, str], _Held] = {}
-        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._turn = turn or Turns().take
 
     def seal(self, tokens: Tokens, *, tenant: str, connection_id: str) -> bytes:
         """The tokens as the `secrets` of a connection's row."""
@@ -220,8 +222,10 @@ class Keyring:
         self._held[rows.tenant, connection_id] = _Held(tokens, renew_at)
         return tokens
 
-    def _lock(self, rows: ConnectionRows, connection_id: str) -> asyncio.Lock:
-        return self._locks.setdefault((rows.tenant, connection_id), asyncio.Lock())
+    def _lock(
+        self, rows: ConnectionRows, connection_id: str
+    ) -> AbstractAsyncContextManager[object]:
+        return self._turn(f"renew/{rows.tenant}/{connection_id}")
 
 
 class Credentials:

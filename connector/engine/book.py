@@ -1,7 +1,8 @@
 """What the engine looks up all the time, kept in memory and never stale: hooks, apps, flows.
 
 Another process (a command at the shell) may change them, so a look-up first asks the store for its
-revision: once in a turn of the event loop, because a commit wakes many runs in the same turn.
+revision: once in a turn of the event loop, because a commit wakes many runs in the same turn. Where
+asking means a way over the network, the answer holds for a moment longer.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ class OpenHook:
 class Book:
     """Reads hooks, connections and flows through memory."""
 
-    def __init__(self, catalog: Catalog, database: Database) -> None:
+    def __init__(self, catalog: Catalog, database: Database, fresh_seconds: float = 0) -> None:
         self._catalog = catalog
         self._database = database
+        self._fresh_seconds = fresh_seconds
         self._revision = -1
         self._asked: asyncio.AbstractEventLoop | None = None
         self._hooks: dict[str, OpenHook] = {}
@@ -60,7 +62,10 @@ class Book:
             return
         revision = await self._database.revision()
         self._asked = asyncio.get_running_loop()
-        self._asked.call_soon(self._ask_again)
+        if self._fresh_seconds:
+            self._asked.call_later(self._fresh_seconds, self._ask_again)
+        else:
+            self._asked.call_soon(self._ask_again)
         if revision != self._revision:
             self._revision = revision
             self.forget()

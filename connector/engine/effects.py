@@ -10,12 +10,10 @@ The rules and their reasons: facts on delivery, "Writing to APIs without idempot
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 from collections.abc import Callable
-from typing import Any, Protocol
-from weakref import WeakValueDictionary
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
 from connector.codec import encode
@@ -48,6 +46,10 @@ from connector.errors import (
 )
 from connector.model import Answer, Caller, HttpRequest, Operation
 from connector.store.rows import EffectRow
+from connector.store.sql.turns import Turns
+
+if TYPE_CHECKING:
+    from connector.store.port import Turn
 
 
 class Door(Caller, Protocol):
@@ -76,13 +78,14 @@ class Effects(Looking):
         after_write: Callable[[EffectRow], None] | None = None,
         confirmed: Confirmed | None = None,
         search_first: bool = False,
+        turn: Callable[..., AbstractAsyncContextManager[Turn]] | None = None,
     ) -> None:
         super().__init__(
             clock, settle_seconds, second_look_seconds, after_write, confirmed, search_first
         )
         self._installation_key = installation_key
         self._before_write = before_write
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turn = turn or Turns().take
 
     async def perform(self, intent: Intent, store: EffectStore, door: Door, find: Find) -> Any:
         """The write's output, sent now or earlier. Raises Wait, Park, Refused or NotSent."""
@@ -93,14 +96,11 @@ class Effects(Looking):
         names = [key]
         if natural:
             names.append(f"{store.tenant}/{intent.connection_id}/{intent.action.name}/{natural}")
-        async with contextlib.AsyncExitStack() as stack:
-            for name in names:
-                turn = self._turns.setdefault(name, asyncio.Lock())
-                await stack.enter_async_context(turn)
-            return await self._perform(key, intent, store, door, find)
+        async with self._turn(*names) as turn:
+            return await self._perform(key, intent, store, door, find, turn)
 
     async def _perform(
-        self, key: str, intent: Intent, store: EffectStore, door: Door, find: Find
+        self, key: str, intent: Intent, store: EffectStore, door: Door, find: Find, turn: Turn
     ) -> Any:
         if self._confirmed is not None:
             await self._confirmed.settle()
@@ -117,6 +117,8 @@ class Effects(Looking):
         if effect.state == "planned" and (effect.sends == 0 or self._search_first):
             await self._before_first(intent, effect, store, find)
         if effect.state == "planned":
+            # What was looked for is worth nothing if another may have written it since.
+            await turn.check()
             await self._send(intent, effect, store, door, find)
         return self._end(effect)
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.engine.enrich import Asker, Found, enrich, is_older
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
-from connector.errors import ApiError, ConnectorError, NotConnected, StoreBusy, StoreError
+from connector.errors import (
+    ApiError,
+    ConnectorError,
+    NotConnected,
+    StoreBusy,
+    StoreError,
+    TakenOver,
+)
 from connector.model import App, Trigger
 from connector.store.rows import EventRow, FlowRow, RunRow
 from connector.surprises import log_surprise
@@ -84,7 +91,9 @@ class Events:
         clock: Clock,
         start: Callable[[RunRow], None],
         room: Callable[[], Awaitable[None]] | None = None,
+        let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
     ) -> None:
+        """`let_go` gives events back until a time; without it, those that wait do so here."""
         self._book = book
         self._askers = askers
         self._store_of = store_of
@@ -92,6 +101,7 @@ class Events:
         self._clock = clock
         self._start = start
         self._room = room
+        self._let_go = let_go
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -113,6 +123,10 @@ class Events:
         if self._stopping:
             return
         delay = event.due_at - self._clock()
+        if delay > 0 and self._let_go is not None:
+            # It is stored with its time: whoever has room then takes it.
+            self._known.discard(event.id)
+            return
         if delay > 0:
             loop = asyncio.get_running_loop()
             self._timers[event.id] = loop.call_later(delay, self._ripe, event)
@@ -137,6 +151,11 @@ class Events:
                 if timer is not None:
                     timer.cancel()
                 self._ripe(event)
+
+    @property
+    def known(self) -> Sequence[int]:
+        """The ids of the events that are queued, read or waiting here."""
+        return list(self._known)
 
     @property
     def open(self) -> int:
@@ -177,19 +196,25 @@ class Events:
                 continue
             except ConnectorError as error:
                 logger.warning("events of %s wait: %s", group[2], error.message)
-                self._postpone_all(batch)
+                await self._postpone_all(batch)
             except Exception as fault:  # noqa: BLE001 - the next events must go on
                 log_surprise(logger, f"events of {group[2]} stopped on a fault of ours", fault)
-                self._postpone_all(batch)
+                await self._postpone_all(batch)
             for _ in batch:
                 queue.popleft()
         del self._groups[group]
         if not self.open:
             self._idle.set()
 
-    def _postpone_all(self, batch: Iterable[EventRow]) -> None:
-        for event in batch:
-            event.due_at = self._clock() + 60
+    async def _postpone_all(self, batch: Sequence[EventRow]) -> None:
+        await self._put_back(batch, self._clock() + 60)
+
+    async def _put_back(self, events: Sequence[EventRow], due_at: float) -> None:
+        """Not matched and not stored anew: they are tried again at this time."""
+        if self._let_go is not None:
+            await self._let_go(events, due_at)
+        for event in events:
+            event.due_at = due_at
             self._place(event)
 
     async def _batch(self, group: Group, batch: Sequence[EventRow]) -> None:
@@ -248,6 +273,9 @@ class Events:
 
     async def _give_back(self, event: EventRow, fault: Exception, store: Store) -> None:
         """One event that could not be matched: it waits for the database, or ends as failed."""
+        if isinstance(fault, TakenOver):
+            self._known.discard(event.id)
+            return
         if not isinstance(fault, StoreBusy):
             log_surprise(logger, f"event {event.id} cannot be matched", fault)
             error = fault if isinstance(fault, ConnectorError) else fault_of_ours(fault)
@@ -258,8 +286,8 @@ class Events:
             except StoreError as again:
                 fault = again
         logger.warning("event %s waits for the database: %s", event.id, fault)
-        event.state, event.due_at = "received", self._clock() + STORE_RETRY_SECONDS
-        self._place(event)
+        event.state = "received"
+        await self._put_back([event], self._clock() + STORE_RETRY_SECONDS)
 
     async def _read(self, group: Group, ids: Mapping[str, bool]) -> dict[str, Found]:
         tenant, connection_id, resource, account = group

@@ -20,6 +20,7 @@ from connector.errors import (
     NotSent,
     StoreBusy,
     StoreError,
+    TakenOver,
     Throttled,
     Unauthorized,
     Unclear,
@@ -105,11 +106,11 @@ class Runs:
             run.state, run.reason = "waiting", wait.reason
             run.due_at = wait.due_at or 0
             run.error = wait.cause.as_data() if wait.cause else run.error
-            await store.record(None, run)
+            await store.record_run(run)
             return wait.due_at if wait.due_at is not None else float("inf")
         except Park as park:
             await self._finish(run, store, "parked", park.cause)
-        except StoreBusy:
+        except (StoreBusy, TakenOver):
             raise
         except ConnectorError as error:
             await self._finish(run, store, "failed", error)
@@ -149,12 +150,12 @@ class Runs:
             progress.context["steps"][step.id] = _seen(done)
             if position == last:
                 self._close(run, "succeeded", None)
-                await progress.store.record(done, run)
+                await progress.store.record_run(run, done)
             else:
-                await progress.store.record(done)
+                await progress.store.record_step(run, done)
         if run.state not in FINAL_RUN_STATES:
             self._close(run, "succeeded", None)
-            await progress.store.record(None, run)
+            await progress.store.record_run(run)
 
     async def _step(self, progress: Progress, position: int, step: CompiledStep) -> StepRow:
         started = self._clock()
@@ -214,7 +215,7 @@ class Runs:
             self._clock(),
             error={**error.as_data(), "step": step.id},
         )
-        await progress.store.record(row)
+        await progress.store.record_step(progress.run, row)
         return error
 
     async def _execute(
@@ -262,7 +263,7 @@ class Runs:
 
     async def _finish(self, run: RunRow, store: Store, state: Any, error: ConnectorError) -> None:
         self._close(run, state, error)
-        await store.record(None, run)
+        await store.record_run(run)
 
 
 async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:

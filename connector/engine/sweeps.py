@@ -114,6 +114,8 @@ class Sweeps:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._judged.clear()
+        # Another process may sweep meanwhile.
+        self._rows = None
 
     def _spawn(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=name)

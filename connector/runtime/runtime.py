@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import math
-from collections.abc import Iterable, Mapping
+import os
+import platform
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
-from connector.engine.dispatch import Dispatcher, LaneKey, Ticket
 from connector.engine.doors import Doors
+from connector.engine.drive import Drive, LocalDrive
 from connector.engine.effects import Effects
 from connector.engine.events import Events
 from connector.engine.intake import Intake
 from connector.engine.runs import Runs
+from connector.engine.sharing import SharedDrive
 from connector.engine.subscriptions import Subscriptions
 from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
@@ -44,6 +46,9 @@ LOOK_SECONDS = 0.5
 """How often a server looks for what a command at the shell has changed."""
 
 LOOKS_PER_SWEEP = 60
+LOOKS_PER_LEAD = 10
+REVISION_SECONDS = 0.2
+"""How long a look at what is set up holds, where asking goes over the network."""
 
 
 class Runtime:
@@ -60,13 +65,15 @@ class Runtime:
         self._database = parts.database
         self._clock = parts.clock
         self._store = parts.database.tenant(parts.tenant)
-        self._book = Book(parts.catalog, parts.database)
+        shared = parts.database.claims is not None
+        self._book = Book(parts.catalog, parts.database, REVISION_SECONDS if shared else 0)
         self._keyring = Keyring(
             parts.vault,
             parts.http,
             clock=parts.clock,
             oauth_client=parts.oauth_client,
             draw=parts.draw,
+            turn=parts.database.turn,
         )
         self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
         self._connect = Connect(self._book, self.doors, self._keyring, parts)
@@ -81,6 +88,7 @@ class Runtime:
             after_write=plugins.after_write if plugins else None,
             confirmed=self._confirmed,
             search_first=tuning.search_first,
+            turn=parts.database.turn,
         )
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
@@ -93,15 +101,29 @@ class Runtime:
             parts.clock,
             plugins.on_run_finished if plugins else None,
         )
-        self._dispatcher = Dispatcher(runs.perform, parts.database.run, parts.clock, tuning.workers)
-        self._events = Events(
-            self._book,
-            self.doors,
-            store_of,
-            backoff,
-            parts.clock,
-            self._enqueue,
-            self._dispatcher.room,
+
+        def make_events(
+            start: Callable[[RunRow], None],
+            room: Callable[[], Awaitable[None]] | None = None,
+            let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
+        ) -> Events:
+            return Events(
+                self._book, self.doors, store_of, backoff, parts.clock, start, room, let_go
+            )
+
+        self._drive: Drive = (
+            LocalDrive(parts.database, runs.perform, make_events, parts.clock, tuning.workers)
+            if parts.database.claims is None
+            else SharedDrive(
+                parts.database.claims,
+                runs.perform,
+                make_events,
+                parts.clock,
+                tuning.workers,
+                f"{platform.node()}:{os.getpid()}",
+                beat_seconds=tuning.beat_seconds,
+                silent_seconds=tuning.silent_seconds,
+            )
         )
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
         self._subscriptions = Subscriptions(
@@ -115,6 +137,7 @@ class Runtime:
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
         self._listening = False
+        self._leading = False
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -137,9 +160,8 @@ class Runtime:
         self._database.own()
         await self._confirmed.settle()
         self._started = True
-        self._dispatcher.start()
-        await self._resume(starting=True)
-        self._sweeps.start()
+        await self._drive.start(await self._usable())
+        await self._lead()
         self._watcher = asyncio.create_task(self._watch(), name="connector-watch")
 
     async def stop(self) -> None:
@@ -151,10 +173,9 @@ class Runtime:
         await self._stop_work()
 
     async def _stop_work(self) -> None:
-        self._started = False
+        self._started = self._leading = False
         await self._sweeps.stop()
-        await self._events.stop()
-        await self._dispatcher.stop()
+        await self._drive.stop()
 
     async def ready(self) -> Mapping[str, str]:
         """Why we cannot work now, by part; empty when we can."""
@@ -171,9 +192,7 @@ class Runtime:
 
     async def settled(self) -> None:
         """Return when no event and no run is open."""
-        while self._events.open or self._dispatcher.open:
-            await self._events.settled()
-            await self._dispatcher.settled()
+        await self._drive.settled()
 
     # --- events and runs ----------------------------------------------------------------------
 
@@ -237,7 +256,7 @@ class Runtime:
         """Match an event once more, for flows that had no run for it; tells whether it could."""
         done = await self._decisions.replay_event(event_id)
         if done and self._started:
-            await self._resume()
+            await self._drive.look()
         return done
 
     async def list_parked(self) -> list[dict[str, Any]]:
@@ -367,17 +386,21 @@ class Runtime:
 
     async def _released(self, connection_id: str) -> None:
         self._book.forget()
-        for run_id, _, _ in await self._store.release_runs(connection_reason(connection_id)):
-            self._dispatcher.release(run_id)
+        await self._store.hurry_events(connection_id)
+        released = await self._store.release_runs(connection_reason(connection_id))
         if self._started:
-            self._events.hurry(connection_id)
+            self._drive.released([run_id for run_id, _, _ in released], connection_id)
 
     # --- subscriptions ------------------------------------------------------------------------
 
     async def reconcile(self) -> list[dict[str, Any]]:
         """Make the apps send what the enabled flows follow; the server must be listening."""
         self._listening = True
-        return await self._subscriptions.reconcile(self.tenant)
+        return await self._subscriptions.reconcile(self.tenant) if await self._asks() else []
+
+    async def _asks(self) -> bool:
+        """Whether this process is the one of all that listen which asks the apps for events."""
+        return await self._drive.leads(f"subscriptions/{self.tenant}")
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -385,24 +408,20 @@ class Runtime:
         if self._parts.plugins is not None:
             self._parts.plugins.on_event(event)
         if self._started:
-            self._events.enqueue(event)
+            self._drive.event(event)
 
     def _go_on(self, run: RunRow) -> None:
         if self._started:
-            self._enqueue(run)
+            self._drive.run(run)
 
-    def _enqueue(self, run: RunRow) -> None:
-        lane = _lane(run.flow_id, run.item_id, run.id, run.ordered)
-        self._dispatcher.enqueue(Ticket(run.id, lane, run))
-
-    async def _resume(self, *, starting: bool = False) -> None:
-        for event in await self._database.open_events():
-            self._events.enqueue(event)
-        usable = await self._usable() if starting else ()
-        for run_id, flow_id, item_id, due_at, reason, ordered in await self._database.open_runs():
-            waits = reason and reason.startswith("connection:") and reason not in usable
-            lane = _lane(flow_id, item_id, run_id, bool(ordered))
-            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=math.inf if waits else due_at))
+    async def _lead(self) -> None:
+        """Sweep, unless another process does it for all; then be ready to follow it."""
+        leads = await self._drive.leads(f"sweeps/{self.tenant}")
+        if leads and not self._leading:
+            self._sweeps.start()
+        elif self._leading and not leads:
+            await self._sweeps.stop()
+        self._leading = leads
 
     async def _usable(self) -> set[str]:
         """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
@@ -418,29 +437,26 @@ class Runtime:
         for look in itertools.count(1):
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                if not await self._database.is_owner():
-                    # Another process may drive by now: two would write everything twice.
+                if not await self._drive.may_go_on():
                     logger.error("the right to drive this database was lost: stopping work")
                     await self._stop_work()
                     return
                 revision = await self._database.revision()
-                if look % LOOKS_PER_SWEEP == 0 and not self._events.open:
+                if look % LOOKS_PER_LEAD == 0:
+                    await self._lead()
+                if look % LOOKS_PER_SWEEP == 0 and not self._drive.matching:
                     # A commit that told us it failed may have reached the disk all the same.
-                    await self._resume()
-                if self._listening:
+                    await self._drive.look()
+                asks = self._listening and await self._asks()
+                if asks:
                     await self._subscriptions.repair(self.tenant)
                 if revision == seen:
                     continue
-                await self._resume()
-                if self._listening:
+                await self._drive.look()
+                if asks:
                     await self._subscriptions.reconcile(self.tenant, only_if_changed=True)
                 seen = await self._database.revision()
             except ConnectorError as error:
                 logger.warning("looking for changes: %s", error.message)
             except Exception as fault:  # noqa: BLE001 - else nothing would be noticed any more
                 log_surprise(logger, "looking for changes", fault)
-
-
-def _lane(flow_id: int, item_id: str, run_id: int, ordered: bool) -> LaneKey:
-    """Runs of one lane go one after the other: a flow's runs about one record, or this one only."""
-    return (flow_id, item_id) if ordered else (flow_id, f"{item_id}#{run_id}")

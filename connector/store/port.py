@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from connector.store.rows import (
@@ -102,6 +103,10 @@ class Store(Protocol):
         """The event that a delivery became."""
         ...
 
+    async def hurry_events(self, connection_id: str) -> None:
+        """Let the open events of a connection be read now: its owner has renewed it."""
+        ...
+
     async def items_with_runs(self, event_id: int) -> set[tuple[int, str]]:
         """The flow and record of every run that an event already has."""
         ...
@@ -171,8 +176,15 @@ class Store(Protocol):
         """Let an event be matched once more; tells whether it had been and is now open again."""
         ...
 
-    async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
-        """Store the end of a step, the new state of its run, or both in one commit."""
+    async def record_step(self, run: RunRow, step: StepRow) -> None:
+        """Store the end of a step. Raises TakenOver when the run is another process's by now."""
+        ...
+
+    async def record_run(self, run: RunRow, step: StepRow | None = None) -> None:
+        """Let go of a run in its new state, with the end of its last step in the same commit.
+
+        Raises TakenOver when the run is another process's by now.
+        """
         ...
 
     async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
@@ -216,12 +228,92 @@ class Store(Protocol):
         ...
 
     async def save_effect(self, effect: EffectRow) -> None:
-        """Store a write's present state durably."""
+        """Store a write's present state durably, if nobody has since it was read.
+
+        Raises TakenOver when somebody has: then the write must be looked at anew.
+        """
+        ...
+
+
+class Turn(Protocol):
+    """The right to go on under some names, held by one process at a time."""
+
+    async def check(self) -> None:
+        """Raise StoreBusy when another process may have the turn by now."""
+        ...
+
+
+class Claims(Protocol):
+    """What one of several processes that drive a database has in hand."""
+
+    async def join(self, name: str) -> None:
+        """Become a worker; `name` is for people. Raises StoreBusy."""
+        ...
+
+    async def beat(self) -> bool:
+        """Say that this process is alive; no, when others have given its work away."""
+        ...
+
+    async def leave(self) -> None:
+        """Give everything back at once."""
+        ...
+
+    async def workers(self) -> list[dict[str, Any]]:
+        """Every process that drives: its name, when it came and how long it has been silent."""
+        ...
+
+    async def runs(self, limit: int, now: float) -> list[RunRow]:
+        """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
+        ...
+
+    async def events(self, limit: int, now: float) -> list[EventRow]:
+        """Take up to `limit` events; those of one place (tenant to account) go to one process."""
+        ...
+
+    async def give_back(self, run: RunRow, due_at: float) -> None:
+        """Let go of a run without a result; it may be claimed again from `due_at`."""
+        ...
+
+    async def give_back_events(self, events: Sequence[EventRow], due_at: float) -> None:
+        """Let go of events that could not be matched now."""
+        ...
+
+    async def hold_only(self, runs: Sequence[int], events: Sequence[int]) -> None:
+        """Let go of all but these: a claim whose answer was lost must not lie here for ever."""
+        ...
+
+    async def tend(self, silent_seconds: float) -> list[str]:
+        """Free what silent processes hold, and end their sessions; gives their names."""
+        ...
+
+    async def release_mended(self) -> int:
+        """Let runs go on that wait for an owner whose connection works: somebody mended it."""
+        ...
+
+    async def open_work(self) -> int:
+        """How many events and runs are open, whoever has them."""
+        ...
+
+    async def lead(self, what: str) -> bool:
+        """Whether this process is the one that does `what` for all; it stays so until it goes."""
+        ...
+
+    async def woken(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever an event is stored anywhere, until cancelled; a hint, no promise."""
         ...
 
 
 class Database(Protocol):
     """What crosses tenants: who drives, what is open, and the way to a tenant."""
+
+    @property
+    def claims(self) -> Claims | None:
+        """How several processes share the work; None where one process drives all of it."""
+        ...
+
+    def turn(self, *names: str) -> AbstractAsyncContextManager[Turn]:
+        """Hold these names, alone among all who use this database. Raises StoreBusy."""
+        ...
 
     def tenant(self, tenant: str) -> Store:
         """The store of one tenant: there is no query without one."""
@@ -236,7 +328,7 @@ class Database(Protocol):
         ...
 
     def own(self) -> None:
-        """Become the one process that drives the runs of this file. Raises StoreOwned."""
+        """Become a process that drives this database; StoreOwned where there can be one only."""
         ...
 
     async def ping(self) -> None:

@@ -34,6 +34,8 @@ class EventRow:
     due_at: float = 0
     error: Any = None
     id: int = 0
+    owner: str = ""
+    """The process that has it in hand, where several drive one database."""
 
 
 @dataclass(slots=True)
@@ -119,6 +121,8 @@ class EffectRow:
     remote_id: str | None = None
     output: Any = None
     evidence: list[dict[str, Any]] = field(default_factory=list)
+    version: int = 0
+    """How often it was stored: who stores it must have read its latest state."""
 
 
 @dataclass(slots=True)

@@ -69,7 +69,7 @@ async def write_until_dark(store: TenantStore, writer: int, kept: Promises) -> N
                 await store.save_effect(effect_row("main", run.id, key=delivery, state=state))
                 kept.effects[delivery] = rank
             run.state, run.finished_at = "succeeded", NOW
-            await store.record(step_row(run.id), run)
+            await store.record_run(run, step_row(run.id))
             kept.steps.add(run.id)
 
 

@@ -579,10 +579,10 @@ def test_a_step_that_cannot_be_stored_at_all_fails_its_run(tmp_path: Path) -> No
             def __getattr__(self, name: str) -> Any:
                 return getattr(self._store, name)
 
-            async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
+            async def record_run(self, run: RunRow, step: StepRow | None = None) -> None:
                 if step is not None and step.id == "two":
                     step = replace(step, summary="\ud800")
-                await self._store.record(step, run)
+                await self._store.record_run(run, step)
 
         world.runs._store_of = lambda tenant: Refusing(real(tenant))
         await world.deliver("1")

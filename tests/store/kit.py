@@ -154,7 +154,7 @@ async def fill(store: TenantStore) -> Filled:
     event.state = "matched"
     handles = run_row(name, event.id, flow_id=flow.id, updated_at=f"2023-11-14 of {name}")
     (run,) = await store.match(event, [handles])
-    await store.record(step_row(run.id, name))
+    await store.record_step(run, step_row(run.id, name))
     await store.save_effect(
         effect_row(name, run.id, natural_key="data.code=7", remote_id=f"id in {name}")
     )

@@ -146,7 +146,7 @@ async def test_a_run_comes_back_as_it_was_stored(database: Database, store: Tena
     (run,) = await store.match(event, [run_row("main", event.id)])
     run.state, run.reason, run.attempts = "waiting", "retry", 3
     run.due_at, run.error = NOW + 60, {"kind": "NotSent"}
-    await store.record(None, run)
+    await store.record_run(run)
     stored = replace(run, fresh=False)
     assert await store.run(run.id) == stored
     assert await database.run(run.id) == stored
@@ -172,8 +172,8 @@ async def test_open_runs_are_those_without_an_end_in_the_order_they_came(
     )
     two.state, two.finished_at = "succeeded", NOW
     three.state, three.reason, three.due_at = "waiting", "quota", NOW + 5
-    await store.record(None, two)
-    await store.record(None, three)
+    await store.record_run(two)
+    await store.record_run(three)
     assert await database.open_runs() == [
         (one.id, 1, "a", 0.0, None, 1),
         (three.id, 1, "c", NOW + 5, "quota", 1),
@@ -252,17 +252,19 @@ async def test_steps_come_back_in_their_order(store: TenantStore) -> None:
     (run,) = await store.match(event, [run_row("main", event.id)])
     second = step_row(run.id, position=1, id="b", error={"kind": "X"}, exchange={"status": 200})
     first = step_row(run.id, position=0, id="a", output=None, summary=None)
-    await store.record(second)
-    await store.record(first)
+    await store.record_step(run, second)
+    await store.record_step(run, first)
     assert await store.steps(run.id) == [first, second]
 
 
 async def test_the_end_of_a_step_replaces_its_failure(store: TenantStore) -> None:
     event = await accepted(store)
     (run,) = await store.match(event, [run_row("main", event.id)])
-    await store.record(step_row(run.id, state="failed", error={"kind": "NotSent"}, output=None))
+    await store.record_step(
+        run, step_row(run.id, state="failed", error={"kind": "NotSent"}, output=None)
+    )
     done = step_row(run.id)
-    await store.record(done)
+    await store.record_step(run, done)
     assert await store.steps(run.id) == [done]
 
 
@@ -273,7 +275,7 @@ async def test_a_step_and_the_end_of_its_run_are_stored_together_or_not_at_all(
     (run,) = await store.match(event, [run_row("main", event.id)])
     broken = replace(run, state="succeeded", finished_at=NOW, due_at=None)
     with pytest.raises(StoreError):
-        await store.record(step_row(run.id), broken)
+        await store.record_run(broken, step_row(run.id))
     assert await store.steps(run.id) == []
     assert len(await database.open_runs()) == 1
 
@@ -284,7 +286,7 @@ async def test_a_run_is_summed_up_by_its_last_step_that_says_something(
     event = await accepted(store)
     (run,) = await store.match(event, [run_row("main", event.id)])
     for position, summary in enumerate(("first", "second", None)):
-        await store.record(step_row(run.id, position=position, summary=summary))
+        await store.record_step(run, step_row(run.id, position=position, summary=summary))
     assert await store.summaries([run.id]) == {run.id: "second"}
     assert await store.summaries([]) == {}
     assert await store.run_counts([]) == {}
@@ -393,7 +395,7 @@ async def test_a_result_is_written_only_by_the_owner_of_the_run(store: TenantSto
     (run,) = await store.match(event, [run_row("main", event.id)])
     stale = replace(run, epoch=run.epoch + 1, state="succeeded", finished_at=NOW)
     with contextlib.suppress(StoreError):
-        await store.record(None, stale)
+        await store.record_run(stale)
     kept = await store.run(run.id)
     assert kept is not None
     assert kept.state == "queued"
@@ -420,7 +422,7 @@ async def test_no_digit_of_an_amount_is_lost(store: TenantStore, digits: str) ->
     amount = {"net": Decimal(digits), "rows": [Decimal(digits)], "whole": 12345678901234567890}
     event = await accepted(store)
     (run,) = await store.match(event, [run_row("main", event.id, context=amount)])
-    await store.record(step_row(run.id, output=amount))
+    await store.record_step(run, step_row(run.id, output=amount))
     await store.save_effect(effect_row("main", run.id, inputs=amount, output=amount))
     stored_run = await store.run(run.id)
     (step,) = await store.steps(run.id)
@@ -564,17 +566,17 @@ async def test_another_process_notices_what_was_set_up(
     assert await beside.revision() == before, "work is no set-up"
 
 
-async def test_a_second_driver_is_refused_until_the_first_has_gone(
-    either: SqlDatabase, beside: SqlDatabase
-) -> None:
-    either.own()
-    assert await either.is_owner()
+async def test_a_second_driver_of_a_file_is_refused_until_the_first_has_gone(path: Path) -> None:
+    first, second = Database(path), Database(path)
+    first.own()
+    assert await first.is_owner()
     with pytest.raises(StoreOwned):
-        beside.own()
-    assert not await beside.is_owner()
-    await either.close()
-    beside.own()
-    assert await beside.is_owner()
+        second.own()
+    assert not await second.is_owner()
+    await first.close()
+    second.own()
+    assert await second.is_owner()
+    await second.close()
 
 
 async def test_values_of_the_installation_are_kept(database: Database) -> None:

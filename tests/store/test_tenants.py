@@ -88,10 +88,14 @@ WRITES: dict[str, Call] = {
     "add_run": lambda store, whose: store.add_run(
         run_row(store.tenant, whose.event, flow_id=whose.flow.id)
     ),
-    "record": lambda store, whose: store.record(
-        step_row(whose.run, store.tenant),
-        run_row(store.tenant, whose.event, id=whose.run, state="failed", finished_at=NOW),
+    "record_step": lambda store, whose: store.record_step(
+        run_row(store.tenant, whose.event, id=whose.run), step_row(whose.run, store.tenant)
     ),
+    "record_run": lambda store, whose: store.record_run(
+        run_row(store.tenant, whose.event, id=whose.run, state="failed", finished_at=NOW),
+        step_row(whose.run, store.tenant),
+    ),
+    "hurry_events": lambda store, whose: store.hurry_events(f"conn-{whose.tenant}"),
     "save_sweep": lambda store, whose: store.save_sweep(
         sweep_row(whose.tenant, newest="stolen", floor="stolen")
     ),

@@ -11,16 +11,18 @@ import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from connector.errors import StoreBusy, StoreError, StoreOwned
+from connector.errors import StoreBusy, StoreError
+from connector.store.postgres.claims import CHANNEL, Claims
 from connector.store.postgres.journal import Journal, translated_error
 from connector.store.postgres.marks import translated
+from connector.store.postgres.turns import Session, SharedTurns
 from connector.store.sql.backend import Outcome, Statement
+from connector.store.sql.columns import INSERT_EVENT
 from connector.store.sql.database import SqlDatabase
 
 READERS = 4
 CONNECT_SECONDS = 5
 MIGRATION_LOCK = 7_220_318_846_410_923
-OWNER_LOCK = 7_220_318_846_410_924
 """Any number, as long as every release uses this one."""
 _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
 
@@ -28,12 +30,16 @@ _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
 class Database(SqlDatabase):
     """One PostgreSQL database: reads from a small pool, one writer for each process."""
 
+    # Notices of one commit are one: that of a batch of events costs nothing more.
+    insert_event = f"WITH new AS ({INSERT_EVENT}) SELECT id, pg_notify('{CHANNEL}', '') FROM new"
+
     def __init__(self, url: str) -> None:
-        super().__init__()
+        self._session = Session(self._connect)
+        super().__init__(SharedTurns(self._session))
         self._url = url
         self.journal = Journal(self._connect)
+        self.claims: Claims = Claims(self._connect, self._session)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
-        self._owner: psycopg.Connection[Any] | None = None
 
     async def open(self) -> None:
         """Connect, refuse a server that does not keep what it commits, and migrate.
@@ -64,28 +70,10 @@ class Database(SqlDatabase):
         await self._pool.open()
 
     def own(self) -> None:
-        """Become the one process that drives the runs of this database. Raises StoreOwned.
-
-        Until runs are claimed one by one, two drivers would write everything twice.
-        """
-        owner = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)
-        row = owner.execute("SELECT pg_try_advisory_lock(%s)", (OWNER_LOCK,)).fetchone()
-        if row is None or not row[0]:
-            owner.close()
-            raise StoreOwned(
-                "Another process is already serving this database.",
-                remedy="Stop it first, or choose another one with CONNECTOR_DATABASE.",
-            )
-        self._owner = owner
+        """Any number of processes drive it: each claims what it does."""
 
     async def is_owner(self) -> bool:
-        """Whether the session that holds the lock is still there."""
-        if self._owner is None:
-            return False
-        try:
-            self._owner.execute("SELECT 1")
-        except psycopg.Error:
-            return False
+        """Always: what was claimed, and lost to another, is found out where it is stored."""
         return True
 
     async def all(self, sql: str, *values: Any) -> list[Any]:
@@ -109,9 +97,8 @@ class Database(SqlDatabase):
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
-        if self._owner is not None:
-            self._owner.close()
-            self._owner = None
+        await self.claims.close()
+        await self._session.close()
 
     async def _connect(self) -> AsyncConnection[Any]:
         return await AsyncConnection.connect(

@@ -23,11 +23,7 @@ class Backend(Protocol):
     """Reads at once, writes durably; both raise StoreBusy when the database is not there."""
 
     insert_event: str
-    """Stores an event and gives its id; where jobs lie beside the rows, its job as well."""
-    insert_run: str
-    """The same for a run."""
-    wake_runs: str
-    """Makes the jobs of a tenant's runs due that wait for a reason; empty where there are none."""
+    """Stores an event and gives its id; where other processes wait for one, it wakes them."""
 
     async def all(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query, as tuples."""

@@ -18,7 +18,7 @@ from connector.store.rows import (
 
 EVENT_COLUMNS = (
     "id, tenant, connection_id, delivery_id, type, resource, operation, account, happened_at,"
-    " ids, received_at, state, attempts, due_at, error"
+    " ids, received_at, state, attempts, due_at, error, owner"
 )
 RUN_COLUMNS = (
     "id, tenant, flow_id, flow_version, event_id, item_id, replay, state, reason, context,"
@@ -31,7 +31,7 @@ EFFECT_COLUMNS = (
     "key, tenant, connection_id, run_id, step_id, node, state, marker, natural_key, known,"
     " inputs, request,"
     " payload_hash, sends, searches, due_at, sent_at, remote_id, output, evidence, created_at,"
-    " updated_at"
+    " updated_at, version"
 )
 HOOK_COLUMNS = "id, tenant, connection_id, url, account, verify_until, subscription, created_at"
 CONNECTION_COLUMNS = (
@@ -59,7 +59,7 @@ INSERT_RUN = (
 )
 INSERT_STEP = (
     f"INSERT INTO step ({STEP_COLUMNS})"
-    " SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE tenant = ? AND id = ?"
+    " SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE tenant = ? AND id = ? AND epoch = ?"
     " ON CONFLICT (run_id, position) DO UPDATE SET id = excluded.id, state = excluded.state,"
     " summary = excluded.summary, output = excluded.output, error = excluded.error,"
     " exchange = excluded.exchange, started_at = excluded.started_at,"
@@ -83,7 +83,7 @@ def event_row(row: Sequence[Any]) -> EventRow:
         id=row[0], tenant=row[1], connection_id=row[2], delivery_id=row[3], type=row[4],
         resource=row[5], operation=row[6], account=row[7], happened_at=row[8],
         ids=tuple(decode(row[9])), received_at=row[10], state=row[11], attempts=row[12],
-        due_at=row[13], error=json_value(row[14]),
+        due_at=row[13], error=json_value(row[14]), owner=row[15],
     )  # fmt: skip
 
 

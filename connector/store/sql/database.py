@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from connector.store.port import Claims
 from connector.store.rows import EventRow, HookRow, RunRow
 from connector.store.sql.backend import Outcome, Statement
 from connector.store.sql.columns import (
     EVENT_COLUMNS,
     HOOK_COLUMNS,
     INSERT_EVENT,
-    INSERT_RUN,
     RUN_COLUMNS,
     event_row,
     hook_row,
     run_row,
 )
 from connector.store.sql.tenant import TenantStore
+from connector.store.sql.turns import Turn, Turns
 
 
 class SqlDatabase:
     """Who drives, what is open, and the way to a tenant; a back end adds reading and writing."""
 
     insert_event = INSERT_EVENT
-    insert_run = INSERT_RUN
-    wake_runs = ""
+    claims: Claims | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
         self._tenants: dict[str, TenantStore] = {}
+        self._turns = turns
+
+    def turn(self, *names: str) -> AbstractAsyncContextManager[Turn]:
+        """Hold these names, alone among all who use this database. Raises StoreBusy."""
+        return self._turns.take(*names)
 
     def tenant(self, tenant: str) -> TenantStore:
         """The store of one tenant: there is no query without one."""
@@ -37,7 +43,7 @@ class SqlDatabase:
         return store
 
     def own(self) -> None:
-        """Become the one process that drives the runs of this database. Raises StoreOwned."""
+        """Become a process that drives this database; StoreOwned where there can be one only."""
         raise NotImplementedError
 
     async def is_owner(self) -> bool:

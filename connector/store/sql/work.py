@@ -7,12 +7,13 @@ from dataclasses import fields
 from typing import Any
 
 from connector.codec import encode_text
-from connector.errors import StoreError
+from connector.errors import StoreError, TakenOver
 from connector.store.rows import EffectRow, EventRow, RunRow, StepRow
 from connector.store.sql.backend import BUMP, Statement
 from connector.store.sql.columns import (
     EFFECT_COLUMNS,
     EVENT_COLUMNS,
+    INSERT_RUN,
     INSERT_STEP,
     RUN_COLUMNS,
     STEP_COLUMNS,
@@ -75,6 +76,16 @@ class Work(Snapshots):
         )
         return event_row(row) if row else None
 
+    async def hurry_events(self, connection_id: str) -> None:
+        """Let the open events of a connection be read now: its owner has renewed it."""
+        await self._backend.write(
+            (
+                "UPDATE event SET due_at = 0 WHERE tenant = ? AND connection_id = ?"
+                " AND state = 'received' AND due_at > 0",
+                (self.tenant, connection_id),
+            )
+        )
+
     async def items_with_runs(self, event_id: int) -> set[tuple[int, str]]:
         """The flow and record of every run that an event already has."""
         rows = await self._all(
@@ -89,7 +100,7 @@ class Work(Snapshots):
         runs = list(runs)
         inserts: list[Statement] = [
             (
-                self._backend.insert_run,
+                INSERT_RUN,
                 (
                     self.tenant, run.flow_id, run.flow_version, run.event_id, run.item_id,
                     run.replay, run.state, run.reason, encode_text(run.context), run.due_at,
@@ -99,15 +110,18 @@ class Work(Snapshots):
             for run in runs
         ]  # fmt: skip
         update: Statement = (
-            "UPDATE event SET state = ?, attempts = ?, due_at = ?, error = ?"
-            " WHERE tenant = ? AND id = ?",
+            "UPDATE event SET state = ?, attempts = ?, due_at = ?, error = ?, owner = ''"
+            " WHERE tenant = ? AND id = ? AND owner = ?",
             (
                 event.state, event.attempts, event.due_at, json_text(event.error),
-                self.tenant, event.id,
+                self.tenant, event.id, event.owner,
             ),
         )  # fmt: skip
         handled = self._now_handled(event, runs)
         outcome = await self._backend.write(*inserts, update, *handled)
+        if not outcome[len(inserts)][0]:
+            # Its runs are there, once; what the event becomes is the other's to say.
+            raise TakenOver(f"Another process matches event {event.id}.")
         fresh = []
         for run, (_, rows) in zip(runs, outcome, strict=False):
             if rows:
@@ -205,7 +219,7 @@ class Work(Snapshots):
         outcome = await self._backend.write(
             BUMP,
             (
-                self._backend.insert_run,
+                INSERT_RUN,
                 (
                     self.tenant, run.flow_id, run.flow_version, run.event_id, run.item_id,
                     run.replay, run.state, run.reason, encode_text(run.context), run.due_at,
@@ -250,39 +264,49 @@ class Work(Snapshots):
         )
         return outcome[1][0] == 1
 
-    async def record(self, step: StepRow | None, run: RunRow | None = None) -> None:
-        """Store the end of a step, the new state of its run, or both in one commit."""
-        unit: list[Statement] = []
-        if step is not None:
-            unit.append(
+    async def record_step(self, run: RunRow, step: StepRow) -> None:
+        """Store the end of a step. Raises TakenOver when the run is another process's by now."""
+        await self._write_held(run, self._step(run, step))
+
+    async def record_run(self, run: RunRow, step: StepRow | None = None) -> None:
+        """Let go of a run in its new state, with the end of its last step in the same commit.
+
+        Raises TakenOver when the run is another process's by now.
+        """
+        steps = [self._step(run, step)] if step is not None else []
+        await self._write_held(
+            run,
+            *steps,
+            (
+                "UPDATE run SET state = ?, reason = ?, attempts = ?, due_at = ?,"
+                " finished_at = ?, error = ?, owner = ''"
+                " WHERE tenant = ? AND id = ? AND epoch = ?",
                 (
-                    INSERT_STEP,
-                    (
-                        step.position, step.id, step.state, step.summary,
-                        json_text(step.output), json_text(step.error), json_text(step.exchange),
-                        step.started_at, step.finished_at, self.tenant, step.run_id,
-                    ),
-                )
-            )  # fmt: skip
-        if run is not None:
-            unit.append(
-                (
-                    "UPDATE run SET state = ?, reason = ?, attempts = ?, due_at = ?,"
-                    " finished_at = ?, error = ? WHERE tenant = ? AND id = ? AND epoch = ?",
-                    (
-                        run.state, run.reason, run.attempts, run.due_at, run.finished_at,
-                        json_text(run.error), self.tenant, run.id, run.epoch,
-                    ),
-                )
-            )  # fmt: skip
-        await self._backend.write(*unit)
+                    run.state, run.reason, run.attempts, run.due_at, run.finished_at,
+                    json_text(run.error), self.tenant, run.id, run.epoch,
+                ),
+            ),
+        )  # fmt: skip
+
+    def _step(self, run: RunRow, step: StepRow) -> Statement:
+        return (
+            INSERT_STEP,
+            (
+                step.position, step.id, step.state, step.summary,
+                json_text(step.output), json_text(step.error), json_text(step.exchange),
+                step.started_at, step.finished_at, self.tenant, run.id, run.epoch,
+            ),
+        )  # fmt: skip
+
+    async def _write_held(self, run: RunRow, *unit: Statement) -> None:
+        outcome = await self._backend.write(*unit)
+        if not outcome[-1][0]:
+            raise TakenOver(f"Another process goes on with run {run.id}.")
 
     async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
-        wake = self._backend.wake_runs
         outcome = await self._backend.write(
             BUMP,
-            *([(wake, (self.tenant, reason))] if wake else []),
             (
                 "UPDATE run SET reason = NULL, due_at = 0, state = 'queued' WHERE tenant = ?"
                 " AND finished_at IS NULL AND reason = ? RETURNING id, flow_id, item_id",
@@ -393,15 +417,18 @@ class Work(Snapshots):
         ]
 
     async def save_effect(self, effect: EffectRow) -> None:
-        """Store a write's present state durably."""
+        """Store a write's present state durably, if nobody has since it was read.
+
+        Raises TakenOver when somebody has: then the write must be looked at anew.
+        """
         values = [getattr(effect, one.name) for one in fields(EffectRow)]
         names = [one.name for one in fields(EffectRow)]
         for name in ("inputs", "known", "output", "evidence"):
             values[names.index(name)] = json_text(getattr(effect, name))
         values[names.index("tenant")] = self.tenant
+        values[names.index("version")] = effect.version + 1
         marks = ",".join("?" * len(names))
-        await self._write_own(
-            "effect",
+        outcome = await self._backend.write(
             (
                 f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
                 " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
@@ -409,8 +436,24 @@ class Work(Snapshots):
                 " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
                 " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
                 " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
-                " evidence = excluded.evidence, updated_at = excluded.updated_at"
-                " WHERE effect.tenant = excluded.tenant",
+                " evidence = excluded.evidence, updated_at = excluded.updated_at,"
+                " version = excluded.version"
+                " WHERE effect.tenant = excluded.tenant"
+                " AND effect.version = excluded.version - 1",
                 values,
             ),
         )
+        if not outcome[0][0]:
+            await self._assert_stored(effect)
+        effect.version += 1
+
+    async def _assert_stored(self, effect: EffectRow) -> None:
+        """A commit whose answer was lost is there all the same: then the row is ours."""
+        stored = await self.effect(effect.key)
+        if stored is None:
+            raise StoreError("This effect is not one of this tenant.")
+        ours = (effect.version + 1, effect.run_id, effect.state, effect.sends, effect.updated_at)
+        if ours != (
+            stored.version, stored.run_id, stored.state, stored.sends, stored.updated_at
+        ):  # fmt: skip
+            raise TakenOver(f"Another process has changed the write {effect.key}.")

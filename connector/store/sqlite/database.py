@@ -10,6 +10,7 @@ from typing import Any
 from connector.errors import StoreBusy, StoreError
 from connector.store.sql.backend import Outcome, Statement
 from connector.store.sql.database import SqlDatabase
+from connector.store.sql.turns import Turns
 from connector.store.sqlite.files import Ownership, migrate, open_connection
 from connector.store.sqlite.journal import LOCK_PATIENCE_SECONDS, Journal
 
@@ -24,7 +25,7 @@ class Database(SqlDatabase):
     """
 
     def __init__(self, path: Path, *, lock_patience: float = LOCK_PATIENCE_SECONDS) -> None:
-        super().__init__()
+        super().__init__(Turns())
         self.path = path
         self._ownership = Ownership(path)
         # Waiting in SQLite would hold up the event loop, so after this the journal waits itself.

@@ -1,0 +1,245 @@
+"""The part of one process in the work that several share: it claims, works, and gives back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from connector.engine.drive import MakeEvents, Perform
+from connector.engine.waits import Clock
+from connector.errors import StoreError, TakenOver
+from connector.store.rows import EventRow, RunRow
+from connector.surprises import log_surprise
+
+if TYPE_CHECKING:
+    from connector.store.port import Claims
+
+logger = logging.getLogger("connector.engine")
+
+BEAT_SECONDS = 4.0
+SILENT_SECONDS = 20.0
+"""After so long without a beat, a process counts as dead and others go on with its work."""
+LOOK_SECONDS = 1.0
+"""How often to look for work that nobody told of: what became due, and what others left."""
+AGAIN_SECONDS = 1.0
+FAULT_SECONDS = 60.0
+EVENTS_AT_ONCE = 200
+BEATS_PER_MENDING = 15
+SETTLED_SECONDS = 0.05
+
+
+class SharedDrive:
+    """Claims open work and does it beside other processes; nothing waits in its memory."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        perform: Perform,
+        make_events: MakeEvents,
+        clock: Clock,
+        workers: int,
+        name: str,
+        *,
+        beat_seconds: float = BEAT_SECONDS,
+        silent_seconds: float = SILENT_SECONDS,
+    ) -> None:
+        self._claims = claims
+        self._perform = perform
+        self._clock = clock
+        self._workers = workers
+        self._name = name
+        self._beat_seconds = beat_seconds
+        self._silent_seconds = silent_seconds
+        self._events = make_events(self.run, None, self._let_go)
+        self._make_events = make_events
+        self._runs: dict[int, asyncio.Task[None]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._wake = asyncio.Event()
+        self._unsure = False
+        """Whether a claim may lie in the store that we never heard of."""
+
+    async def start(self, usable: Iterable[str]) -> None:
+        """Join the others; runs whose connection works again go on."""
+        await self._claims.join(self._name)
+        await self._claims.release_mended()
+        self._loops = [
+            self._spawn(self._claim(), "connector-claim"),
+            self._spawn(self._beat(), "connector-beat"),
+            self._spawn(self._listen(), "connector-listen"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop at the next safe point and give everything back at once."""
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        joined, self._loops = bool(self._loops), []
+        await self._drop_all()
+        if joined:
+            # Without it, the others find out when our beats stay away.
+            with contextlib.suppress(StoreError):
+                await self._claims.leave()
+
+    def event(self, event: EventRow) -> None:
+        """An event was accepted here; whoever has room claims it."""
+        self._wake.set()
+
+    def run(self, run: RunRow) -> None:
+        """A run was stored here; whoever has room claims it."""
+        self._wake.set()
+
+    def released(self, runs: Iterable[int], connection_id: str) -> None:
+        """The store says by now that they wait no more."""
+        self._wake.set()
+
+    async def look(self) -> None:
+        """Look for work now."""
+        self._wake.set()
+
+    async def may_go_on(self) -> bool:
+        """Always: what others have taken over is found out where it is stored."""
+        return True
+
+    async def leads(self, what: str) -> bool:
+        """Whether this process does for all what is done by one only."""
+        return await self._claims.lead(what)
+
+    @property
+    def matching(self) -> int:
+        """How many events this process has in hand."""
+        return self._events.open
+
+    async def settled(self) -> None:
+        """Return when no event and no run is open anywhere, waiting ones included."""
+        # Other processes end work as well, and tell nobody.
+        while await self._claims.open_work():  # noqa: ASYNC110
+            await asyncio.sleep(SETTLED_SECONDS)
+
+    # --- the loops ----------------------------------------------------------------------------
+
+    async def _claim(self) -> None:
+        while True:
+            self._wake.clear()
+            took = False
+            try:
+                if self._unsure:
+                    await self._claims.hold_only(list(self._runs), self._events.known)
+                    self._unsure = False
+                took = await self._claim_runs() | await self._claim_events()
+            except StoreError as error:
+                self._unsure = True
+                logger.warning("work waits for the database: %s", error.message)
+                await asyncio.sleep(AGAIN_SECONDS)
+            except Exception as fault:  # noqa: BLE001 - the next look must come
+                self._unsure = True
+                log_surprise(logger, "claiming work", fault)
+                await asyncio.sleep(AGAIN_SECONDS)
+            if not took:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+
+    async def _claim_runs(self) -> bool:
+        room = self._workers - len(self._runs)
+        # A claim for each run that ends would be a question for each: they go in bunches.
+        if room < max(1, self._workers // 8) and self._runs:
+            return False
+        runs = await self._claims.runs(room, self._clock())
+        for run in runs:
+            task = asyncio.create_task(self._go_on(run), name="connector-run")
+            self._runs[run.id] = task
+        return bool(runs)
+
+    async def _claim_events(self) -> bool:
+        room = EVENTS_AT_ONCE - self._events.open
+        if room < EVENTS_AT_ONCE // 2:
+            return False
+        events = await self._claims.events(room, self._clock())
+        for event in events:
+            self._events.enqueue(event)
+        return bool(events)
+
+    async def _beat(self) -> None:
+        beats = 0
+        while True:
+            await asyncio.sleep(self._beat_seconds)
+            beats += 1
+            try:
+                if not await self._claims.beat():
+                    await self._begin_anew()
+                for name in await self._claims.tend(self._silent_seconds):
+                    logger.warning("worker %s has fallen silent: others go on with its work", name)
+                    self._wake.set()
+                if beats % BEATS_PER_MENDING == 0 and await self._claims.release_mended():
+                    self._wake.set()
+            except StoreError as error:
+                logger.warning("no beat: %s", error.message)
+            except Exception as fault:  # noqa: BLE001 - the next beat must come
+                log_surprise(logger, "a beat", fault)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._claims.woken(self._wake.set)
+            except StoreError:
+                # It is a hint only: work is looked for all the same.
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    async def _go_on(self, run: RunRow) -> None:
+        try:
+            due_at = await self._perform(run)
+        except TakenOver as error:
+            logger.info("run %s: %s", run.id, error.message)
+            await self._give_back(run, AGAIN_SECONDS)
+        except StoreError as error:
+            logger.warning("run %s waits for the database: %s", run.id, error.message)
+            await self._give_back(run, AGAIN_SECONDS)
+        except Exception as fault:  # noqa: BLE001 - it is still open in the store
+            log_surprise(logger, f"run {run.id} cannot be driven", fault)
+            await self._give_back(run, FAULT_SECONDS)
+        else:
+            self._look_at(due_at)
+        finally:
+            self._runs.pop(run.id, None)
+            self._wake.set()
+
+    def _look_at(self, due_at: float | None) -> None:
+        """Look again when a run is due sooner than the next look."""
+        delay = float("inf") if due_at is None else due_at - self._clock()
+        if delay < LOOK_SECONDS:
+            asyncio.get_running_loop().call_later(max(0.0, delay), self._wake.set)
+
+    async def _give_back(self, run: RunRow, seconds: float) -> None:
+        try:
+            await self._claims.give_back(run, self._clock() + seconds)
+        except StoreError:
+            self._unsure = True
+
+    async def _let_go(self, events: Sequence[EventRow], due_at: float) -> None:
+        try:
+            await self._claims.give_back_events(events, due_at)
+        except StoreError:
+            self._unsure = True
+
+    async def _begin_anew(self) -> None:
+        """Others count this process as dead and have its work: it begins without any."""
+        logger.error("this process was silent for too long, and others go on with its work")
+        await self._drop_all()
+        self._events = self._make_events(self.run, None, self._let_go)
+        await self._claims.join(self._name)
+        self._wake.set()
+
+    async def _drop_all(self) -> None:
+        tasks = list(self._runs.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._runs.clear()
+        await self._events.stop()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return asyncio.create_task(work, name=name)

@@ -1,0 +1,312 @@
+"""Who has which event and run in hand, among the processes that drive one database.
+
+A row in `worker` stands for each process. What it claims carries its id, and each claim of a run
+counts up the run's epoch: what an earlier holder still writes finds another number there. Rows are
+the only truth; no second list of jobs can disagree with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from connector.store.postgres.journal import translated_error
+from connector.store.postgres.marks import translated
+from connector.store.postgres.turns import TRY_LOCK, Session
+from connector.store.rows import EventRow, RunRow
+from connector.store.sql.columns import EVENT_COLUMNS, RUN_COLUMNS, event_row, run_row
+
+CHANNEL = "connector_work"
+EVENTS_LOCK = 7_220_318_846_410_925
+"""Any number, as long as every release uses this one."""
+LOOK_AHEAD = 200
+"""How many events of each tenant are looked at in one claim."""
+NOW = "extract(epoch FROM clock_timestamp())::float8"
+"""The database's own clock: those of several machines differ."""
+
+_TENANTS = """
+WITH RECURSIVE who AS (
+    (SELECT tenant FROM {table} WHERE {ready} ORDER BY tenant LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT later.tenant FROM {table} AS later WHERE {ready} AND later.tenant > who.tenant
+        ORDER BY later.tenant LIMIT 1
+    ) FROM who WHERE who.tenant IS NOT NULL
+)"""
+"""The tenants that have something ready, one look at the index for each."""
+
+_FOR_OWNERS = "state = 'waiting' AND reason LIKE 'connection:%'"
+_CLAIM_RUNS = f"""
+{_TENANTS.format(table="run", ready="finished_at IS NULL AND owner = ''")},
+heads AS (
+    SELECT one.id, one.turn FROM who CROSS JOIN LATERAL (
+        SELECT run.id, row_number() OVER (ORDER BY run.due_at, run.id) AS turn FROM run
+        WHERE run.tenant = who.tenant AND finished_at IS NULL AND owner = '' AND due_at <= ?1
+        AND NOT ({_FOR_OWNERS})
+        AND (ordered = 0 OR NOT EXISTS (
+            SELECT 1 FROM run AS earlier WHERE earlier.flow_id = run.flow_id
+            AND earlier.item_id = run.item_id AND earlier.id < run.id
+            AND earlier.finished_at IS NULL AND earlier.ordered = 1
+        ))
+        ORDER BY run.due_at, run.id LIMIT ?2
+    ) AS one
+),
+picked AS (
+    SELECT id FROM run WHERE id IN (SELECT id FROM heads ORDER BY turn, id LIMIT ?2)
+    AND owner = '' AND finished_at IS NULL FOR UPDATE SKIP LOCKED
+)
+UPDATE run SET owner = ?3, epoch = epoch + 1
+WHERE id IN (SELECT id FROM picked) AND EXISTS (SELECT 1 FROM worker WHERE worker.id = ?3)
+RETURNING {RUN_COLUMNS}
+"""
+_CLAIM_EVENTS = f"""
+{_TENANTS.format(table="event", ready="state = 'received' AND owner = ''")},
+due AS (
+    SELECT one.* FROM who CROSS JOIN LATERAL (
+        SELECT id, tenant, connection_id, resource, account FROM event
+        WHERE event.tenant = who.tenant AND state = 'received' AND owner = '' AND due_at <= ?1
+        ORDER BY id LIMIT {LOOK_AHEAD}
+    ) AS one
+),
+ranked AS (
+    SELECT id, row_number() OVER (PARTITION BY tenant ORDER BY id) AS turn FROM due
+    WHERE NOT EXISTS (
+        SELECT 1 FROM event AS held WHERE held.state = 'received' AND held.owner <> ''
+        AND held.tenant = due.tenant AND held.connection_id = due.connection_id
+        AND held.resource = due.resource AND held.account = due.account
+    )
+)
+UPDATE event SET owner = ?3
+WHERE id IN (SELECT id FROM ranked ORDER BY turn, id LIMIT ?2)
+AND EXISTS (SELECT 1 FROM worker WHERE worker.id = ?3)
+RETURNING {EVENT_COLUMNS}
+"""
+
+
+class Claims:
+    """What one process has in hand; on a connection of its own, whose commits need no disk.
+
+    Should the database forget a claim in a power cut, the epoch that it wrote is gone as well, and
+    whoever claims again is the only one who can store anything.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], session: Session
+    ) -> None:
+        self._connect = connect
+        self._session = session
+        self._connection: AsyncConnection[Any] | None = None
+        self._alone = asyncio.Lock()
+        self._leads: dict[str, int] = {}
+        """What this process leads, and in which session it took that lock."""
+        self.worker = ""
+
+    async def join(self, name: str) -> None:
+        """Become a worker; `name` is for people. Raises StoreBusy."""
+        self.worker = secrets.token_hex(8)
+        await self._session.ask("SELECT 1")
+        await self._all(
+            "INSERT INTO worker (id, name, started_at, beat_at, session, session_started)"
+            f" VALUES (?, ?, {NOW}, {NOW}, ?, ?) RETURNING id",
+            self.worker,
+            name,
+            self._session.process,
+            self._session.started,
+        )
+
+    async def beat(self) -> bool:
+        """Say that this process is alive; no, when others have given its work away."""
+        await self._session.ask("SELECT 1")
+        rows = await self._all(
+            f"UPDATE worker SET beat_at = {NOW}, session = ?, session_started = ?"
+            " WHERE id = ? RETURNING id",
+            self._session.process,
+            self._session.started,
+            self.worker,
+        )
+        return bool(rows)
+
+    async def leave(self) -> None:
+        """Give everything back at once."""
+        await self._all("DELETE FROM worker WHERE id = ? RETURNING id", self.worker)
+        await self._free([self.worker])
+
+    async def workers(self) -> list[dict[str, Any]]:
+        """Every process that drives: its name, when it came and how long it has been silent."""
+        rows = await self._all(
+            f"SELECT name, started_at, {NOW} - beat_at,"
+            " (SELECT count(*) FROM run WHERE owner = worker.id AND finished_at IS NULL)"
+            " FROM worker ORDER BY started_at"
+        )
+        names = ("name", "started_at", "silent_seconds", "runs")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def runs(self, limit: int, now: float) -> list[RunRow]:
+        """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
+        rows = await self._all(_CLAIM_RUNS, now, limit, self.worker)
+        runs = [run_row(row) for row in rows]
+        for run in runs:
+            run.fresh = run.epoch == 1 and run.replay == 0
+        return runs
+
+    async def events(self, limit: int, now: float) -> list[EventRow]:
+        """Take up to `limit` events; those of one place (tenant to account) go to one process."""
+        rows = await self._all(
+            _CLAIM_EVENTS,
+            now,
+            limit,
+            self.worker,
+            before=f"SELECT pg_advisory_xact_lock({EVENTS_LOCK})",
+        )
+        return sorted((event_row(row) for row in rows), key=lambda event: event.id)
+
+    async def give_back(self, run: RunRow, due_at: float) -> None:
+        """Let go of a run without a result; it may be claimed again from `due_at`."""
+        await self._all(
+            "UPDATE run SET owner = '', due_at = ? WHERE id = ? AND epoch = ? AND owner = ?"
+            " AND finished_at IS NULL RETURNING id",
+            due_at,
+            run.id,
+            run.epoch,
+            self.worker,
+        )
+
+    async def give_back_events(self, events: Sequence[EventRow], due_at: float) -> None:
+        """Let go of events that could not be matched now."""
+        marks = ",".join("?" * len(events))
+        await self._all(
+            f"UPDATE event SET owner = '', due_at = ? WHERE owner = ? AND id IN ({marks})"
+            " RETURNING id",
+            due_at,
+            self.worker,
+            *(event.id for event in events),
+        )
+
+    async def hold_only(self, runs: Sequence[int], events: Sequence[int]) -> None:
+        """Let go of all but these: a claim whose answer was lost must not lie here for ever."""
+        for table, kept in (("run", runs), ("event", events)):
+            marks = ",".join("?" * len(kept)) or "0"
+            await self._all(
+                f"UPDATE {table} SET owner = '' WHERE owner = ? AND id NOT IN ({marks})"
+                " RETURNING id",
+                self.worker,
+                *kept,
+            )
+
+    async def tend(self, silent_seconds: float) -> list[str]:
+        """Free what silent processes hold, and end their sessions; gives their names."""
+        rows = await self._all(
+            f"DELETE FROM worker WHERE beat_at < {NOW} - CAST(?1 AS float8)"
+            # One that was killed leaves no session; one that lost it has a new one at its next
+            # beat.
+            f" OR (beat_at < {NOW} - CAST(?1 AS float8) / 2 AND NOT EXISTS ("
+            "SELECT 1 FROM pg_stat_activity WHERE pid = session AND"
+            " abs(extract(epoch FROM backend_start)::float8 - session_started) < 0.000005))"
+            " RETURNING id, name, session, session_started",
+            silent_seconds,
+        )
+        for row in rows:
+            # A paused process would keep its turns for ever, and with them what waits for those.
+            await self._all(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ?"
+                " AND abs(extract(epoch FROM backend_start)::float8 - ?) < 0.000005",
+                row[2],
+                row[3],
+            )
+        # Also those of workers that vanished between the two statements.
+        lost = await self._all(
+            "SELECT DISTINCT owner FROM run WHERE finished_at IS NULL AND owner <> ''"
+            " AND owner NOT IN (SELECT id FROM worker)"
+            " UNION SELECT DISTINCT owner FROM event WHERE state = 'received' AND owner <> ''"
+            " AND owner NOT IN (SELECT id FROM worker)"
+        )
+        await self._free([row[0] for row in lost])
+        return [row[1] for row in rows]
+
+    async def release_mended(self) -> int:
+        """Let runs go on that wait for an owner whose connection works: somebody mended it."""
+        rows = await self._all(
+            "UPDATE run SET reason = NULL, due_at = 0, state = 'queued' WHERE owner = ''"
+            f" AND finished_at IS NULL AND {_FOR_OWNERS}"
+            " AND substr(reason, 12) IN (SELECT id FROM connection WHERE status = 'active')"
+            " RETURNING id"
+        )
+        return len(rows)
+
+    async def open_work(self) -> int:
+        """How many events and runs are open, whoever has them."""
+        rows = await self._all(
+            "SELECT (SELECT count(*) FROM event WHERE state = 'received')"
+            " + (SELECT count(*) FROM run WHERE finished_at IS NULL)"
+        )
+        return int(rows[0][0])
+
+    async def lead(self, what: str) -> bool:
+        """Whether this process is the one that does `what` for all; it stays so until it goes."""
+        await self._session.ask("SELECT 1")
+        if self._leads.get(what) == self._session.number:
+            return True
+        if not await self._session.ask(TRY_LOCK, f"lead/{what}"):
+            return False
+        self._leads[what] = self._session.number
+        return True
+
+    async def woken(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever an event is stored anywhere, until cancelled; a hint, no promise."""
+        connection = await self._connect()
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            async for _ in connection.notifies():
+                wake()
+        except psycopg.Error as error:
+            raise translated_error(error) from error
+        finally:
+            with contextlib.suppress(psycopg.Error):
+                await connection.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        async with self._alone:
+            await self._drop()
+
+    async def _free(self, workers: Sequence[str]) -> None:
+        if not workers:
+            return
+        marks = ",".join("?" * len(workers))
+        for table in ("run", "event"):
+            open_ = "finished_at IS NULL" if table == "run" else "state = 'received'"
+            await self._all(
+                f"UPDATE {table} SET owner = '' WHERE owner IN ({marks}) AND {open_} RETURNING id",
+                *workers,
+            )
+
+    async def _all(self, sql: str, *values: Any, before: str | None = None) -> list[Any]:
+        async with self._alone:
+            try:
+                if self._connection is None:
+                    self._connection = await self._connect()
+                    await self._connection.execute("SET synchronous_commit = off")
+                async with self._connection.transaction():
+                    if before is not None:
+                        await self._connection.execute(before)
+                    cursor = await self._connection.execute(translated(sql), values)
+                    return await cursor.fetchall()
+            except psycopg.Error as error:
+                await self._drop()
+                raise translated_error(error) from error
+            except asyncio.CancelledError:
+                # The answer would meet the next question.
+                await self._drop()
+                raise
+
+    async def _drop(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                await self._connection.close()
+        self._connection = None

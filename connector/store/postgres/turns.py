@@ -1,0 +1,133 @@
+"""Turns among processes: advisory locks of one session, which end with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from connector.errors import StoreBusy
+from connector.store.postgres.journal import translated_error
+from connector.store.sql.turns import Turn, Turns
+
+PATIENCE_SECONDS = 5.0
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
+TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+_FREE = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
+
+
+class Session:
+    """The connection whose locks stand for this process; a new one holds none of the old one's."""
+
+    def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> None:
+        self._connect = connect
+        self._connection: AsyncConnection[Any] | None = None
+        self._alone = asyncio.Lock()
+        self.number = 0
+        """Counts the sessions: what was locked in an earlier one is locked no more."""
+        self.process = 0
+        self.started = 0.0
+        """By which others can end exactly this session, and no later one of the same process."""
+
+    async def ask(self, sql: str, *values: Any) -> Any:
+        """The first value of a query. Raises StoreBusy when the session is gone."""
+        async with self._alone:
+            try:
+                if self._connection is None:
+                    await self._open()
+                    assert self._connection is not None
+                row = await (await self._connection.execute(sql, values)).fetchone()
+            except psycopg.Error as error:
+                await self._drop()
+                raise translated_error(error) from error
+            return row[0] if row else None
+
+    async def close(self) -> None:
+        """End the session, and with it every lock."""
+        async with self._alone:
+            await self._drop()
+
+    async def _open(self) -> None:
+        connection = await self._connect()
+        row = await (
+            await connection.execute(
+                "SELECT pid, extract(epoch FROM backend_start)::float8 FROM pg_stat_activity"
+                " WHERE pid = pg_backend_pid()"
+            )
+        ).fetchone()
+        self._connection = connection
+        self.number += 1
+        self.process, self.started = row or (0, 0.0)
+
+    async def _drop(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                await self._connection.close()
+        self._connection = None
+
+
+class SharedTurn(Turn):
+    """A turn that lasts as long as the session in which it was taken."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._number = session.number
+
+    async def check(self) -> None:
+        """Raise StoreBusy when another process may have the turn by now."""
+        await self._session.ask("SELECT 1")
+        if self._session.number != self._number:
+            raise StoreBusy(
+                "The connection that held this process's turns was lost.",
+                remedy="Nothing was sent; it is tried again.",
+            )
+
+
+class SharedTurns(Turns):
+    """Turns among all processes of one database."""
+
+    def __init__(self, session: Session, patience: float = PATIENCE_SECONDS) -> None:
+        super().__init__()
+        self._session = session
+        self._patience = patience
+
+    @contextlib.asynccontextmanager
+    async def take(self, *names: str) -> AsyncIterator[Turn]:
+        """Hold these names. Raises StoreBusy when others hold one of them for too long."""
+        # Here first: a session may take its own locks again.
+        async with super().take(*names):
+            held = await self._lock(sorted(set(names)))
+            try:
+                yield held
+            finally:
+                await asyncio.shield(self._free(names))
+
+    async def _lock(self, names: Sequence[str]) -> SharedTurn:
+        waited, pauses = 0.0, iter(PAUSES)
+        while True:
+            taken: list[str] = []
+            for name in names:
+                if not await self._session.ask(TRY_LOCK, name):
+                    break
+                taken.append(name)
+            else:
+                return SharedTurn(self._session)
+            await self._free(taken)
+            if waited >= self._patience:
+                raise StoreBusy(
+                    "Another process is writing the same record.",
+                    remedy="It goes on by itself.",
+                )
+            pause = next(pauses, PAUSES[-1])
+            await asyncio.sleep(pause)
+            waited += pause
+
+    async def _free(self, names: Sequence[str]) -> None:
+        for name in names:
+            # A session that is gone has freed them.
+            with contextlib.suppress(StoreBusy):
+                await self._session.ask(_FREE, name)
