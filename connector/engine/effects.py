@@ -164,6 +164,7 @@ class Effects(Looking):
             created_at=before.created_at if before else now,
             updated_at=now,
             evidence=before.evidence if before else [],
+            version=before.version if before else 0,
         )
         if intent.action.run is None:
             effect.request = pack(door.render(intent.action, inputs))

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
-import platform
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -19,12 +17,10 @@ from typing import Any
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
 from connector.engine.doors import Doors
-from connector.engine.drive import Drive, LocalDrive
 from connector.engine.effects import Effects
 from connector.engine.events import Events
 from connector.engine.intake import Intake
 from connector.engine.runs import Runs
-from connector.engine.sharing import SharedDrive
 from connector.engine.subscriptions import Subscriptions
 from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
@@ -32,6 +28,7 @@ from connector.errors import ConnectorError, FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
+from connector.runtime.driving import make_drive
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, run_details, run_view
@@ -111,20 +108,7 @@ class Runtime:
                 self._book, self.doors, store_of, backoff, parts.clock, start, room, let_go
             )
 
-        self._drive: Drive = (
-            LocalDrive(parts.database, runs.perform, make_events, parts.clock, tuning.workers)
-            if parts.database.claims is None
-            else SharedDrive(
-                parts.database.claims,
-                runs.perform,
-                make_events,
-                parts.clock,
-                tuning.workers,
-                f"{platform.node()}:{os.getpid()}",
-                beat_seconds=tuning.beat_seconds,
-                silent_seconds=tuning.silent_seconds,
-            )
-        )
+        self._drive = make_drive(parts, runs.perform, make_events)
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
         self._subscriptions = Subscriptions(
             self._book, self.doors, store_of, parts.clock, parts.public_url

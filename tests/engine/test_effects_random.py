@@ -18,6 +18,7 @@ from connector.engine.looking import Intent
 from connector.engine.packing import pack, unpack
 from connector.errors import Invalid, NotSent, Unclear
 from connector.store.rows import EffectRow
+from connector.store.sql.turns import Turn
 from tests.engine import remote as remote_module
 from tests.engine.driving import Driver, Story, intent
 from tests.engine.remote import (
@@ -249,7 +250,7 @@ class TakesNoTurns(Effects):
     """Two events about one fact go side by side."""
 
     async def perform(self, intent: Intent, store: Any, *rest: Any) -> Any:
-        return await self._perform(intent.key(store.tenant), intent, store, *rest)
+        return await self._perform(intent.key(store.tenant), intent, store, *rest, Turn())
 
 
 @pytest.mark.parametrize(

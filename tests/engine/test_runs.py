@@ -532,11 +532,11 @@ class Flaky:
 @pytest.mark.parametrize(
     "faults",
     [
-        [("record", 0)],
-        [("record", 1)],
-        [("record", 2)],
-        [("record", 0), ("record", 1), ("record", 2)],
-        [("record", 1), ("steps", 0), ("steps", 1)],
+        [("record_step", 0)],
+        [("record_step", 1)],
+        [("record_run", 0)],
+        [("record_step", 0), ("record_step", 1), ("record_run", 0)],
+        [("record_step", 1), ("steps", 0), ("steps", 1)],
         [("effect", 0)],
         [("save_effect", 0)],
         [("save_effect", 1)],

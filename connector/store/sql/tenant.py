@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from connector.store.sql.setup import SetUp
 from connector.store.sql.work import Work
+from connector.store.sql.writes import Writes
 
 
-class TenantStore(SetUp, Work):
+class TenantStore(SetUp, Work, Writes):
     """Everything of one tenant; reads see every commit, writes return after theirs."""

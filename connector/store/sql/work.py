@@ -1,26 +1,21 @@
-"""What a tenant's flows do: events, runs, steps, effects."""
+"""What a tenant's flows do: events, runs, steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from typing import Any
 
 from connector.codec import encode_text
 from connector.errors import StoreError, TakenOver
-from connector.store.rows import EffectRow, EventRow, RunRow, StepRow
+from connector.store.rows import EventRow, RunRow, StepRow
 from connector.store.sql.backend import BUMP, Statement
 from connector.store.sql.columns import (
-    EFFECT_COLUMNS,
     EVENT_COLUMNS,
     INSERT_RUN,
     INSERT_STEP,
     RUN_COLUMNS,
     STEP_COLUMNS,
-    effect_row,
     event_row,
     json_text,
-    json_value,
     run_row,
     step_row,
 )
@@ -28,7 +23,7 @@ from connector.store.sql.snapshots import Snapshots
 
 
 class Work(Snapshots):
-    """A tenant's events, runs, steps and effects."""
+    """A tenant's events, runs and steps."""
 
     # --- events -----------------------------------------------------------------------------
 
@@ -327,60 +322,6 @@ class Work(Snapshots):
             for table in ("event", "run", "effect")
         }
 
-    # --- effects ----------------------------------------------------------------------------
-
-    async def effect(self, key: str) -> EffectRow | None:
-        """The write with this key."""
-        row = await self._one(
-            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ? AND key = ?", self.tenant, key
-        )
-        return effect_row(row) if row else None
-
-    async def effects(
-        self, *, run_id: int | None = None, state: str | None = None
-    ) -> list[EffectRow]:
-        """Writes of a run or in a state, oldest first."""
-        rows = await self._all(
-            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ?1"
-            " AND (CAST(?2 AS BIGINT) IS NULL OR run_id = ?2)"
-            " AND (CAST(?3 AS TEXT) IS NULL OR state = ?3)"
-            " ORDER BY created_at, key",
-            self.tenant,
-            run_id,
-            state,
-        )
-        return [effect_row(row) for row in rows]
-
-    async def effects_about(
-        self, connection_id: str, node: str, natural_key: str
-    ) -> list[EffectRow]:
-        """Writes of the same record by its natural key, the newest first."""
-        rows = await self._all(
-            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ? AND connection_id = ?"
-            " AND node = ? AND natural_key = ? AND natural_key != ''"
-            " ORDER BY created_at DESC LIMIT 20",
-            self.tenant,
-            connection_id,
-            node,
-            natural_key,
-        )
-        return [effect_row(row) for row in rows]
-
-    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]:
-        """Those of these remote ids that a write of ours has made or adopted already."""
-        if not ids:
-            return set()
-        marks = ",".join("?" * len(ids))
-        rows = await self._all(
-            "SELECT remote_id FROM effect WHERE tenant = ? AND connection_id = ? AND node = ?"
-            f" AND state = 'done' AND remote_id IN ({marks})",
-            self.tenant,
-            connection_id,
-            node,
-            *ids,
-        )
-        return {row[0] for row in rows}
-
     async def reopen_run(self, run_id: int) -> bool:
         """Make a parked run go on; tells whether it was parked."""
         outcome = await self._backend.write(
@@ -392,68 +333,3 @@ class Work(Snapshots):
             ),
         )
         return outcome[1][0] == 1
-
-    async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:
-        """Record what a person decided."""
-        await self._backend.write(
-            (
-                "INSERT INTO audit (tenant, at, who, what, subject, details)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (self.tenant, at, who, what, subject, json_text(details)),
-            )
-        )
-
-    async def audits(self, limit: int = 100) -> list[dict[str, Any]]:
-        """What people decided, the newest first."""
-        rows = await self._all(
-            "SELECT at, who, what, subject, details FROM audit WHERE tenant = ?"
-            " ORDER BY id DESC LIMIT ?",
-            self.tenant,
-            limit,
-        )
-        names = ("at", "who", "what", "subject", "details")
-        return [
-            {**dict(zip(names, row, strict=True)), "details": json_value(row[4])} for row in rows
-        ]
-
-    async def save_effect(self, effect: EffectRow) -> None:
-        """Store a write's present state durably, if nobody has since it was read.
-
-        Raises TakenOver when somebody has: then the write must be looked at anew.
-        """
-        values = [getattr(effect, one.name) for one in fields(EffectRow)]
-        names = [one.name for one in fields(EffectRow)]
-        for name in ("inputs", "known", "output", "evidence"):
-            values[names.index(name)] = json_text(getattr(effect, name))
-        values[names.index("tenant")] = self.tenant
-        values[names.index("version")] = effect.version + 1
-        marks = ",".join("?" * len(names))
-        outcome = await self._backend.write(
-            (
-                f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
-                " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
-                " inputs = excluded.inputs, known = excluded.known, request ="
-                " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
-                " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
-                " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
-                " evidence = excluded.evidence, updated_at = excluded.updated_at,"
-                " version = excluded.version"
-                " WHERE effect.tenant = excluded.tenant"
-                " AND effect.version = excluded.version - 1",
-                values,
-            ),
-        )
-        if not outcome[0][0]:
-            await self._assert_stored(effect)
-        effect.version += 1
-
-    async def _assert_stored(self, effect: EffectRow) -> None:
-        """A commit whose answer was lost is there all the same: then the row is ours."""
-        stored = await self.effect(effect.key)
-        if stored is None:
-            raise StoreError("This effect is not one of this tenant.")
-        ours = (effect.version + 1, effect.run_id, effect.state, effect.sends, effect.updated_at)
-        if ours != (
-            stored.version, stored.run_id, stored.state, stored.sends, stored.updated_at
-        ):  # fmt: skip
-            raise TakenOver(f"Another process has changed the write {effect.key}.")
