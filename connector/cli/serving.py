@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def add(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("serve")(serve)
+    app.command("worker")(worker)
     app.command("sandbox")(sandbox)
     app.command("run")(run)
 
@@ -46,10 +47,7 @@ def serve(
         given["port"] = port
     settings = _with_port(Settings.load(**given))
     _warn_of_misspelt()
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    _log(settings)
 
     def ready(address: str, number: int) -> None:
         if json:
@@ -60,6 +58,61 @@ def serve(
 
     run_loop(serve_until_stopped(settings, ready))
     say("Stopped; everything accepted is stored.")
+
+
+def worker(json: JsonOption = False) -> None:
+    """Run flows beside the servers of one PostgreSQL database, until Ctrl-C.
+
+    Start as many as you like, on as many machines: each takes what it has room for, and when one
+    falls silent the others go on with its work. It receives no events; `connector serve` does, and
+    runs flows as well. All of them need the same CONNECTOR_DATABASE and the same key.
+    """
+    from connector.settings import Settings
+    from connector.web.server import run as run_loop
+
+    settings = Settings.load()
+    _warn_of_misspelt()
+    if settings.database_path is not None:
+        raise ConnectorError(
+            "An SQLite database is driven by one process, and `connector serve` is that process.",
+            remedy="Set CONNECTOR_DATABASE=postgresql://… to share the work.",
+            who="user",
+        )
+    _log(settings)
+
+    def ready(name: str) -> None:
+        if json:
+            show_json({"worker": name})
+            return
+        say(f"Worker {name} takes its part of the work.")
+        say("Ctrl-C stops it; what it has in hand goes on elsewhere.")
+
+    run_loop(work_until_stopped(settings, ready))
+    say("Stopped; what was open is given back.")
+
+
+async def work_until_stopped(settings: Settings, ready: Any) -> None:
+    """Drive runs until SIGINT or SIGTERM."""
+    import asyncio
+    import signal
+
+    from connector.runtime import open_runtime
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with await open_runtime(settings) as runtime:
+        await runtime.start()
+        ready(runtime.worker_name)
+        await stop.wait()
+
+
+def _log(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
 
 
 def _warn_of_misspelt() -> None:

@@ -11,6 +11,7 @@ The rules and their reasons: facts on delivery, "Writing to APIs without idempot
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,13 +53,22 @@ if TYPE_CHECKING:
     from connector.store.port import Turn
 
 
+SEND_SECONDS = 10.0
+"""How long after its intent is stored the first byte of a write may leave."""
+
+
 class Door(Caller, Protocol):
     """The one way to an app: rendering is apart from sending so that bytes are stored first."""
 
     def render(self, action: Operation, inputs: dict[str, Any]) -> HttpRequest: ...
 
-    async def send(self, prepared: HttpRequest, *, write: bool) -> Answer:
-        """Raises ApiError; any other error of ours means that nothing was sent."""
+    async def send(
+        self, prepared: HttpRequest, *, write: bool, not_after: float | None = None
+    ) -> Answer:
+        """Raises ApiError; any other error of ours means that nothing was sent.
+
+        Nothing leaves after the moment `not_after` of the monotonic clock.
+        """
         ...
 
     def read_error(self, answer: Answer) -> ApiError | None: ...
@@ -79,6 +89,7 @@ class Effects(Looking):
         confirmed: Confirmed | None = None,
         search_first: bool = False,
         turn: Callable[..., AbstractAsyncContextManager[Turn]] | None = None,
+        monotonic: Clock = time.monotonic,
     ) -> None:
         super().__init__(
             clock, settle_seconds, second_look_seconds, after_write, confirmed, search_first
@@ -86,6 +97,7 @@ class Effects(Looking):
         self._installation_key = installation_key
         self._before_write = before_write
         self._turn = turn or Turns().take
+        self._monotonic = monotonic
 
     async def perform(self, intent: Intent, store: EffectStore, door: Door, find: Find) -> Any:
         """The write's output, sent now or earlier. Raises Wait, Park, Refused or NotSent."""
@@ -180,6 +192,9 @@ class Effects(Looking):
             self._before_write(effect)
         effect.sends += 1
         effect.sent_at = self._clock()
+        # Others look for it a settle time after `sent_at`: a process that was paused meanwhile
+        # must not send when it wakes.
+        not_after = self._monotonic() + SEND_SECONDS
         await self._save(effect, store, "sending")
         if intent.action.run is not None:
             await self._run_own_code(intent, effect, store, door, find)
@@ -187,7 +202,7 @@ class Effects(Looking):
         answer: Answer | None = None
         error: ConnectorError | None
         try:
-            answer = await door.send(unpack(effect.request or b""), write=True)
+            answer = await door.send(unpack(effect.request or b""), write=True, not_after=not_after)
         except ConnectorError as raised:
             error = raised
         else:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from connector.runtime.parts import Parts
 
 
+def worker_name() -> str:
+    """This process, for people: several containers may have the same name and number."""
+    return f"{platform.node()}:{os.getpid()}"
+
+
 def make_drive(parts: Parts, perform: Perform, make_events: MakeEvents) -> Drive:
     """All of the work where one process does it, else this process's part."""
     claims, tuning = parts.database.claims, parts.tuning
@@ -24,8 +29,7 @@ def make_drive(parts: Parts, perform: Perform, make_events: MakeEvents) -> Drive
         make_events,
         parts.clock,
         tuning.workers,
-        # For people only: several containers may have the same name and number.
-        f"{platform.node()}:{os.getpid()}",
+        worker_name(),
         beat_seconds=tuning.beat_seconds,
         silent_seconds=tuning.silent_seconds,
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -28,7 +29,7 @@ from connector.errors import ConnectorError, FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
-from connector.runtime.driving import make_drive
+from connector.runtime.driving import make_drive, worker_name
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, run_details, run_view
@@ -98,16 +99,7 @@ class Runtime:
             parts.clock,
             plugins.on_run_finished if plugins else None,
         )
-
-        def make_events(
-            start: Callable[[RunRow], None],
-            room: Callable[[], Awaitable[None]] | None = None,
-            let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
-        ) -> Events:
-            return Events(
-                self._book, self.doors, store_of, backoff, parts.clock, start, room, let_go
-            )
-
+        make_events = partial(Events, self._book, self.doors, store_of, backoff, parts.clock)
         self._drive = make_drive(parts, runs.perform, make_events)
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
         self._subscriptions = Subscriptions(
@@ -160,6 +152,16 @@ class Runtime:
         self._started = self._leading = False
         await self._sweeps.stop()
         await self._drive.stop()
+
+    @property
+    def worker_name(self) -> str:
+        """This process among those that share the work."""
+        return worker_name()
+
+    async def list_workers(self) -> list[dict[str, Any]]:
+        """Every process that drives runs, and how long it has been silent; empty where one does."""
+        claims = self._database.claims
+        return [] if claims is None else await claims.workers()
 
     async def ready(self) -> Mapping[str, str]:
         """Why we cannot work now, by part; empty when we can."""

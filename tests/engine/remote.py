@@ -102,7 +102,9 @@ class Remote:
             body=encode({"rendered_at": self.clock(), **inputs}),
         )
 
-    async def send(self, prepared: HttpRequest, *, write: bool) -> Answer:
+    async def send(
+        self, prepared: HttpRequest, *, write: bool, not_after: float | None = None
+    ) -> Answer:
         assert write
         self.settle()
         signed = dict([*prepared.headers, ("authorization", f"Bearer {TOKEN}")])

@@ -23,8 +23,9 @@ from connector.store.rows import EventRow, RunRow
 from connector.store.sql.columns import EVENT_COLUMNS, RUN_COLUMNS, event_row, run_row
 
 CHANNEL = "connector_work"
-EVENTS_LOCK = 7_220_318_846_410_925
-"""Any number, as long as every release uses this one."""
+CLAIM_LOCK = 7_220_318_846_410_925
+"""Any number, as long as every release uses this one. Claims come one after the other: two at once
+would choose the same rows, and one of them would go away with nothing."""
 LOOK_AHEAD = 200
 """How many events of each tenant are looked at in one claim."""
 NOW = "extract(epoch FROM clock_timestamp())::float8"
@@ -149,7 +150,7 @@ class Claims:
 
     async def runs(self, limit: int, now: float) -> list[RunRow]:
         """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
-        rows = await self._all(_CLAIM_RUNS, now, limit, self.worker)
+        rows = await self._all(_CLAIM_RUNS, now, limit, self.worker, alone=True)
         runs = [run_row(row) for row in rows]
         for run in runs:
             run.fresh = run.epoch == 1 and run.replay == 0
@@ -162,7 +163,7 @@ class Claims:
             now,
             limit,
             self.worker,
-            before=f"SELECT pg_advisory_xact_lock({EVENTS_LOCK})",
+            alone=True,
         )
         return sorted((event_row(row) for row in rows), key=lambda event: event.id)
 
@@ -286,15 +287,17 @@ class Claims:
                 *workers,
             )
 
-    async def _all(self, sql: str, *values: Any, before: str | None = None) -> list[Any]:
+    async def _all(self, sql: str, *values: Any, alone: bool = False) -> list[Any]:
         async with self._alone:
             try:
                 if self._connection is None:
                     self._connection = await self._connect()
                     await self._connection.execute("SET synchronous_commit = off")
                 async with self._connection.transaction():
-                    if before is not None:
-                        await self._connection.execute(before)
+                    if alone:
+                        await self._connection.execute(
+                            "SELECT pg_advisory_xact_lock($1)", (CLAIM_LOCK,)
+                        )
                     cursor = await self._connection.execute(translated(sql), values)
                     return await cursor.fetchall()
             except psycopg.Error as error:

@@ -1,0 +1,343 @@
+"""Several processes on one PostgreSQL database: who has what in hand, and who may store it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from connector.errors import StoreBusy, TakenOver
+from connector.store.postgres.database import Database
+from connector.store.postgres.turns import Session, SharedTurns
+from connector.store.rows import EventRow, RunRow
+from connector.store.sql.tenant import TenantStore
+from tests.store.kit import NOW, connection_row, effect_row, event_row, run_row, step_row
+
+
+@pytest.fixture
+async def one(postgres_url: str) -> AsyncIterator[Database]:
+    """A process that has joined."""
+    async for database in _joined(postgres_url, "one"):
+        for tenant in ("main", "quiet"):
+            await database.tenant(tenant).ensure(NOW)
+            await database.tenant(tenant).save_connection(connection_row(tenant))
+        yield database
+
+
+@pytest.fixture
+async def two(postgres_url: str, one: Database) -> AsyncIterator[Database]:
+    """Another one on the same database."""
+    async for database in _joined(postgres_url, "two"):
+        yield database
+
+
+async def _joined(url: str, name: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    await database.open()
+    await database.claims.join(name)
+    yield database
+    await database.close()
+
+
+async def accepted(store: TenantStore, delivery: str = "d-1", **more: Any) -> EventRow:
+    """An event that waits to be matched."""
+    event = event_row(store.tenant, delivery, **more)
+    event.id = await store.accept(event) or 0
+    return event
+
+
+async def matched(
+    database: Database, *items: str, tenant: str = "main", **more: Any
+) -> list[RunRow]:
+    """One event with a run for each of these records."""
+    store = database.tenant(tenant)
+    event = await accepted(store, f"d-{tenant}-{'-'.join(items)}-{more}")
+    event.state = "matched"
+    rows = [run_row(tenant, event.id, item_id=item, **more) for item in items]
+    return await store.match(event, rows)
+
+
+def silence(url: str) -> None:
+    """Make it look as if "one" had not been heard of for a minute."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE worker SET beat_at = beat_at - 60 WHERE name = 'one'")
+
+
+def ids(rows: list[RunRow] | list[EventRow]) -> list[int]:
+    return sorted(row.id for row in rows)
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+async def test_a_run_is_in_one_hand_only(one: Database, two: Database) -> None:
+    made = await matched(one, *(str(number) for number in range(20)))
+    halves = await asyncio.gather(one.claims.runs(10, NOW), two.claims.runs(10, NOW))
+    assert sorted(ids(halves[0]) + ids(halves[1])) == ids(made)
+    assert await one.claims.runs(10, NOW) == []
+    assert {run.epoch for run in halves[0]} == {1}
+
+
+async def test_each_claim_comes_with_the_whole_run(one: Database) -> None:
+    (made,) = await matched(one, "7")
+    (claimed,) = await one.claims.runs(5, NOW)
+    assert claimed == replace(made, epoch=1, fresh=True)
+
+
+async def test_the_second_of_a_lane_waits_for_the_first_whoever_has_it(
+    one: Database, two: Database
+) -> None:
+    (first,) = await matched(one, "7")
+    (second,) = await matched(one, "7", created_at=NOW + 1)
+    assert ids(await one.claims.runs(5, NOW)) == [first.id]
+    assert await two.claims.runs(5, NOW) == []
+    first.epoch, first.state, first.finished_at = 1, "succeeded", NOW
+    await one.tenant("main").record_run(first)
+    assert ids(await two.claims.runs(5, NOW)) == [second.id]
+
+
+async def test_a_waiting_run_keeps_its_lane_and_an_unordered_one_has_none(one: Database) -> None:
+    (first,) = await matched(one, "7", due_at=NOW + 60)
+    (second,) = await matched(one, "7", created_at=NOW + 1)
+    (free,) = await matched(one, "7", ordered=False)
+    assert ids(await one.claims.runs(5, NOW)) == [free.id]
+    assert ids(await one.claims.runs(5, NOW + 61)) == [first.id]
+    assert second.id not in ids(await one.claims.runs(5, NOW + 61))
+
+
+async def test_a_noisy_tenant_does_not_starve_a_quiet_one(one: Database) -> None:
+    await matched(one, *(str(number) for number in range(300)))
+    (quiet,) = await matched(one, "1", tenant="quiet", flow_id=2)
+    claimed = await one.claims.runs(4, NOW)
+    assert len(claimed) == 4
+    assert quiet.id in ids(claimed)
+
+
+async def test_what_is_taken_over_is_stored_by_its_new_holder_only(
+    one: Database, two: Database, postgres_url: str
+) -> None:
+    await matched(one, "7")
+    (old,) = await one.claims.runs(5, NOW)
+    assert await two.claims.tend(3_600) == []
+    silence(postgres_url)
+    assert await two.claims.tend(20) == ["one"]
+    (new,) = await two.claims.runs(5, NOW)
+    assert (new.id, new.epoch) == (old.id, old.epoch + 1)
+    store = one.tenant("main")
+    with pytest.raises(TakenOver):
+        await store.record_step(old, step_row(old.id))
+    old.state, old.finished_at = "failed", NOW
+    with pytest.raises(TakenOver):
+        await store.record_run(old, step_row(old.id))
+    assert await store.steps(old.id) == []
+    await one.claims.give_back(old, 0)
+    assert await one.claims.runs(5, NOW) == [], "it is declared dead, and must join anew"
+    with pytest.raises(StoreBusy):
+        await one.claims.beat()
+    assert not await one.claims.beat()
+    new.state, new.finished_at = "succeeded", NOW
+    await two.tenant("main").record_run(new, step_row(new.id))
+    stored = await store.run(new.id)
+    assert stored is not None
+    assert stored.state == "succeeded"
+
+
+async def test_what_one_gives_back_another_takes_when_it_is_due(
+    one: Database, two: Database
+) -> None:
+    await matched(one, "7")
+    (run,) = await one.claims.runs(5, NOW)
+    await one.claims.give_back(run, NOW + 5)
+    assert await two.claims.runs(5, NOW + 4) == []
+    (again,) = await two.claims.runs(5, NOW + 5)
+    assert (again.id, again.epoch, again.fresh) == (run.id, 2, False)
+
+
+async def test_a_run_that_waits_is_in_nobodys_hand(one: Database, two: Database) -> None:
+    await matched(one, "7")
+    (run,) = await one.claims.runs(5, NOW)
+    run.state, run.reason, run.due_at = "waiting", "quota", NOW + 5
+    await one.tenant("main").record_run(run)
+    assert await two.claims.runs(5, NOW + 4) == []
+    assert ids(await two.claims.runs(5, NOW + 5)) == [run.id]
+
+
+async def test_a_run_that_waits_for_an_owner_goes_on_when_the_connection_works(
+    one: Database, two: Database
+) -> None:
+    (run,) = await matched(one, "7", state="waiting", reason="connection:conn-main")
+    await one.tenant("main").set_connection_status("conn-main", "reconnect")
+    assert await two.claims.release_mended() == 0
+    assert await two.claims.runs(5, NOW) == []
+    await one.tenant("main").set_connection_status("conn-main", "active")
+    assert await two.claims.release_mended() == 1
+    assert ids(await two.claims.runs(5, NOW)) == [run.id]
+
+
+async def test_who_leaves_gives_everything_back(one: Database, two: Database) -> None:
+    made = await matched(one, "7", "8")
+    event = await accepted(one.tenant("main"), "open")
+    assert ids(await one.claims.runs(5, NOW)) == ids(made)
+    assert ids(await one.claims.events(5, NOW)) == [event.id]
+    assert [worker["runs"] for worker in await two.claims.workers()] == [2, 0]
+    await one.claims.leave()
+    assert ids(await two.claims.runs(5, NOW)) == ids(made)
+    assert ids(await two.claims.events(5, NOW)) == [event.id]
+    assert [worker["name"] for worker in await two.claims.workers()] == ["two"]
+
+
+async def test_a_claim_whose_answer_was_lost_does_not_lie_there_for_ever(
+    one: Database, two: Database
+) -> None:
+    kept, lost = await matched(one, "7", "8")
+    await one.claims.runs(5, NOW)
+    await one.claims.hold_only([kept.id], [])
+    assert ids(await two.claims.runs(5, NOW)) == [lost.id]
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+async def test_events_of_one_place_are_in_one_hand(one: Database, two: Database) -> None:
+    store = one.tenant("main")
+    here = [await accepted(store, f"here-{number}") for number in range(3)]
+    there = await accepted(store, "there", account="8")
+    assert ids(await one.claims.events(2, NOW)) == ids(here[:2])
+    assert ids(await two.claims.events(9, NOW)) == [there.id]
+    here[0].owner = one.claims.worker
+    here[0].state = "matched"
+    await store.match(here[0], [])
+    assert await two.claims.events(9, NOW) == [], "the other still has one of the same place"
+    here[1].owner = one.claims.worker
+    here[1].state, here[1].due_at = "received", NOW + 9
+    await store.match(here[1], [])
+    assert ids(await two.claims.events(9, NOW)) == [here[2].id], "it waits in nobody's hand"
+
+
+async def test_who_lost_an_event_does_not_say_what_it_becomes(one: Database, two: Database) -> None:
+    await accepted(one.tenant("main"))
+    (old,) = await one.claims.events(5, NOW)
+    await one.claims.give_back_events([old], 0)
+    (new,) = await two.claims.events(5, NOW)
+    old.state = "failed"
+    with pytest.raises(TakenOver):
+        await one.tenant("main").match(old, [])
+    new.state = "matched"
+    await two.tenant("main").match(new, [run_row("main", new.id)])
+    stored = await one.tenant("main").event(new.id)
+    assert stored is not None
+    assert (stored.state, stored.owner) == ("matched", "")
+
+
+async def test_who_waits_is_told_of_an_event_stored_elsewhere(one: Database, two: Database) -> None:
+    told = asyncio.Event()
+    listening = asyncio.create_task(two.claims.woken(told.set))
+    await asyncio.wait_for(_until_told(one, told), 30)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _until_told(database: Database, told: asyncio.Event) -> None:
+    number = 0
+    while not told.is_set():
+        # It may not have begun to listen yet.
+        number += 1
+        await database.tenant("main").accept(event_row(delivery=f"told-{number}"))
+        await asyncio.sleep(0.02)
+
+
+# --- turns and leading ------------------------------------------------------------------------
+
+
+async def test_a_turn_is_held_by_one_process(one: Database, two: Database) -> None:
+    order: list[str] = []
+
+    async def write(database: Database, name: str) -> None:
+        async with database.turn("client/1", "other") as turn:
+            order.append(f"{name} begins")
+            await asyncio.sleep(0.05)
+            await turn.check()
+            order.append(f"{name} ends")
+
+    await asyncio.gather(write(one, "a"), write(two, "b"), write(one, "c"))
+    for begin, end in zip(order[::2], order[1::2], strict=True):
+        assert begin.split()[0] == end.split()[0]
+
+
+async def test_a_turn_that_is_not_to_be_had_is_given_up(one: Database, postgres_url: str) -> None:
+    async def connect() -> psycopg.AsyncConnection[object]:
+        return await psycopg.AsyncConnection.connect(
+            postgres_url, autocommit=True, cursor_factory=psycopg.AsyncRawCursor
+        )
+
+    session = Session(connect)
+    impatient = SharedTurns(session, patience=0.1)
+    async with one.turn("client/1"):
+        with pytest.raises(StoreBusy):
+            async with impatient.take("client/1", "client/2"):
+                raise AssertionError("two have it")
+        async with impatient.take("client/2"):
+            pass
+    async with impatient.take("client/1"):
+        pass
+    await session.close()
+
+
+async def test_a_process_that_falls_silent_loses_its_turns(
+    one: Database, two: Database, postgres_url: str
+) -> None:
+    async with one.turn("client/1") as old:
+        await old.check()
+        silence(postgres_url)
+        assert await two.claims.tend(20) == ["one"]
+        async with two.turn("client/1") as new:
+            await new.check()
+            with pytest.raises(StoreBusy):
+                await old.check()
+    with pytest.raises(StoreBusy):
+        await old.check()
+
+
+async def test_one_leads_until_it_goes(one: Database, two: Database) -> None:
+    assert await one.claims.lead("sweeps")
+    assert not await two.claims.lead("sweeps")
+    assert await one.claims.lead("sweeps"), "it still does"
+    assert await two.claims.lead("something else")
+    await one.close()
+    assert await two.claims.lead("sweeps")
+
+
+# --- effects ----------------------------------------------------------------------------------
+
+
+async def test_of_two_who_read_the_same_state_of_a_write_one_goes_on(
+    one: Database, two: Database
+) -> None:
+    await one.tenant("main").save_effect(effect_row("main", 1, key="k"))
+    mine = await one.tenant("main").effect("k")
+    theirs = await two.tenant("main").effect("k")
+    assert mine is not None
+    assert theirs is not None
+    mine.state = "sending"
+    await one.tenant("main").save_effect(mine)
+    theirs.state, theirs.updated_at = "sending", NOW + 1
+    with pytest.raises(TakenOver):
+        await two.tenant("main").save_effect(theirs)
+    mine.state = "done"
+    await one.tenant("main").save_effect(mine)
+    stored = await two.tenant("main").effect("k")
+    assert stored == mine
+
+
+async def test_a_state_whose_confirmation_was_lost_may_be_stored_again(one: Database) -> None:
+    store = one.tenant("main")
+    effect = effect_row("main", 1, key="k")
+    await store.save_effect(effect)
+    again = replace(effect, version=effect.version - 1)
+    await store.save_effect(again)
+    assert again.version == effect.version
+    assert await store.effect("k") == effect
