@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(default=60, gt=0)
     second_look_seconds: float = Field(default=600, gt=0)
     sweep_seconds: float = Field(default=0, ge=0)
+    silent_seconds: float = Field(default=20, ge=2, le=600)
     side_journal: Path | None = None
     search_first: bool = False
     limits: Limits = Limits()

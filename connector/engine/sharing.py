@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("connector.engine")
 
-BEAT_SECONDS = 4.0
 SILENT_SECONDS = 20.0
 """After so long without a beat, a process counts as dead and others go on with its work."""
+BEATS = 5
+"""How many beats go into that time."""
 LOOK_SECONDS = 1.0
 """How often to look for work that nobody told of: what became due, and what others left."""
 AGAIN_SECONDS = 1.0
@@ -43,7 +44,6 @@ class SharedDrive:
         workers: int,
         name: str,
         *,
-        beat_seconds: float = BEAT_SECONDS,
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         self._claims = claims
@@ -51,7 +51,6 @@ class SharedDrive:
         self._clock = clock
         self._workers = workers
         self._name = name
-        self._beat_seconds = beat_seconds
         self._silent_seconds = silent_seconds
         self._events = make_events(self.run, None, self._let_go)
         self._make_events = make_events
@@ -164,7 +163,7 @@ class SharedDrive:
     async def _beat(self) -> None:
         beats = 0
         while True:
-            await asyncio.sleep(self._beat_seconds)
+            await asyncio.sleep(self._silent_seconds / BEATS)
             beats += 1
             try:
                 if not await self._claims.beat():

@@ -30,6 +30,5 @@ def make_drive(parts: Parts, perform: Perform, make_events: MakeEvents) -> Drive
         parts.clock,
         tuning.workers,
         worker_name(),
-        beat_seconds=tuning.beat_seconds,
         silent_seconds=tuning.silent_seconds,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from connector.engine.confirmed import Confirmed
 from connector.engine.dispatch import WORKERS
 from connector.engine.looking import SECOND_LOOK_SECONDS, SETTLE_SECONDS
-from connector.engine.sharing import BEAT_SECONDS, SILENT_SECONDS
+from connector.engine.sharing import SILENT_SECONDS
 from connector.engine.waits import RETRY_SECONDS, Clock
 from connector.store.side_journal import SideJournal
 
@@ -34,8 +34,8 @@ class Tuning:
     retry_seconds: Sequence[float] = RETRY_SECONDS
     workers: int = WORKERS
     search_first: bool = False
-    beat_seconds: float = BEAT_SECONDS
     silent_seconds: float = SILENT_SECONDS
+    """How long a process may be silent before others go on with what it has in hand."""
     sweep_seconds: float = 0
     """How often to look for changes that no event told of; 0 is never."""
 

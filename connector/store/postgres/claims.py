@@ -7,7 +7,6 @@ the only truth; no second list of jobs can disagree with them.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +16,6 @@ import psycopg
 from psycopg import AsyncConnection
 
 from connector.store.postgres.journal import translated_error
-from connector.store.postgres.marks import translated
 from connector.store.postgres.turns import TRY_LOCK, Session
 from connector.store.rows import EventRow, RunRow
 from connector.store.sql.columns import EVENT_COLUMNS, RUN_COLUMNS, event_row, run_row
@@ -94,16 +92,20 @@ class Claims:
     """What one process has in hand; on a connection of its own, whose commits need no disk.
 
     Should the database forget a claim in a power cut, the epoch that it wrote is gone as well, and
-    whoever claims again is the only one who can store anything.
+    whoever claims again is the only one who can store anything. Beats go over the session: they
+    must come also while a claim waits for a process that was paused in the middle of its own.
     """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], session: Session
+        self,
+        connect: Callable[[], Awaitable[AsyncConnection[Any]]],
+        session: Session,
+        connections: str,
     ) -> None:
-        self._connect = connect
+        self._claiming = Session(connect, "SET synchronous_commit = off")
         self._session = session
-        self._connection: AsyncConnection[Any] | None = None
-        self._alone = asyncio.Lock()
+        self._connect = connect
+        self._connections = connections
         self._leads: dict[str, int] = {}
         """What this process leads, and in which session it took that lock."""
         self.worker = ""
@@ -111,36 +113,30 @@ class Claims:
     async def join(self, name: str) -> None:
         """Become a worker; `name` is for people. Raises StoreBusy."""
         self.worker = secrets.token_hex(8)
-        await self._session.ask("SELECT 1")
-        await self._all(
-            "INSERT INTO worker (id, name, started_at, beat_at, session, session_started)"
-            f" VALUES (?, ?, {NOW}, {NOW}, ?, ?) RETURNING id",
+        await self._session.all(
+            "INSERT INTO worker (id, name, started_at, beat_at, connections)"
+            f" VALUES (?, ?, {NOW}, {NOW}, ?) RETURNING id",
             self.worker,
             name,
-            self._session.process,
-            self._session.started,
+            self._connections,
         )
 
     async def beat(self) -> bool:
         """Say that this process is alive; no, when others have given its work away."""
-        await self._session.ask("SELECT 1")
-        rows = await self._all(
-            f"UPDATE worker SET beat_at = {NOW}, session = ?, session_started = ?"
-            " WHERE id = ? RETURNING id",
-            self._session.process,
-            self._session.started,
-            self.worker,
+        return bool(
+            await self._session.all(
+                f"UPDATE worker SET beat_at = {NOW} WHERE id = ? RETURNING id", self.worker
+            )
         )
-        return bool(rows)
 
     async def leave(self) -> None:
         """Give everything back at once."""
-        await self._all("DELETE FROM worker WHERE id = ? RETURNING id", self.worker)
+        await self._session.all("DELETE FROM worker WHERE id = ? RETURNING id", self.worker)
         await self._free([self.worker])
 
     async def workers(self) -> list[dict[str, Any]]:
         """Every process that drives: its name, when it came and how long it has been silent."""
-        rows = await self._all(
+        rows = await self._session.all(
             f"SELECT name, started_at, {NOW} - beat_at,"
             " (SELECT count(*) FROM run WHERE owner = worker.id AND finished_at IS NULL)"
             " FROM worker ORDER BY started_at"
@@ -150,7 +146,7 @@ class Claims:
 
     async def runs(self, limit: int, now: float) -> list[RunRow]:
         """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
-        rows = await self._all(_CLAIM_RUNS, now, limit, self.worker, alone=True)
+        rows = await self._claiming.all(_CLAIM_RUNS, now, limit, self.worker, lock=CLAIM_LOCK)
         runs = [run_row(row) for row in rows]
         for run in runs:
             run.fresh = run.epoch == 1 and run.replay == 0
@@ -158,18 +154,18 @@ class Claims:
 
     async def events(self, limit: int, now: float) -> list[EventRow]:
         """Take up to `limit` events; those of one place (tenant to account) go to one process."""
-        rows = await self._all(
+        rows = await self._claiming.all(
             _CLAIM_EVENTS,
             now,
             limit,
             self.worker,
-            alone=True,
+            lock=CLAIM_LOCK,
         )
         return sorted((event_row(row) for row in rows), key=lambda event: event.id)
 
     async def give_back(self, run: RunRow, due_at: float) -> None:
         """Let go of a run without a result; it may be claimed again from `due_at`."""
-        await self._all(
+        await self._claiming.all(
             "UPDATE run SET owner = '', due_at = ? WHERE id = ? AND epoch = ? AND owner = ?"
             " AND finished_at IS NULL RETURNING id",
             due_at,
@@ -181,7 +177,7 @@ class Claims:
     async def give_back_events(self, events: Sequence[EventRow], due_at: float) -> None:
         """Let go of events that could not be matched now."""
         marks = ",".join("?" * len(events))
-        await self._all(
+        await self._claiming.all(
             f"UPDATE event SET owner = '', due_at = ? WHERE owner = ? AND id IN ({marks})"
             " RETURNING id",
             due_at,
@@ -193,7 +189,7 @@ class Claims:
         """Let go of all but these: a claim whose answer was lost must not lie here for ever."""
         for table, kept in (("run", runs), ("event", events)):
             marks = ",".join("?" * len(kept)) or "0"
-            await self._all(
+            await self._claiming.all(
                 f"UPDATE {table} SET owner = '' WHERE owner = ? AND id NOT IN ({marks})"
                 " RETURNING id",
                 self.worker,
@@ -201,38 +197,36 @@ class Claims:
             )
 
     async def tend(self, silent_seconds: float) -> list[str]:
-        """Free what silent processes hold, and end their sessions; gives their names."""
-        rows = await self._all(
-            f"DELETE FROM worker WHERE beat_at < {NOW} - CAST(?1 AS float8)"
-            # One that was killed leaves no session; one that lost it has a new one at its next
-            # beat.
+        """Free what silent processes hold, and end their connections; gives their names."""
+        silent = await self._session.all(
+            "SELECT id, name, connections FROM worker"
+            f" WHERE beat_at < {NOW} - CAST(?1 AS float8)"
+            # One that was killed leaves no connection.
             f" OR (beat_at < {NOW} - CAST(?1 AS float8) / 2 AND NOT EXISTS ("
-            "SELECT 1 FROM pg_stat_activity WHERE pid = session AND"
-            " abs(extract(epoch FROM backend_start)::float8 - session_started) < 0.000005))"
-            " RETURNING id, name, session, session_started",
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = connections))",
             silent_seconds,
         )
-        for row in rows:
-            # A paused process would keep its turns for ever, and with them what waits for those.
-            await self._all(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ?"
-                " AND abs(extract(epoch FROM backend_start)::float8 - ?) < 0.000005",
-                row[2],
-                row[3],
+        for worker, _, connections in silent:
+            # A process that is only paused would keep its turns, and rows of half a transaction.
+            await self._session.all(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = ? AND pid <> pg_backend_pid()",
+                connections,
             )
-        # Also those of workers that vanished between the two statements.
-        lost = await self._all(
+            await self._session.all("DELETE FROM worker WHERE id = ? RETURNING id", worker)
+        # Also those of a worker that was deleted by somebody who ended before he came to this.
+        lost = await self._session.all(
             "SELECT DISTINCT owner FROM run WHERE finished_at IS NULL AND owner <> ''"
             " AND owner NOT IN (SELECT id FROM worker)"
             " UNION SELECT DISTINCT owner FROM event WHERE state = 'received' AND owner <> ''"
             " AND owner NOT IN (SELECT id FROM worker)"
         )
         await self._free([row[0] for row in lost])
-        return [row[1] for row in rows]
+        return [name for _, name, _ in silent]
 
     async def release_mended(self) -> int:
         """Let runs go on that wait for an owner whose connection works: somebody mended it."""
-        rows = await self._all(
+        rows = await self._session.all(
             "UPDATE run SET reason = NULL, due_at = 0, state = 'queued' WHERE owner = ''"
             f" AND finished_at IS NULL AND {_FOR_OWNERS}"
             " AND substr(reason, 12) IN (SELECT id FROM connection WHERE status = 'active')"
@@ -242,7 +236,7 @@ class Claims:
 
     async def open_work(self) -> int:
         """How many events and runs are open, whoever has them."""
-        rows = await self._all(
+        rows = await self._session.all(
             "SELECT (SELECT count(*) FROM event WHERE state = 'received')"
             " + (SELECT count(*) FROM run WHERE finished_at IS NULL)"
         )
@@ -273,8 +267,7 @@ class Claims:
 
     async def close(self) -> None:
         """Close the connection."""
-        async with self._alone:
-            await self._drop()
+        await self._claiming.close()
 
     async def _free(self, workers: Sequence[str]) -> None:
         if not workers:
@@ -282,34 +275,7 @@ class Claims:
         marks = ",".join("?" * len(workers))
         for table in ("run", "event"):
             open_ = "finished_at IS NULL" if table == "run" else "state = 'received'"
-            await self._all(
+            await self._session.all(
                 f"UPDATE {table} SET owner = '' WHERE owner IN ({marks}) AND {open_} RETURNING id",
                 *workers,
             )
-
-    async def _all(self, sql: str, *values: Any, alone: bool = False) -> list[Any]:
-        async with self._alone:
-            try:
-                if self._connection is None:
-                    self._connection = await self._connect()
-                    await self._connection.execute("SET synchronous_commit = off")
-                async with self._connection.transaction():
-                    if alone:
-                        await self._connection.execute(
-                            "SELECT pg_advisory_xact_lock($1)", (CLAIM_LOCK,)
-                        )
-                    cursor = await self._connection.execute(translated(sql), values)
-                    return await cursor.fetchall()
-            except psycopg.Error as error:
-                await self._drop()
-                raise translated_error(error) from error
-            except asyncio.CancelledError:
-                # The answer would meet the next question.
-                await self._drop()
-                raise
-
-    async def _drop(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                await self._connection.close()
-        self._connection = None

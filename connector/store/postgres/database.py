@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any
 
@@ -38,7 +39,9 @@ class Database(SqlDatabase):
         super().__init__(SharedTurns(self._session))
         self._url = url
         self.journal = Journal(self._connect)
-        self.claims: Claims = Claims(self._connect, self._session)
+        self._name = f"connector-{secrets.token_hex(8)}"
+        """Of all connections of this process, by which others can end them."""
+        self.claims: Claims = Claims(self._connect, self._session, self._name)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
 
     async def open(self) -> None:
@@ -65,7 +68,11 @@ class Database(SqlDatabase):
             max_size=READERS,
             open=False,
             timeout=CONNECT_SECONDS,
-            kwargs={"autocommit": True, "cursor_factory": AsyncRawCursor},
+            kwargs={
+                "autocommit": True,
+                "cursor_factory": AsyncRawCursor,
+                "application_name": self._name,
+            },
         )
         await self._pool.open()
 
@@ -81,11 +88,22 @@ class Database(SqlDatabase):
         if self._pool is None:
             raise StoreBusy("The database is not open.")
         try:
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(translated(sql), values)
-                return await cursor.fetchall()
+            try:
+                return await self._read(self._pool, sql, values)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # After a restart of the server the pool still holds what was cut; reading twice
+                # does no harm.
+                await self._pool.check()
+                return await self._read(self._pool, sql, values)
         except (psycopg.Error, PoolTimeout) as error:
             raise translated_error(error) from error
+
+    async def _read(
+        self, pool: AsyncConnectionPool[AsyncConnection[Any]], sql: str, values: Sequence[Any]
+    ) -> list[Any]:
+        async with pool.connection() as connection:
+            cursor = await connection.execute(translated(sql), values)
+            return await cursor.fetchall()
 
     async def write(self, *unit: Statement) -> Outcome:
         """Store a unit whole or not at all; returns after its commit. Raises StoreBusy."""
@@ -106,6 +124,7 @@ class Database(SqlDatabase):
             autocommit=True,
             cursor_factory=AsyncRawCursor,
             connect_timeout=CONNECT_SECONDS,
+            application_name=self._name,
         )
 
 

@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 
 from connector.errors import StoreBusy
 from connector.store.postgres.journal import translated_error
+from connector.store.postgres.marks import translated
 from connector.store.sql.turns import Turn, Turns
 
 PATIENCE_SECONDS = 5.0
@@ -21,47 +22,59 @@ _FREE = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 
 
 class Session:
-    """The connection whose locks stand for this process; a new one holds none of the old one's."""
+    """The connection whose locks stand for this process; a new one holds none of the old one's.
 
-    def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> None:
+    Each statement is a transaction: a pause of this process leaves none open.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[AsyncConnection[Any]]], setting: str = ""
+    ) -> None:
         self._connect = connect
+        self._setting = setting
         self._connection: AsyncConnection[Any] | None = None
         self._alone = asyncio.Lock()
         self.number = 0
         """Counts the sessions: what was locked in an earlier one is locked no more."""
-        self.process = 0
-        self.started = 0.0
-        """By which others can end exactly this session, and no later one of the same process."""
 
     async def ask(self, sql: str, *values: Any) -> Any:
         """The first value of a query. Raises StoreBusy when the session is gone."""
+        rows = await self.all(sql, *values)
+        return rows[0][0] if rows else None
+
+    async def all(self, sql: str, *values: Any, lock: int | None = None) -> list[Any]:
+        """The rows of a query, alone under `lock` if any. Raises StoreBusy when it is gone."""
         async with self._alone:
             try:
-                if self._connection is None:
-                    await self._open()
-                    assert self._connection is not None
-                row = await (await self._connection.execute(sql, values)).fetchone()
+                connection = self._connection or await self._open()
+                if lock is None:
+                    return await (await connection.execute(translated(sql), values)).fetchall()
+                # All in one message, so that a pause of this process holds up nobody.
+                async with connection.pipeline(), connection.transaction():
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", (lock,))
+                    cursor = await connection.execute(translated(sql), values)
+                return await cursor.fetchall()
             except psycopg.Error as error:
                 await self._drop()
                 raise translated_error(error) from error
-            return row[0] if row else None
+            except asyncio.CancelledError:
+                # The answer would meet the next question.
+                await self._drop()
+                raise
 
     async def close(self) -> None:
         """End the session, and with it every lock."""
         async with self._alone:
             await self._drop()
 
-    async def _open(self) -> None:
+    async def _open(self) -> AsyncConnection[Any]:
         connection = await self._connect()
-        row = await (
-            await connection.execute(
-                "SELECT pid, extract(epoch FROM backend_start)::float8 FROM pg_stat_activity"
-                " WHERE pid = pg_backend_pid()"
-            )
-        ).fetchone()
+        await connection.execute("SET lock_timeout = '5s'")
+        if self._setting:
+            await connection.execute(self._setting)
         self._connection = connection
         self.number += 1
-        self.process, self.started = row or (0, 0.0)
+        return connection
 
     async def _drop(self) -> None:
         if self._connection is not None:

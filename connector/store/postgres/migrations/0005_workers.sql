@@ -4,15 +4,15 @@ ALTER TABLE run ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 -- Counts the changes of a write, so that two who have read the same state cannot both go on.
 ALTER TABLE effect ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
 
--- A process that drives runs. Its session at the database holds its locks: when it falls silent,
--- that session is ended by whoever notices, and by nothing else can it be known.
+-- A process that drives runs. Its connections bear one name (application_name): when it falls
+-- silent, whoever notices ends them, and with them the locks and the half transactions of a
+-- process that may only be paused.
 CREATE TABLE worker (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     started_at DOUBLE PRECISION NOT NULL,
     beat_at DOUBLE PRECISION NOT NULL,
-    session INTEGER NOT NULL,
-    session_started DOUBLE PRECISION NOT NULL
+    connections TEXT NOT NULL
 );
 
 CREATE INDEX run_ready ON run (tenant, due_at, id) WHERE finished_at IS NULL AND owner = '';
