@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     second_look_seconds: float = Field(default=600, gt=0)
     sweep_seconds: float = Field(default=0, ge=0)
     silent_seconds: float = Field(default=20, ge=2, le=600)
+    runs_at_once: int = Field(default=64, ge=1, le=1_000)
     side_journal: Path | None = None
     search_first: bool = False
     limits: Limits = Limits()

@@ -65,6 +65,7 @@ async def open_runtime(
                 search_first=settings.search_first,
                 sweep_seconds=settings.sweep_seconds,
                 silent_seconds=settings.silent_seconds,
+                workers=settings.runs_at_once,
             ),
         )
     )

@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import psycopg
 
-from connector.runtime import open_runtime
+from connector.runtime import Runtime, open_runtime
 from connector.sandbox import SandboxConfig
 from connector.sandbox.config import Deliveries, Limits
 from connector.settings import Settings
@@ -122,22 +124,42 @@ def environment_of(url: str, folder: Path, told: Mapping[str, Any]) -> dict[str,
     }
 
 
-async def set_up(environment: Mapping[str, str], told: Mapping[str, Any]) -> None:
-    """Both connections, and the example flow switched on."""
+async def set_up(
+    environment: Mapping[str, str],
+    told: Mapping[str, Any],
+    *,
+    flow: str = "",
+    consent: bool = False,
+) -> None:
+    """Both connections, and the example flow (or another one) switched on."""
     settings = Settings.load(
         database=environment["CONNECTOR_DATABASE"],
         key_file=Path(environment["CONNECTOR_KEY_FILE"]),
         port=int(environment["CONNECTOR_PORT"]),
+        fatture_in_cloud_client_id=told["client_id"],
+        fatture_in_cloud_client_secret=told["client_secret"],
     )
     async with await open_runtime(settings) as runtime:
-        await runtime.connect_with_token(
-            "fatture_in_cloud", "fatture", told["manual_token"], {"address": told["fic"]}
-        )
+        if consent:
+            await _by_consent(runtime, told)
+        else:
+            await runtime.connect_with_token(
+                "fatture_in_cloud", "fatture", told["manual_token"], {"address": told["fic"]}
+            )
         await runtime.connect_with_token(
             "perfex_crm", "perfex", told["authtoken"], {"address": told["perfex"]}
         )
         example = ROOT / "examples" / "fic-client-to-perfex.yaml"
-        await runtime.apply_flow(example.read_text("utf-8"), enable=True)
+        await runtime.apply_flow(flow or example.read_text("utf-8"), enable=True)
+
+
+async def _by_consent(runtime: Runtime, told: Mapping[str, Any]) -> None:
+    """A token that ends and can be renewed, by the page on which the sandbox's user agrees."""
+    begun = await runtime.start_connect("fatture_in_cloud", "fatture", {"address": told["fic"]})
+    async with httpx.AsyncClient() as browser:
+        page = await browser.get(begun["authorize_url"] + "&auto=1")
+    answer = parse_qs(urlsplit(page.headers["location"]).query)
+    await runtime.finish_connect(answer["state"][0], answer["code"][0])
 
 
 def client(number: int) -> dict[str, Any]:

@@ -89,6 +89,22 @@ def _held(rows: Any) -> int:
     return held
 
 
+FLOW = """\
+flow: look-up
+trigger:
+  node: fatture_in_cloud.raw_event
+  connection: fatture
+  with: {company_id: 108061, resource: entities.clients, event_types: [create]}
+steps:
+  - id: find
+    node: fatture_in_cloud.find_client
+    connection: fatture
+    map: {company_id: 108061, vat_number: "IT00000000001"}
+"""
+RUNS = 50
+
+
+@pytest.mark.timeout(600)
 async def test_one_expired_token_is_renewed_once_by_four_processes(
     postgres_url: str, tmp_path: Path
 ) -> None:
@@ -97,8 +113,10 @@ async def test_one_expired_token_is_renewed_once_by_four_processes(
         environment = environment_of(postgres_url, tmp_path, told) | {
             "CONNECTOR_FATTURE_IN_CLOUD_CLIENT_ID": told["client_id"],
             "CONNECTOR_FATTURE_IN_CLOUD_CLIENT_SECRET": told["client_secret"],
+            # So few that no process can take all of them.
+            "CONNECTOR_RUNS_AT_ONCE": "10",
         }
-        await set_up(environment, told, consent=served)
+        await set_up(environment, told, flow=FLOW, consent=True)
         server = Program("serve", environment, tmp_path / "server.log")
         workers = [
             Program("worker", environment, tmp_path / f"worker-{number}.log") for number in range(3)
@@ -110,6 +128,21 @@ async def test_one_expired_token_is_renewed_once_by_four_processes(
             "the handshake",
             lambda: any(one.verified for one in fic.webhooks.subscriptions.values()),
         )
-        # Many events, each of a kind of record that is read by itself.
-        for program in (server, *workers):
-            program.signal(signal.SIGSTOP)
+        assert fic.tokens.expire_access() >= 1
+        before = dict(fic.tokens.refreshes)
+        assert [one.used for one in before.values()] == [False]
+        hands: set[str] = set()
+        for number in range(RUNS):
+            served.sandbox.person.create("clients", client(number))
+
+        def ended() -> bool:
+            hands.update(owner for (owner,) in rows("SELECT DISTINCT owner FROM run"))
+            return bool(rows("SELECT count(*) FROM run")[0][0] == RUNS and settled(rows))
+
+        await until("every run ends", ended)
+        assert [await program.stop() for program in (server, *workers)] == [0] * 4
+        print("seen at work:", len(hands - {""}), "processes")
+        assert [state for (state,) in rows("SELECT DISTINCT state FROM run")] == ["succeeded"]
+        assert sum(one.used for one in fic.tokens.refreshes.values()) == 1
+        assert len(fic.tokens.refreshes) == len(before) + 1
+        assert rows("SELECT status FROM connection WHERE name = 'fatture'") == [("active",)]
