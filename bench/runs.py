@@ -104,9 +104,10 @@ async def _fill(place: Path, count: int) -> None:
     await accept_all(place, await prepare(place, NOOP_FLOW), count)
 
 
-async def accept_all(place: Path, connection_id: str, count: int) -> None:
+async def accept_all(place: Path, connection_id: str, count: int, url: str = "") -> None:
     """Store the events that the flow will run on."""
-    database = open_database(bench_settings(place).database)
+    database = open_database(bench_settings(place, url).database)
+    await database.open()
     store = database.tenant("main")
     todo = iter([event(connection_id, number) for number in range(count)])
 

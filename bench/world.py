@@ -30,7 +30,7 @@ from connector.model import (
     WebhookSource,
 )
 from connector.plugins import build_plugins
-from connector.runtime import Runtime, open_runtime
+from connector.runtime import Runtime, Tuning, open_runtime
 from connector.settings import Settings
 from connector.store import open_database
 from connector.store.rows import EventRow, HookRow
@@ -174,10 +174,10 @@ def bench_catalog(*, keys: Iterable[str] = (), webhook: WebhookSource | None = N
     return catalog.with_app(app)
 
 
-def bench_settings(folder: Path) -> Settings:
+def bench_settings(folder: Path, url: str = "") -> Settings:
     """Settings of an installation in this folder, whatever the environment says."""
     return Settings.load(
-        database=f"sqlite:///{folder / 'bench.db'}",
+        database=url or f"sqlite:///{folder / 'bench.db'}",
         public_url=PUBLIC_URL,
         key_file=folder / "bench.key",
         api_token="a-token-for-benchmarks-only",
@@ -185,23 +185,32 @@ def bench_settings(folder: Path) -> Settings:
 
 
 async def open_bench(
-    folder: Path, catalog: Catalog | None = None, http: HttpClient | None = None
+    folder: Path,
+    catalog: Catalog | None = None,
+    http: HttpClient | None = None,
+    *,
+    url: str = "",
+    tuning: Tuning | None = None,
 ) -> Runtime:
     """The runtime of a prepared folder."""
     return await open_runtime(
-        bench_settings(folder), catalog=catalog or bench_catalog(), http=http or silent_network()
+        bench_settings(folder, url),
+        catalog=catalog or bench_catalog(),
+        http=http or silent_network(),
+        tuning=tuning,
     )
 
 
-async def prepare(folder: Path, flow: str, *, bench_url: str = NOWHERE) -> str:
+async def prepare(folder: Path, flow: str, *, bench_url: str = NOWHERE, url: str = "") -> str:
     """Connect both apps, apply a flow and make the hook; gives the connection id of the events."""
-    async with await open_bench(folder) as runtime:
+    async with await open_bench(folder, url=url) as runtime:
         await runtime.connect_with_token("bench", "bench", "t0ken", {"address": bench_url})
         events = await runtime.connect_with_token(
             "fatture_in_cloud", "fatture", "t0ken", {"address": NOWHERE}
         )
         await runtime.apply_flow(flow, enable=True)
-    database = open_database(bench_settings(folder).database)
+    database = open_database(bench_settings(folder, url).database)
+    await database.open()
     await database.tenant("main").save_hook(
         HookRow(
             id=HOOK,

@@ -21,6 +21,7 @@ UNITS = {
     "calls": ["flows/s"],
     "mapping": ["/s", "/s"],
     "enrich": ["calls"],
+    "postgres": ["/s", "runs/s", "s"],
     "startup": ["s", "s", "MB"],
 }
 

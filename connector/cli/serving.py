@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from connector.cli.output import JsonOption, console, say, show_json
+from connector.cli.output import JsonOption, console, say, show_json, show_table
 from connector.cli.stopping import INTERRUPTED
 from connector.errors import ConnectorError
 
@@ -23,6 +23,7 @@ def add(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("serve")(serve)
     app.command("worker")(worker)
+    app.command("workers")(workers)
     app.command("sandbox")(sandbox)
     app.command("run")(run)
 
@@ -89,6 +90,34 @@ def worker(json: JsonOption = False) -> None:
 
     run_loop(work_until_stopped(settings, ready))
     say("Stopped; what was open is given back.")
+
+
+def workers(json: JsonOption = False) -> None:
+    """List the processes that share the work, and how long each has been silent.
+
+    One that falls silent for CONNECTOR_SILENT_SECONDS loses what it has in hand to the others.
+    """
+    from connector.cli.history import local
+    from connector.cli.offline import with_runtime
+
+    rows = with_runtime(lambda runtime: runtime.list_workers())
+    if json:
+        show_json(rows)
+        return
+    show_table(
+        ("process", "since", "silent", "runs in hand"),
+        [
+            (
+                row["name"],
+                local(row["started_at"]),
+                f"{row['silent_seconds']:.0f} s",
+                str(row["runs"]),
+            )
+            for row in rows
+        ],
+        empty="No process shares work here: an SQLite database has one process, and on PostgreSQL "
+        "`connector serve` or `connector worker` must run.",
+    )
 
 
 async def work_until_stopped(settings: Settings, ready: Any) -> None:
