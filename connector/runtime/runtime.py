@@ -32,7 +32,7 @@ from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
-from connector.runtime.views import event_view, flow_view, run_details, run_view
+from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.store.rows import EventRow, RunRow
 from connector.surprises import log_surprise
 
@@ -258,6 +258,11 @@ class Runtime:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
         swept = {"recovered": await self._store.recovered()}
         return {**await self._store.counts(), "sweep": swept}
+
+    async def quotas(self) -> list[dict[str, Any]]:
+        """What the accounts in use have used of their apps' quotas, and where that leads."""
+        rows, connections = await self._store.quotas(), await self._store.connections()
+        return quota_views(rows, self.catalog.apps, connections, self._clock())
 
     # --- flows --------------------------------------------------------------------------------
 

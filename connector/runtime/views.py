@@ -8,8 +8,18 @@ from typing import Any
 
 from connector.codec import decode
 from connector.engine.packing import unpack
+from connector.model import App
+from connector.quota import Account, quota_view
 from connector.redaction import redact
-from connector.store.rows import SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import (
+    SWEPT,
+    ConnectionRow,
+    EffectRow,
+    EventRow,
+    FlowRow,
+    RunRow,
+    StepRow,
+)
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -118,6 +128,25 @@ def request_view(stored: bytes) -> dict[str, Any]:
         with contextlib.suppress(ValueError):
             shown["body"] = decode(shown["body"])
     return shown
+
+
+def quota_views(
+    rows: Sequence[tuple[str, Account]],
+    apps: Mapping[str, App],
+    connections: Sequence[ConnectionRow],
+    now: float,
+) -> list[dict[str, Any]]:
+    """Each account with its windows; where an app counts by connection, that has its name."""
+    names = {row.id: row.name for row in connections}
+    views = []
+    for key, account in rows:
+        app_key, _, whose = key.partition("/")
+        app = apps.get(app_key)
+        if app is None or not app.quotas:
+            continue
+        view = {"app": app_key, "title": app.title, "account": names.get(whose, whose)}
+        views.append({**view, **quota_view(account, app.quotas, now)})
+    return views
 
 
 def last_summary(steps: Sequence[StepRow]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from connector.quota import Account, Change
 from connector.store.rows import (
     ConnectionRow,
     EffectRow,
@@ -219,6 +220,10 @@ class Store(Protocol):
         """Store a write's present state durably."""
         ...
 
+    async def quotas(self) -> list[tuple[str, Account]]:
+        """Every account that one of this tenant's calls has reached, by key."""
+        ...
+
 
 class Database(Protocol):
     """What crosses tenants: who drives, what is open, and the way to a tenant."""
@@ -279,6 +284,13 @@ class Database(Protocol):
         self, tenant: str, connection_id: str, secrets: bytes, instead_of: bytes
     ) -> bool:
         """Put one ciphertext in the place of another, if that is still there."""
+        ...
+
+    async def change_quota(self, key: str, change: Change) -> None:
+        """Let `change` count on an account of an app, one caller after the other, and keep it.
+
+        Accounts cross tenants, since an app counts by its account. Raises StoreError.
+        """
         ...
 
     async def set_instance(self, name: str, value: bytes) -> None:

@@ -12,6 +12,8 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from connector.errors import StoreBusy, StoreError, StoreOwned
+from connector.quota import Change, Clock
+from connector.store.postgres.counter import Counter
 from connector.store.postgres.journal import Journal, translated_error
 from connector.store.postgres.marks import translated
 from connector.store.sql.backend import Outcome, Statement
@@ -28,9 +30,10 @@ _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
 class Database(SqlDatabase):
     """One PostgreSQL database: reads from a small pool, one writer for each process."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         super().__init__()
         self._url = url
+        self._counter = Counter(url, clock)
         self.journal = Journal(self._connect)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
         self._owner: psycopg.Connection[Any] | None = None
@@ -62,6 +65,7 @@ class Database(SqlDatabase):
             kwargs={"autocommit": True, "cursor_factory": AsyncRawCursor},
         )
         await self._pool.open()
+        await self._counter.open()
 
     def own(self) -> None:
         """Become the one process that drives the runs of this database. Raises StoreOwned.
@@ -103,9 +107,14 @@ class Database(SqlDatabase):
         """Store a unit whole or not at all; returns after its commit. Raises StoreBusy."""
         return await self.journal.write(*unit)
 
+    async def change_quota(self, key: str, change: Change) -> None:
+        """Let `change` count on an account and keep it; processes take turns. Raises StoreError."""
+        await self._counter.change(key, change)
+
     async def close(self) -> None:
         """Finish the writes handed in, then leave."""
         await self.journal.close()
+        await self._counter.close()
         if self._pool is not None:
             await self._pool.close()
             self._pool = None

@@ -16,10 +16,11 @@ from connector.store.sql.columns import (
     hook_row,
     run_row,
 )
+from connector.store.sql.quotas import Quotas
 from connector.store.sql.tenant import TenantStore
 
 
-class SqlDatabase:
+class SqlDatabase(Quotas):
     """Who drives, what is open, and the way to a tenant; a back end adds reading and writing."""
 
     insert_event = INSERT_EVENT
