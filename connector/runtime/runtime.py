@@ -261,8 +261,7 @@ class Runtime:
 
     async def quotas(self) -> list[dict[str, Any]]:
         """What the accounts in use have used of their apps' quotas, and where that leads."""
-        rows, connections = await self._store.quotas(), await self._store.connections()
-        return quota_views(rows, self.catalog.apps, connections, self._clock())
+        return await quota_views(self._store, self.catalog.apps, self._clock())
 
     # --- flows --------------------------------------------------------------------------------
 

@@ -9,17 +9,10 @@ from typing import Any
 from connector.codec import decode
 from connector.engine.packing import unpack
 from connector.model import App
-from connector.quota import Account, quota_view
+from connector.quota import quota_view
 from connector.redaction import redact
-from connector.store.rows import (
-    SWEPT,
-    ConnectionRow,
-    EffectRow,
-    EventRow,
-    FlowRow,
-    RunRow,
-    StepRow,
-)
+from connector.store.port import Store
+from connector.store.rows import SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -130,16 +123,11 @@ def request_view(stored: bytes) -> dict[str, Any]:
     return shown
 
 
-def quota_views(
-    rows: Sequence[tuple[str, Account]],
-    apps: Mapping[str, App],
-    connections: Sequence[ConnectionRow],
-    now: float,
-) -> list[dict[str, Any]]:
+async def quota_views(store: Store, apps: Mapping[str, App], now: float) -> list[dict[str, Any]]:
     """Each account with its windows; where an app counts by connection, that has its name."""
-    names = {row.id: row.name for row in connections}
+    names = {row.id: row.name for row in await store.connections()}
     views = []
-    for key, account in rows:
+    for key, account in await store.quotas():
         app_key, _, whose = key.partition("/")
         app = apps.get(app_key)
         if app is None or not app.quotas:
