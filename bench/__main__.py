@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from bench.figures import FULL, QUICK, Row, Size, number
 
-BENCHES = ("accepts", "acks", "runs", "calls", "mapping", "enrich", "startup")
+BENCHES = ("accepts", "acks", "runs", "calls", "limiter", "mapping", "enrich", "startup")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,8 @@ import pytest
 from connector.errors import StoreBusy, StoreError
 from connector.model import Quota
 from connector.quota import Account, Change, Limiter, MemoryLedger
+from connector.quota.limiter import AGAIN_SECONDS
+from tests.engine.virtual import simulate
 
 START = 1_772_601_000.0
 SHORT = Quota(calls=10, seconds=320)
@@ -97,6 +99,24 @@ async def test_a_count_that_cannot_be_kept_lets_nobody_go(clock: Clock) -> None:
     with pytest.raises(StoreError, match="ValueError"):
         await limiter.reserve("a/1", [HOUR])
     assert await limiter.reserve("a/1", [HOUR]) == 0
+
+
+def test_a_count_that_took_too_long_to_keep_is_not_sent_by(clock: Clock) -> None:
+    """The app would count the call in a later window than we have."""
+
+    class Sluggish(MemoryLedger):
+        async def change_quota(self, key: str, change: Change) -> None:
+            await super().change_quota(key, change)
+            await asyncio.sleep(pauses.pop(0))
+
+    pauses, ledger = [2.6, 2.4], Sluggish()
+
+    async def story() -> list[float]:
+        limiter = Limiter(clock, ledger)
+        return [await limiter.reserve("a/1", [HOUR]) for _ in range(2)]
+
+    assert simulate(story) == [AGAIN_SECONDS, 0]
+    assert ledger.accounts["a/1"].used(HOUR, START) == 2
 
 
 async def test_who_has_given_up_takes_no_place(clock: Clock) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from connector.errors import StoreError
 from connector.model import Quota
-from connector.quota.account import NOTHING, Account, Priority, Told
+from connector.quota.account import MOST_LATE, NOTHING, Account, Priority, Told
 
 logger = logging.getLogger("connector.quota")
 
@@ -22,6 +22,10 @@ It may be called again on another account, when the first was not the newest."""
 
 ORDER: Sequence[Priority] = ("proof", "write", "read", "sweep")
 MOST_TOGETHER = 1_000
+STALE_SECONDS = MOST_LATE / 2
+"""A count that took longer to keep than this is too old to send by; the other half of the lateness
+is the network's."""
+AGAIN_SECONDS = 0.5
 
 
 class Ledger(Protocol):
@@ -74,6 +78,8 @@ class _Line:
     notes: list[_Note] = field(default_factory=list)
     seen: Account = field(default_factory=Account)
     """The account as we last saw it; others may have counted since."""
+    counted_at: float = 0.0
+    """When it was last counted on, by the loop's clock, which nobody sets."""
     ahead: float = 0.0
     """How far the clock of the ledger is before ours."""
     task: asyncio.Task[None] | None = None
@@ -164,13 +170,16 @@ class Limiter:
                 if not line.takes:
                     return  # what is noted goes with the next call
             else:
+                stale = asyncio.get_running_loop().time() - line.counted_at > STALE_SECONDS
                 for take in takes:
                     if not take.done.done():
-                        take.done.set_result(take.wait)
+                        take.done.set_result(AGAIN_SECONDS if stale else take.wait)
 
     def _change(self, line: _Line, takes: Sequence[_Take], notes: Sequence[_Note]) -> Change:
+        loop = asyncio.get_running_loop()
+
         def change(account: Account, moment: float | None) -> bool:
-            clock = self._clock()
+            line.counted_at, clock = loop.time(), self._clock()
             now = clock if moment is None else moment
             line.ahead = now - clock
             news = False
