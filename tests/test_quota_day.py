@@ -1,7 +1,7 @@
 """A simulated day at 95 % of each limit: four workers, one account, and not one call too many.
 
 What counts on the other side is the sandbox's own emulation of Fatture in Cloud's quotas.
-`CONNECTOR_QUOTA_HOURS=24` makes that of the five minutes a whole day, too.
+`CONNECTOR_QUOTA_HOURS=24` makes that of the five minutes a whole day, too (a few minutes of work).
 """
 
 from __future__ import annotations
