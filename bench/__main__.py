@@ -12,7 +12,17 @@ from collections.abc import Sequence
 
 from bench.figures import FULL, QUICK, Row, Size, number
 
-BENCHES = ("accepts", "acks", "runs", "calls", "mapping", "enrich", "postgres", "startup")
+BENCHES = (
+    "accepts",
+    "acks",
+    "runs",
+    "calls",
+    "limiter",
+    "mapping",
+    "enrich",
+    "postgres",
+    "startup",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

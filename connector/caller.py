@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from connector.apps.answers import moment_of
 from connector.codec import decode
-from connector.errors import ApiError, Missing, NotSent, Throttled, Unauthorized, Unclear
+from connector.errors import (
+    ApiError,
+    Missing,
+    NotSent,
+    StoreError,
+    Throttled,
+    Unauthorized,
+    Unclear,
+)
 from connector.model import (
     Action,
     Answer,
@@ -136,15 +145,7 @@ class AppCaller:
         self, prepared: HttpRequest, tokens: Tokens, write: bool, not_after: float | None
     ) -> Answer:
         self._check_target(prepared)
-        wait = self._limiter.reserve(
-            self._quota_key, self.app.quotas, "write" if write else self._priority
-        )
-        if wait > 0:
-            raise Throttled(
-                f"The quota of {self.app.title} has no room for this call now.",
-                retry_after=wait,
-                remedy="It goes on by itself.",
-            )
+        await self._reserve("write" if write else self._priority)
         signed = HttpRequest(
             method=prepared.method,
             url=prepared.url,
@@ -162,12 +163,40 @@ class AppCaller:
         # Here and nowhere else, so that whatever is made of the answer is clean: an error, a
         # note beside a write, the output of a step.
         answer = scrubber.answer(answer)
-        self._limiter.observe(self._quota_key, answer.headers)
-        if answer.status in (403, 429):
-            error = self.app.read_error(answer)
-            if isinstance(error, Throttled):
-                self._limiter.penalise(self._quota_key, error.retry_after)
+        self._hear(answer)
         return answer
+
+    async def _reserve(self, priority: Priority) -> None:
+        """Count this call before it is made. Raises Throttled, or NotSent without the count.
+
+        A call that was then not sent keeps its place: what an answer has told meanwhile may have
+        taken the place of our count already, and giving one back would make it one too few.
+        """
+        try:
+            wait = await self._limiter.reserve(self._quota_key, self.app.quotas, priority)
+        except StoreError as error:
+            raise NotSent(
+                f"The quota of {self.app.title} cannot be counted: {error.message}",
+                remedy="Nothing was sent; it is tried again.",
+            ) from error
+        if wait > 0:
+            raise Throttled(
+                f"The quota of {self.app.title} has no room for this call now.",
+                retry_after=wait,
+                remedy="It goes on by itself.",
+            )
+
+    def _hear(self, answer: Answer) -> None:
+        error = self.app.read_error(answer) if answer.status in (403, 429) else None
+        self._limiter.hear(
+            self._quota_key,
+            self.app.quotas,
+            answer.headers,
+            dated=moment_of(answer) if self.app.quotas else None,
+            retry_after=error.retry_after if isinstance(error, Throttled) else None,
+            # Who is only refused learns nothing of an account that may be another tenant's.
+            tenant=self.connection.tenant if answer.status < 300 else "",
+        )
 
     def _scrubber(self, tokens: Tokens) -> Scrubber:
         if self._scrubbed is None or self._scrubbed[0] is not tokens:

@@ -19,6 +19,7 @@ UNITS = {
     "acks": ["/s", "/s", "/s", "/s", "ms"],
     "runs": ["runs/s", "ms/run", "KB/run"],
     "calls": ["flows/s"],
+    "limiter": ["/s", "/s", "calls"],
     "mapping": ["/s", "/s"],
     "enrich": ["calls"],
     "postgres": ["/s", "runs/s", "s"],

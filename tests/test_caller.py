@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import traceback
 from base64 import b64encode, urlsafe_b64encode
@@ -23,6 +24,7 @@ from connector.errors import (
     MappingError,
     Missing,
     NotSent,
+    StoreBusy,
     Throttled,
     Unauthorized,
     Unclear,
@@ -38,7 +40,7 @@ from connector.model import (
     Request,
     Search,
 )
-from connector.quota import Limiter
+from connector.quota import Limiter, MemoryLedger
 
 BASE = "https://api.example"
 FIC = fatture_in_cloud.build()
@@ -223,7 +225,7 @@ async def test_writes_use_a_fresh_connection_and_reads_a_kept_one(
 
 async def test_without_room_in_the_quota_nothing_is_sent() -> None:
     one = door()
-    one.limiter.penalise("fatture_in_cloud/c1", 30)
+    one.limiter.hear("fatture_in_cloud/c1", FIC.quotas, [], retry_after=30)
     with pytest.raises(Throttled) as caught:
         await one.caller.send(POST, write=True)
     assert caught.value.retry_after == 30
@@ -248,6 +250,64 @@ async def test_what_the_app_says_about_waiting_holds_everybody(status: int) -> N
     with pytest.raises(Throttled) as caught:
         await one.caller.request("GET", "/user/info")
     assert caught.value.retry_after == 17
+
+
+async def test_without_the_count_nothing_is_sent() -> None:
+    one = door()
+    one.caller._limiter = Limiter(lambda: NOW, Away())
+    with pytest.raises(NotSent) as caught:
+        await one.caller.send(POST, write=True)
+    assert "cannot be counted" in str(caught.value)
+    assert one.vendor.asked == []
+
+
+class Away:
+    """A store that is not there."""
+
+    async def change_quota(self, key: str, change: Any) -> None:
+        raise StoreBusy("The disk is full.")
+
+
+async def test_an_answer_gets_through_while_what_it_tells_cannot_be_stored() -> None:
+    one = door((200, {"data": {"id": 5}}, {"RateLimit-HourlyLimit": "7"}))
+    ledger = MemoryLedger()
+
+    class Leaves:
+        async def change_quota(self, key: str, change: Any) -> None:
+            await (Away() if ledger.accounts else ledger).change_quota(key, change)
+
+    one.caller._limiter = Limiter(lambda: NOW, Leaves())
+    assert (await one.caller.send(POST, write=True)).status == 200
+
+
+async def test_each_send_takes_a_place_also_when_nothing_was_sent() -> None:
+    ledger = MemoryLedger()
+    one = door(DEAD, (200, {}), spare=2)
+    one.caller._limiter = Limiter(lambda: NOW, ledger)
+    await one.caller.send(POST, write=True)
+    (account,) = ledger.accounts.values()
+    assert account.used(FIC.quotas[0], NOW) == 2, "a renewed token is a second call"
+    one.caller._http = asgi_client({})
+    with pytest.raises(NotSent):
+        await one.caller.send(POST, write=True)
+    assert account.used(FIC.quotas[0], NOW) == 3
+
+
+async def test_only_who_was_let_in_is_shown_the_account() -> None:
+    ledger = MemoryLedger()
+    one = door((403, {"error": {"message": "no", "code": "NO_PERMISSION"}}), (200, {}))
+    one.caller._limiter = Limiter(lambda: NOW, ledger)
+    for tenants in ([], ["main"]):
+        await one.caller.send(POST, write=True)
+        await asyncio.sleep(0.01)
+        (account,) = ledger.accounts.values()
+        assert account.tenants == tenants
+
+
+async def test_an_app_without_quotas_is_not_counted() -> None:
+    one = door(app=PERFEX)
+    one.caller._limiter = Limiter(lambda: NOW, Away())
+    assert (await one.caller.send(POST, write=True)).status == 200
 
 
 async def test_a_missing_permission_holds_nobody() -> None:

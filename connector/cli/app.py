@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from connector.cli import catalogue, connect, flows, history, keys, parked, serving
+from connector.cli import catalogue, connect, flows, history, keys, parked, quota, serving
 from connector.cli.output import fail
 from connector.errors import ConnectorError
 
@@ -52,6 +52,7 @@ flows.add(app)
 connect.add(app)
 history.add(app)
 parked.add(app)
+quota.add(app)
 keys.add(app)
 serving.add(app)
 

@@ -29,7 +29,7 @@ class Doors:
         self._keyring = keyring
         self._database = database
         self._http = http
-        self._limiter = Limiter(clock)
+        self._limiter = Limiter(clock, database)
         self._open: dict[str, tuple[ConnectionRow, dict[tuple[str, Priority], AppCaller]]] = {}
 
     async def open(

@@ -35,7 +35,7 @@ Place = tuple[str, str]
 class CallerDoors(Protocol):
     """Opens the way to an app for code that calls it itself."""
 
-    async def open(self, tenant: str, connection: str) -> Caller: ...
+    async def open(self, tenant: str, connection: str, *, account: str = "") -> Caller: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Subscriptions:
         connection = await self._book.connection(tenant, connection_id)
         report: dict[str, Any] = {"connection": connection.name, "account": account}
         try:
-            door = await self._doors.open(tenant, connection_id)
+            door = await self._doors.open(tenant, connection_id, account=account)
             assert app.webhook is not None
             record = await app.webhook.subscribe(door, as_hook(row), tuple(sorted(events)))
         except ConnectorError as error:

@@ -8,7 +8,6 @@ async with await open_runtime(Settings.load()) as runtime:
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -25,26 +24,21 @@ from connector.engine.runs import Runs
 from connector.engine.subscriptions import Subscriptions
 from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
-from connector.errors import ConnectorError, FlowError, NotConnected, StoreError
+from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
-from connector.runtime.views import event_view, flow_view, run_details, run_view
+from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
+from connector.runtime.watching import LOOK_SECONDS, Watch
 from connector.store.rows import EventRow, RunRow
-from connector.surprises import log_surprise
 
 logger = logging.getLogger("connector.runtime")
 
 ANSWER_SECONDS = 45.0
 """How long exchanging a code and proving an account may take once the browser is back."""
-LOOK_SECONDS = 0.5
-"""How often a server looks for what a command at the shell has changed."""
-
-LOOKS_PER_SWEEP = 60
-LOOKS_PER_LEAD = 10
 REVISION_SECONDS = 0.2
 """How long a look at what is set up holds, where asking goes over the network."""
 
@@ -102,18 +96,18 @@ class Runtime:
         make_events = partial(Events, self._book, self.doors, store_of, backoff, parts.clock)
         self._drive = make_drive(parts, runs.perform, make_events)
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
-        self._subscriptions = Subscriptions(
+        subscriptions = Subscriptions(
             self._book, self.doors, store_of, parts.clock, parts.public_url
         )
-        self._sweeps = Sweeps(
+        sweeps = Sweeps(
             parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
             tuning.sweep_seconds,
         )  # fmt: skip
+        self._watch = Watch(
+            parts.tenant, parts.database, self._drive, subscriptions, sweeps, self._stop_work
+        )
         self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
-        self._watcher: asyncio.Task[None] | None = None
         self._started = False
-        self._listening = False
-        self._leading = False
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -137,20 +131,16 @@ class Runtime:
         await self._confirmed.settle()
         self._started = True
         await self._drive.start(await self._usable())
-        await self._lead()
-        self._watcher = asyncio.create_task(self._watch(), name="connector-watch")
+        await self._watch.start()
 
     async def stop(self) -> None:
         """Stop at the next safe point; what is interrupted goes on at the next start."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+        await self._watch.stop()
         await self._stop_work()
 
     async def _stop_work(self) -> None:
-        self._started = self._leading = False
-        await self._sweeps.stop()
+        self._started = False
+        await self._watch.stop_sweeping()
         await self._drive.stop()
 
     @property
@@ -263,6 +253,10 @@ class Runtime:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
         swept = {"recovered": await self._store.recovered()}
         return {**await self._store.counts(), "sweep": swept}
+
+    async def quotas(self) -> list[dict[str, Any]]:
+        """What the accounts in use have used of their apps' quotas, and where that leads."""
+        return await quota_views(self._store, self.catalog.apps, self._clock())
 
     # --- flows --------------------------------------------------------------------------------
 
@@ -381,12 +375,7 @@ class Runtime:
 
     async def reconcile(self) -> list[dict[str, Any]]:
         """Make the apps send what the enabled flows follow; the server must be listening."""
-        self._listening = True
-        return await self._subscriptions.reconcile(self.tenant) if await self._asks() else []
-
-    async def _asks(self) -> bool:
-        """Whether this process is the one of all that listen which asks the apps for events."""
-        return await self._drive.leads(f"subscriptions/{self.tenant}")
+        return await self._watch.reconcile()
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -400,15 +389,6 @@ class Runtime:
         if self._started:
             self._drive.run(run)
 
-    async def _lead(self) -> None:
-        """Sweep, unless another process does it for all; then be ready to follow it."""
-        leads = await self._drive.leads(f"sweeps/{self.tenant}")
-        if leads and not self._leading:
-            self._sweeps.start()
-        elif self._leading and not leads:
-            await self._sweeps.stop()
-        self._leading = leads
-
     async def _usable(self) -> set[str]:
         """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
         rows = await self._store.connections()
@@ -416,33 +396,3 @@ class Runtime:
 
     async def _flow_keys(self) -> dict[int, str]:
         return {row.id: row.key for row in await self._store.flows()}
-
-    async def _watch(self) -> None:
-        """Notice what a command at the shell has changed: flows, connections, replays."""
-        seen = await self._database.revision()
-        for look in itertools.count(1):
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                if not await self._drive.may_go_on():
-                    logger.error("the right to drive this database was lost: stopping work")
-                    await self._stop_work()
-                    return
-                revision = await self._database.revision()
-                if look % LOOKS_PER_LEAD == 0:
-                    await self._lead()
-                if look % LOOKS_PER_SWEEP == 0 and not self._drive.matching:
-                    # A commit that told us it failed may have reached the disk all the same.
-                    await self._drive.look()
-                asks = self._listening and await self._asks()
-                if asks:
-                    await self._subscriptions.repair(self.tenant)
-                if revision == seen:
-                    continue
-                await self._drive.look()
-                if asks:
-                    await self._subscriptions.reconcile(self.tenant, only_if_changed=True)
-                seen = await self._database.revision()
-            except ConnectorError as error:
-                logger.warning("looking for changes: %s", error.message)
-            except Exception as fault:  # noqa: BLE001 - else nothing would be noticed any more
-                log_surprise(logger, "looking for changes", fault)

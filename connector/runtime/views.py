@@ -8,7 +8,10 @@ from typing import Any
 
 from connector.codec import decode
 from connector.engine.packing import unpack
+from connector.model import App
+from connector.quota import quota_view
 from connector.redaction import redact
+from connector.store.port import Store
 from connector.store.rows import SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
@@ -118,6 +121,20 @@ def request_view(stored: bytes) -> dict[str, Any]:
         with contextlib.suppress(ValueError):
             shown["body"] = decode(shown["body"])
     return shown
+
+
+async def quota_views(store: Store, apps: Mapping[str, App], now: float) -> list[dict[str, Any]]:
+    """Each account with its windows; where an app counts by connection, that has its name."""
+    names = {row.id: row.name for row in await store.connections()}
+    views = []
+    for key, account in await store.quotas():
+        app_key, _, whose = key.partition("/")
+        app = apps.get(app_key)
+        if app is None or not app.quotas:
+            continue
+        view = {"app": app_key, "title": app.title, "account": names.get(whose, whose)}
+        views.append({**view, **quota_view(account, app.quotas, now)})
+    return views
 
 
 def last_summary(steps: Sequence[StepRow]) -> str | None:

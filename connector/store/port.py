@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from connector.quota import Account, Change
 from connector.store.rows import (
     ConnectionRow,
     EffectRow,
@@ -234,6 +235,10 @@ class Store(Protocol):
         """
         ...
 
+    async def quotas(self) -> list[tuple[str, Account]]:
+        """Every account that one of this tenant's calls has reached, by key."""
+        ...
+
 
 class Turn(Protocol):
     """The right to go on under some names, held by one process at a time."""
@@ -371,6 +376,13 @@ class Database(Protocol):
         self, tenant: str, connection_id: str, secrets: bytes, instead_of: bytes
     ) -> bool:
         """Put one ciphertext in the place of another, if that is still there."""
+        ...
+
+    async def change_quota(self, key: str, change: Change) -> None:
+        """Let `change` count on an account of an app, one caller after the other, and keep it.
+
+        Accounts cross tenants, since an app counts by its account. Raises StoreError.
+        """
         ...
 
     async def set_instance(self, name: str, value: bytes) -> None:

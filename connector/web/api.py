@@ -128,6 +128,11 @@ def _add_connections(router: APIRouter, runtime: Runtime) -> None:
         found = await runtime.list_connections()
         return Exact({"items": [one.model_dump(mode="json") for one in found]})
 
+    @router.get("/quotas", tags=["connections"], response_model=shapes.Items)
+    async def list_quotas() -> Response:
+        """What each account has used of its app's quotas, and where the month leads."""
+        return Exact({"items": await runtime.quotas()})
+
     @router.post(
         "/connections", tags=["connections"], status_code=201, response_model=shapes.Record
     )

@@ -59,6 +59,7 @@ READS: dict[str, Call] = {
         f"conn-{whose.tenant}", "books.create_client", [f"id in {whose.tenant}"]
     ),
     "audits": lambda store, _: store.audits(),
+    "quotas": lambda store, _: store.quotas(),
     "counts": lambda store, _: store.counts(),
 }
 # What each method does when the store given is told to change the rows of `whose`.
@@ -143,6 +144,7 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     event = event_row("alfa", id=alfa.event, state="matched")
     _, alone = await alfa.store.match(event, [waiting, parked])
     alfa.parked = alone.id
+    await database.change_quota("books/alfa", lambda account, _: account.reached("alfa"))
     return alfa, beta
 
 
@@ -157,7 +159,8 @@ def test_every_method_of_a_tenant_is_walked_here() -> None:
 
 async def test_every_table_that_holds_rows_of_tenants_is_compared_here(database: Database) -> None:
     tables = database.reader.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    assert {row[0] for row in tables} == set(TABLES) | {"counter", "instance"}
+    # An app counts its quota by account; a tenant is shown those that it has reached.
+    assert {row[0] for row in tables} == set(TABLES) | {"counter", "instance", "quota"}
 
 
 @pytest.mark.parametrize("method", sorted(READS))

@@ -131,6 +131,10 @@ class FakeRuntime:
         self._note("replay_event", event_id)
         return event_id == 1
 
+    async def quotas(self) -> list[dict[str, Any]]:
+        self._note("quotas")
+        return [{"app": "books", "account": "7", "windows": [{"name": "hour", "used": 3}]}]
+
     async def list_parked(self) -> list[dict[str, Any]]:
         return [{"key": "k1", "run": 4, "evidence": [{"message": "a timeout"}]}]
 

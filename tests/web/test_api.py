@@ -436,6 +436,17 @@ class TestParked:
         assert runtime.calls[-1] == ("list_audits", 5)
 
 
+class TestQuotas:
+    async def test_are_told_as_the_runtime_tells_them(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        reply = await web.api("GET", "/quotas")
+        assert reply.status == 200
+        (row,) = reply.json()["items"]
+        assert (row["account"], row["windows"][0]["used"]) == ("7", 3)
+        assert runtime.calls == [("quotas",)]
+
+
 class TestDocument:
     async def test_is_served_to_holders_of_the_token(self, web: Served) -> None:
         reply = await web.api("GET", "/openapi.json")

@@ -13,7 +13,9 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from connector.errors import StoreBusy, StoreError
+from connector.quota import Change, Clock
 from connector.store.postgres.claims import CHANNEL, Claims
+from connector.store.postgres.counter import Counter
 from connector.store.postgres.journal import Journal, translated_error
 from connector.store.postgres.marks import translated
 from connector.store.postgres.turns import Session, SharedTurns
@@ -34,13 +36,14 @@ class Database(SqlDatabase):
     # Notices of one commit are one: that of a batch of events costs nothing more.
     insert_event = f"WITH new AS ({INSERT_EVENT}) SELECT id, pg_notify('{CHANNEL}', '') FROM new"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         self._session = Session(self._connect)
         super().__init__(SharedTurns(self._session))
         self._url = url
-        self.journal = Journal(self._connect)
         self._name = f"connector-{secrets.token_hex(8)}"
         """Of all connections of this process, by which others can end them."""
+        self._counter = Counter(url, clock, self._name)
+        self.journal = Journal(self._connect)
         self.claims: Claims = Claims(self._connect, self._session, self._name)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
 
@@ -75,6 +78,7 @@ class Database(SqlDatabase):
             },
         )
         await self._pool.open()
+        await self._counter.open()
 
     def own(self) -> None:
         """Any number of processes drive it: each claims what it does."""
@@ -109,9 +113,14 @@ class Database(SqlDatabase):
         """Store a unit whole or not at all; returns after its commit. Raises StoreBusy."""
         return await self.journal.write(*unit)
 
+    async def change_quota(self, key: str, change: Change) -> None:
+        """Let `change` count on an account and keep it; processes take turns. Raises StoreError."""
+        await self._counter.change(key, change)
+
     async def close(self) -> None:
         """Finish the writes handed in, then leave."""
         await self.journal.close()
+        await self._counter.close()
         if self._pool is not None:
             await self._pool.close()
             self._pool = None

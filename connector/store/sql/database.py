@@ -17,11 +17,12 @@ from connector.store.sql.columns import (
     hook_row,
     run_row,
 )
+from connector.store.sql.quotas import Quotas
 from connector.store.sql.tenant import TenantStore
 from connector.store.sql.turns import Turn, Turns
 
 
-class SqlDatabase:
+class SqlDatabase(Quotas):
     """Who drives, what is open, and the way to a tenant; a back end adds reading and writing."""
 
     insert_event = INSERT_EVENT

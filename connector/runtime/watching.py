@@ -1,0 +1,116 @@
+"""What a server looks after beside its runs: changes by others, events asked for, sweeps."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from connector.engine.drive import Drive
+from connector.errors import ConnectorError
+from connector.surprises import log_surprise
+
+if TYPE_CHECKING:
+    from connector.engine.subscriptions import Subscriptions
+    from connector.engine.sweeps import Sweeps
+    from connector.store.port import Database
+
+logger = logging.getLogger("connector.runtime")
+
+LOOK_SECONDS = 0.5
+"""How often a server looks for what a command at the shell has changed."""
+LOOKS_PER_SWEEP = 60
+LOOKS_PER_LEAD = 10
+
+
+class Watch:
+    """Notices what others have changed; does what one process does for all, when it is that one."""
+
+    def __init__(
+        self,
+        tenant: str,
+        database: Database,
+        drive: Drive,
+        subscriptions: Subscriptions,
+        sweeps: Sweeps,
+        stop_work: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._tenant = tenant
+        self._database = database
+        self._drive = drive
+        self._subscriptions = subscriptions
+        self._sweeps = sweeps
+        self._stop_work = stop_work
+        self._task: asyncio.Task[None] | None = None
+        self._listening = False
+        self._sweeping = False
+
+    async def start(self) -> None:
+        """Begin to look."""
+        await self._lead()
+        self._task = asyncio.create_task(self._forever(), name="connector-watch")
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def stop_sweeping(self) -> None:
+        """Leave the sweeps to others."""
+        self._sweeping = False
+        await self._sweeps.stop()
+
+    async def reconcile(self) -> list[dict[str, Any]]:
+        """Make the apps send what the enabled flows follow, now and after each change."""
+        self._listening = True
+        return await self._subscriptions.reconcile(self._tenant) if await self._asks() else []
+
+    async def _asks(self) -> bool:
+        """Whether this process is the one of all that listen which asks the apps for events."""
+        return await self._drive.leads(f"subscriptions/{self._tenant}")
+
+    async def _lead(self) -> None:
+        """Sweep, unless another process does it for all; then be ready to follow it."""
+        leads = await self._drive.leads(f"sweeps/{self._tenant}")
+        if leads and not self._sweeping:
+            self._sweeps.start()
+        elif self._sweeping and not leads:
+            await self._sweeps.stop()
+        self._sweeping = leads
+
+    async def _forever(self) -> None:
+        seen = await self._database.revision()
+        for look in itertools.count(1):
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if not await self._drive.may_go_on():
+                    logger.error("the right to drive this database was lost: stopping work")
+                    await self._stop_work()
+                    return
+                seen = await self._look(look, seen)
+            except ConnectorError as error:
+                logger.warning("looking for changes: %s", error.message)
+            except Exception as fault:  # noqa: BLE001 - else nothing would be noticed any more
+                log_surprise(logger, "looking for changes", fault)
+
+    async def _look(self, look: int, seen: int) -> int:
+        """One look; gives the revision up to which everything was noticed."""
+        revision = await self._database.revision()
+        if look % LOOKS_PER_LEAD == 0:
+            await self._lead()
+        if look % LOOKS_PER_SWEEP == 0 and not self._drive.matching:
+            # A commit that told us it failed may have reached the disk all the same.
+            await self._drive.look()
+        asks = self._listening and await self._asks()
+        if asks:
+            await self._subscriptions.repair(self._tenant)
+        if revision == seen:
+            return seen
+        await self._drive.look()
+        if asks:
+            await self._subscriptions.reconcile(self._tenant, only_if_changed=True)
+        return await self._database.revision()
