@@ -112,24 +112,29 @@ class AppCaller:
             # That there is no such record is said only to those who may ask.
             return
 
-    async def send(self, prepared: HttpRequest, *, write: bool) -> Answer:
+    async def send(
+        self, prepared: HttpRequest, *, write: bool, not_after: float | None = None
+    ) -> Answer:
         """Send these bytes, once: again only when the app refused the token and gave a new one.
 
-        The answer may be an error: `read_error` tells. Raises NotSent, Unclear, Throttled (by our
-        own count, before anything is sent), and Unauthorized when the owner must reconnect.
+        After the moment `not_after` of the monotonic clock nothing leaves (NotSent). The answer
+        may be an error: `read_error` tells. Raises NotSent, Unclear, Throttled (by our own count,
+        before anything is sent), and Unauthorized when the owner must reconnect.
         """
         tokens = await self._tokens()
-        answer = await self._exchange(prepared, tokens, write)
+        answer = await self._exchange(prepared, tokens, write, not_after)
         if not self._is_unauthorized(answer):
             return answer
         # It was refused at the door, so nothing was applied and the same bytes may go again.
         tokens = await self._replaced(tokens)
-        answer = await self._exchange(prepared, tokens, write)
+        answer = await self._exchange(prepared, tokens, write, not_after)
         if self._is_unauthorized(answer):
             await self._signer.give_up()
         return answer
 
-    async def _exchange(self, prepared: HttpRequest, tokens: Tokens, write: bool) -> Answer:
+    async def _exchange(
+        self, prepared: HttpRequest, tokens: Tokens, write: bool, not_after: float | None
+    ) -> Answer:
         self._check_target(prepared)
         wait = self._limiter.reserve(
             self._quota_key, self.app.quotas, "write" if write else self._priority
@@ -148,7 +153,9 @@ class AppCaller:
         )
         scrubber = self._scrubber(tokens)
         try:
-            answer = await self._http.send(signed, timeout=self._timeout, fresh=write)
+            answer = await self._http.send(
+                signed, timeout=self._timeout, fresh=write, not_after=not_after
+            )
         except ApiError as raised:
             # Not `from`: the words of what broke may hold the header that carries the token.
             raise scrubber.error(raised) from None

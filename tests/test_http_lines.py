@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from connector import http as door
 from connector.errors import NotSent
-from connector.http import HttpClient
+from connector.http import HttpClient, lines
 from connector.model import HttpRequest
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -99,7 +98,7 @@ async def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
 async def test_what_waits_too_long_is_closed_when_another_call_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(door, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(lines, "KEEP_SECONDS", 0.0)
     async with served() as one, served() as other, HttpClient() as http:
         await get(http, one)
         await get(http, other)
@@ -109,7 +108,7 @@ async def test_what_waits_too_long_is_closed_when_another_call_ends(
 
 
 async def test_a_call_that_finds_no_place_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(lines, "MOST_CONNECTIONS", 1)
     async with served() as server, HttpClient() as http:
         server.gate.clear()
         first = asyncio.create_task(get(http, server))
@@ -123,7 +122,7 @@ async def test_a_call_that_finds_no_place_was_not_sent(monkeypatch: pytest.Monke
 
 
 async def test_a_failed_call_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(lines, "MOST_CONNECTIONS", 1)
     async with served() as server, HttpClient() as http:
         nowhere = HttpRequest(method="GET", url="http://127.0.0.1:1")
         for _ in range(3):
@@ -135,7 +134,7 @@ async def test_a_failed_call_gives_its_place_back(monkeypatch: pytest.MonkeyPatc
 async def test_a_cancelled_call_closes_its_connection_and_gives_its_place_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(door, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(lines, "MOST_CONNECTIONS", 1)
     async with served() as server, HttpClient() as http:
         server.gate.clear()
         call = asyncio.create_task(get(http, server))
