@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from connector.codec import decode
+from connector.connections.addresses import is_built_in
 from connector.errors import ApiError, Missing, NotSent, Throttled, Unauthorized, Unclear
 from connector.model import (
     Action,
@@ -154,7 +155,11 @@ class AppCaller:
         scrubber = self._scrubber(tokens)
         try:
             answer = await self._http.send(
-                signed, timeout=self._timeout, fresh=write, not_after=not_after
+                signed,
+                timeout=self._timeout,
+                fresh=write,
+                trusted=is_built_in(self.app, self.connection.base_url),
+                not_after=not_after,
             )
         except ApiError as raised:
             # Not `from`: the words of what broke may hold the header that carries the token.
