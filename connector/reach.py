@@ -108,7 +108,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
             found.append(ipaddress.ip_network(one))
         except ValueError:
             raise ValueError(
-                "must be networks such as 10.0.0.0/8, with zeros behind the mask, or the words "
+                "must be networks such as 10.0.0.0/8 (zeros behind the mask), or the words "
                 "loopback and private, separated by commas"
             ) from None
     return tuple(found)
