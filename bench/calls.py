@@ -24,6 +24,7 @@ from connector.engine.dispatch import WORKERS
 from connector.engine.packing import unpack
 from connector.http import HttpClient
 from connector.model import HttpRequest
+from connector.reach import REHEARSAL
 
 COUNT = 800
 MOST_ROUNDS = 3
@@ -69,12 +70,12 @@ async def _fill(place: Path, count: int, url: str) -> None:
 
 async def _reconnect(place: Path, url: str) -> None:
     """Point the connection at the stub, which is a real address."""
-    async with await open_bench(place, http=HttpClient()) as runtime:
+    async with await open_bench(place, http=HttpClient(reach=REHEARSAL)) as runtime:
         await runtime.connect_with_token("bench", "bench", "t0ken", {"address": url})
 
 
 async def _drive(place: Path, count: int, catalog: Catalog, cpu: list[float]) -> float:
-    async with await open_bench(place, catalog, HttpClient()) as runtime:
+    async with await open_bench(place, catalog, HttpClient(reach=REHEARSAL)) as runtime:
         start, spent = time.perf_counter(), time.process_time()
         await runtime.start()
         await runtime.settled()
@@ -95,7 +96,7 @@ def _bare(count: int, catalog: Catalog, url: str, cpu: list[float]) -> float:
 async def _call(place: Path, count: int, catalog: Catalog, url: str, cpu: list[float]) -> float:
     reading, writing = await _requests(place, catalog, url)
     todo = iter(range(count))
-    async with HttpClient() as http:
+    async with HttpClient(reach=REHEARSAL) as http:
 
         async def caller() -> None:
             for _ in todo:
@@ -113,7 +114,7 @@ async def _call(place: Path, count: int, catalog: Catalog, url: str, cpu: list[f
 async def _requests(place: Path, catalog: Catalog, url: str) -> tuple[HttpRequest, HttpRequest]:
     """The two requests of the flow, byte for byte, signed: those that one run has sent."""
     token = ("authtoken", "t0ken")
-    async with await open_bench(place, catalog, HttpClient()) as runtime:
+    async with await open_bench(place, catalog, HttpClient(reach=REHEARSAL)) as runtime:
         await runtime.start()
         await runtime.settled()
         (effect,) = await runtime._store.effects()

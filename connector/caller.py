@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from connector.apps.answers import moment_of
 from connector.codec import decode
+from connector.connections.addresses import is_built_in
 from connector.errors import (
     ApiError,
     Missing,
@@ -155,7 +156,11 @@ class AppCaller:
         scrubber = self._scrubber(tokens)
         try:
             answer = await self._http.send(
-                signed, timeout=self._timeout, fresh=write, not_after=not_after
+                signed,
+                timeout=self._timeout,
+                fresh=write,
+                trusted=is_built_in(self.app, self.connection.base_url),
+                not_after=not_after,
             )
         except ApiError as raised:
             # Not `from`: the words of what broke may hold the header that carries the token.

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from connector.errors import ConnectorError, Issue
 from connector.paths import did_you_mean
+from connector.reach import Reach, is_this_machine, parse_networks, parse_ports
 
 PREFIX = "CONNECTOR_"
 SQLITE = "sqlite:///"
@@ -67,6 +68,8 @@ class Settings(BaseSettings):
     key_file: Path | None = None
     api_token: SecretStr | None = None
     allowed_hosts: str = ""
+    allowed_networks: str = ""
+    allowed_ports: str = "80,443"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     settle_seconds: float = Field(default=60, gt=0)
     second_look_seconds: float = Field(default=600, gt=0)
@@ -115,6 +118,18 @@ class Settings(BaseSettings):
             raise ValueError("must hold no user name, query or fragment")
         return value.rstrip("/")
 
+    @field_validator("allowed_networks")
+    @classmethod
+    def _only_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
+
+    @field_validator("allowed_ports")
+    @classmethod
+    def _only_ports(cls, value: str) -> str:
+        parse_ports(value)
+        return value
+
     @field_validator("api_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -136,6 +151,15 @@ class Settings(BaseSettings):
         more = (one.strip().strip("[]").lower() for one in self.allowed_hosts.split(","))
         public = urlsplit(self.base_url).hostname or ""
         return frozenset(one for one in (*LOOPBACK, self.host.lower(), public, *more) if one)
+
+    @property
+    def reach(self) -> Reach:
+        """Where the addresses of users may lead; to this machine only while nobody else sees us."""
+        return Reach(
+            networks=parse_networks(self.allowed_networks),
+            ports=parse_ports(self.allowed_ports),
+            rehearsal=is_this_machine(urlsplit(self.base_url).hostname or ""),
+        )
 
     @property
     def database_path(self) -> Path | None:

@@ -32,7 +32,7 @@ FLOORS = {
     0: ("codec", "errors", "model", "paths", "surprises"),
     1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
         "hookspecs", "mapping", "plugins", "redaction", "rendering", "values"),
-    2: ("caller", "connections", "http", "quota", "settings", "store"),
+    2: ("caller", "connections", "http", "quota", "reach", "settings", "store"),
     3: ("engine", "runtime"),
     4: ("__main__", "cli", "sandbox", "web"),
 }  # fmt: skip

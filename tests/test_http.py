@@ -16,6 +16,7 @@ import pytest
 from connector.errors import NotSent, Unclear
 from connector.http import HttpClient, asgi_client
 from connector.model import HttpRequest
+from connector.reach import REHEARSAL
 
 Behave = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -69,7 +70,7 @@ def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
 
 
 async def send(base: str, **options: Any) -> Any:
-    async with HttpClient() as http:
+    async with HttpClient(reach=REHEARSAL) as http:
         request = HttpRequest(method="POST", url=f"{base}/c/1/things?secret=x", body=b"{}")
         return await http.send(request, **options)
 
@@ -82,7 +83,7 @@ async def test_sends_the_bytes_as_given_and_gives_the_whole_answer() -> None:
         writer.write(answer(b'{"a":1}', b"X-Twice: 1", b"X-Twice: 2"))
         await writer.drain()
 
-    async with server(behave) as base, HttpClient() as http:
+    async with server(behave) as base, HttpClient(reach=REHEARSAL) as http:
         got = await http.send(
             HttpRequest(
                 method="POST",
@@ -260,7 +261,7 @@ async def test_fresh_never_reuses_a_kept_connection_and_reads_do() -> None:
         while len(connections) < count:
             await asyncio.sleep(0)
 
-    async with server(behave) as base, HttpClient() as http:
+    async with server(behave) as base, HttpClient(reach=REHEARSAL) as http:
         for _ in range(3):
             await http.send(HttpRequest(method="GET", url=base))
         await wait_for(1)
@@ -287,7 +288,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
     "url", ["ftp://example.it/x", "file:///etc/passwd", "http:///x", "https://u:p@example.it/", "x"]
 )
 async def test_addresses_that_are_not_plain_http_are_not_sent(url: str) -> None:
-    async with HttpClient() as http:
+    async with HttpClient(reach=REHEARSAL) as http:
         with pytest.raises(NotSent) as caught:
             await http.send(HttpRequest(method="GET", url=url))
     assert caught.value.who == "connection_owner"
@@ -295,7 +296,7 @@ async def test_addresses_that_are_not_plain_http_are_not_sent(url: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("x-a", "1\r\nx-b: 2"), ("x\n", "1"), ("x", "\0")])
 async def test_headers_cannot_smuggle_other_headers(name: str, value: str) -> None:
-    async with HttpClient() as http:
+    async with HttpClient(reach=REHEARSAL) as http:
         with pytest.raises(NotSent) as caught:
             await http.send(
                 HttpRequest(method="GET", url="http://127.0.0.1:1", headers=((name, value),))
@@ -310,7 +311,7 @@ async def test_no_url_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         await writer.drain()
 
     with caplog.at_level(logging.DEBUG):
-        async with server(behave) as base, HttpClient() as http:
+        async with server(behave) as base, HttpClient(reach=REHEARSAL) as http:
             got = await http.send(HttpRequest(method="GET", url=f"{base}/?token=t0ps"))
     assert got.json() == {"ok": True}
     assert "t0ps" not in caplog.text
@@ -339,7 +340,7 @@ async def test_an_app_in_memory_that_breaks_has_an_unclear_outcome() -> None:
 
 
 async def test_a_closed_client_sends_nothing() -> None:
-    http = HttpClient()
+    http = HttpClient(reach=REHEARSAL)
     await http.aclose()
     with pytest.raises(NotSent):
         await http.send(HttpRequest(method="GET", url="http://127.0.0.1:1"))
@@ -355,7 +356,7 @@ async def test_no_header_and_no_body_is_logged_however_much_the_log_shall_tell(
         await writer.drain()
 
     with caplog.at_level(level):
-        async with server(behave) as base, HttpClient() as http:
+        async with server(behave) as base, HttpClient(reach=REHEARSAL) as http:
             header = (("Authorization", "Bearer t0psecret"),)
             request = HttpRequest(method="POST", url=base, headers=header, body=b"t0psecret")
             await http.send(request)
@@ -368,7 +369,7 @@ def test_an_own_stricter_level_for_the_log_of_httpcore_is_left() -> None:
     before = log.level
     try:
         log.setLevel(logging.CRITICAL)
-        HttpClient()
+        HttpClient(reach=REHEARSAL)
         assert log.level == logging.CRITICAL
     finally:
         log.setLevel(before)

@@ -11,6 +11,7 @@ import pytest
 from connector.errors import NotSent
 from connector.http import HttpClient, lines
 from connector.model import HttpRequest
+from connector.reach import REHEARSAL
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 PATIENCE = 20
@@ -67,7 +68,7 @@ async def asked(server: Server, count: int) -> None:
 
 
 async def test_as_many_connections_are_kept_as_were_in_use_at_once() -> None:
-    async with served() as server, HttpClient() as http:
+    async with served() as server, HttpClient(reach=REHEARSAL) as http:
         for turn in (1, 2, 3):
             server.gate.clear()
             calls = asyncio.gather(*(get(http, server) for _ in range(64)))
@@ -78,7 +79,7 @@ async def test_as_many_connections_are_kept_as_were_in_use_at_once() -> None:
 
 
 async def test_a_connection_is_kept_for_its_own_host_only() -> None:
-    async with served() as one, served() as other, HttpClient() as http:
+    async with served() as one, served() as other, HttpClient(reach=REHEARSAL) as http:
         for _ in range(3):
             assert await get(http, one) == 200
             assert await get(http, other) == 200
@@ -86,7 +87,7 @@ async def test_a_connection_is_kept_for_its_own_host_only() -> None:
 
 
 async def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
-    async with served() as server, HttpClient() as http:
+    async with served() as server, HttpClient(reach=REHEARSAL) as http:
         server.answers = 1
         for turn in (1, 2, 3):
             server.closed.clear()
@@ -99,7 +100,7 @@ async def test_what_waits_too_long_is_closed_when_another_call_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lines, "KEEP_SECONDS", 0.0)
-    async with served() as one, served() as other, HttpClient() as http:
+    async with served() as one, served() as other, HttpClient(reach=REHEARSAL) as http:
         await get(http, one)
         await get(http, other)
         async with asyncio.timeout(PATIENCE):
@@ -109,7 +110,7 @@ async def test_what_waits_too_long_is_closed_when_another_call_ends(
 
 async def test_a_call_that_finds_no_place_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MOST_CONNECTIONS", 1)
-    async with served() as server, HttpClient() as http:
+    async with served() as server, HttpClient(reach=REHEARSAL) as http:
         server.gate.clear()
         first = asyncio.create_task(get(http, server))
         await asked(server, 1)
@@ -123,7 +124,7 @@ async def test_a_call_that_finds_no_place_was_not_sent(monkeypatch: pytest.Monke
 
 async def test_a_failed_call_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MOST_CONNECTIONS", 1)
-    async with served() as server, HttpClient() as http:
+    async with served() as server, HttpClient(reach=REHEARSAL) as http:
         nowhere = HttpRequest(method="GET", url="http://127.0.0.1:1")
         for _ in range(3):
             with pytest.raises(NotSent, match="could not be reached"):
@@ -135,7 +136,7 @@ async def test_a_cancelled_call_closes_its_connection_and_gives_its_place_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lines, "MOST_CONNECTIONS", 1)
-    async with served() as server, HttpClient() as http:
+    async with served() as server, HttpClient(reach=REHEARSAL) as http:
         server.gate.clear()
         call = asyncio.create_task(get(http, server))
         await asked(server, 1)
@@ -149,7 +150,7 @@ async def test_a_cancelled_call_closes_its_connection_and_gives_its_place_back(
 
 async def test_a_call_under_way_when_the_client_closes_keeps_no_connection() -> None:
     async with served() as server:
-        http = HttpClient()
+        http = HttpClient(reach=REHEARSAL)
         server.gate.clear()
         call = asyncio.create_task(get(http, server))
         await asked(server, 1)

@@ -19,6 +19,7 @@ import pytest
 from connector.errors import NotSent, Unclear
 from connector.http import HttpClient, asgi_client, wire
 from connector.model import HttpRequest
+from connector.reach import REHEARSAL
 
 PATIENCE = 30
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -86,14 +87,14 @@ def write(server: Server, body: bytes = b'{"a":1}') -> HttpRequest:
 
 @pytest.mark.parametrize("not_after", [None, 100.0, 101.0])
 async def test_until_its_moment_a_request_is_sent(not_after: float | None) -> None:
-    async with served() as server, HttpClient(clock=Clock()) as http:
+    async with served() as server, HttpClient(reach=REHEARSAL, clock=Clock()) as http:
         got = await http.send(write(server), fresh=True, not_after=not_after)
         assert got.status == 200
         assert (await server.left()).endswith(b'{"a":1}')
 
 
 async def test_what_is_late_from_the_start_does_not_even_connect() -> None:
-    async with served() as server, HttpClient(clock=Clock()) as http:
+    async with served() as server, HttpClient(reach=REHEARSAL, clock=Clock()) as http:
         with pytest.raises(NotSent, match="held back") as caught:
             await http.send(write(server), not_after=99.9)
     assert caught.value.who == "wait"
@@ -111,7 +112,7 @@ async def test_what_becomes_late_while_it_connects_leaves_no_byte(
         return sock
 
     monkeypatch.setattr(wire, "_connect", slow)
-    async with served() as server, HttpClient(clock=clock) as http:
+    async with served() as server, HttpClient(reach=REHEARSAL, clock=clock) as http:
         with pytest.raises(NotSent, match="held back"):
             await http.send(write(server), fresh=True, not_after=105.0)
         assert await server.left() == b""
@@ -135,7 +136,7 @@ async def test_a_kept_connection_is_guarded_for_each_request_anew() -> None:
     running = await asyncio.start_server(behave, "127.0.0.1", 0)
     base = f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
     get = HttpRequest(method="GET", url=base)
-    async with running, HttpClient(clock=clock) as http:
+    async with running, HttpClient(reach=REHEARSAL, clock=clock) as http:
         assert (await http.send(get, not_after=100.0)).status == 200
         clock.now = 200.0
         assert (await http.send(get)).status == 200
@@ -150,7 +151,7 @@ async def test_a_kept_connection_is_guarded_for_each_request_anew() -> None:
 
 async def test_the_rest_of_a_long_body_is_held_back_and_the_outcome_is_unclear() -> None:
     clock, body = Clock(), b"x" * 30_000_000
-    async with served(wanted=len(body)) as server, HttpClient(clock=clock) as http:
+    async with served(wanted=len(body)) as server, HttpClient(reach=REHEARSAL, clock=clock) as http:
         server.reading.clear()
         call = asyncio.create_task(http.send(write(server, body), fresh=True, not_after=105.0))
         await until_stuck()
@@ -195,6 +196,7 @@ STOPPED = """
     from connector.errors import NotSent
     from connector.http import HttpClient, wire
     from connector.model import HttpRequest
+    from connector.reach import REHEARSAL
 
     url, seconds, loop = sys.argv[1:]
     connect = wire._connect
@@ -207,7 +209,7 @@ STOPPED = """
     async def main():
         wire._connect = stops
         request = HttpRequest(method="POST", url=url, body=b"{}")
-        async with HttpClient() as http:
+        async with HttpClient(reach=REHEARSAL) as http:
             moment = time.monotonic() + float(seconds)
             print(moment, flush=True)
             try:

@@ -12,6 +12,10 @@ from connector.errors import ConnectorError
 from connector.settings import PREFIX, Limits, Settings, unknown_variables
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+NO_NETWORK = (
+    "It must be networks such as 10.0.0.0/8 (zeros behind the mask), or the words loopback and "
+    "private, separated by commas."
+)
 PEM = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
 
 
@@ -105,6 +109,11 @@ class TestEnvironment:
             ("SETTLE_SECONDS", "soon", "It must be a number."),
             ("SETTLE_SECONDS", "0", "It must be more than 0."),
             ("LOG_LEVEL", "loud", "It must be 'debug', 'info', 'warning' or 'error'."),
+            ("ALLOWED_NETWORKS", "lan", NO_NETWORK),
+            ("ALLOWED_NETWORKS", "10.0.0.1/8", NO_NETWORK),
+            ("ALLOWED_PORTS", "https", "It must be port numbers, separated by commas."),
+            ("ALLOWED_PORTS", "", "It must be port numbers, separated by commas."),
+            ("ALLOWED_PORTS", "0", "It must be port numbers from 1 to 65535."),
             ("API_TOKEN", "short", "It must have at least 16 characters."),
             ("LIMITS__CONNECTIONS", "0", "It must be 1 or more."),
             ("LIMITS", "x", "It must be a JSON object."),
@@ -176,6 +185,35 @@ class TestDerived:
         assert own.hosts == {
             "localhost", "127.0.0.1", "::1", "10.0.0.1", "hub.example", "a.example", "::5"
         }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("given", "rehearsal"),
+        [
+            ({}, True),
+            ({"host": "::1"}, True),
+            ({"public_url": "http://localhost:9000/c"}, True),
+            ({"host": "0.0.0.0", "public_url": "http://127.0.0.1:1"}, True),
+            ({"public_url": "https://hub.example"}, False),
+            ({"public_url": "https://localhost.example"}, False),
+            ({"host": "0.0.0.0"}, False),
+            ({"host": "10.0.0.1"}, False),
+        ],
+    )
+    def test_users_reach_this_machine_only_while_nobody_else_reaches_us(
+        self, given: dict[str, str], rehearsal: bool
+    ) -> None:
+        reach = Settings.load(**given).reach
+        assert reach.rehearsal is rehearsal
+        assert (reach.refusal("127.0.0.1", 8421, tls=False) is None) is rehearsal
+        assert reach.refusal("10.0.0.1", 443, tls=True) is not None
+
+    def test_the_operator_names_networks_and_ports(self) -> None:
+        own = Settings.load(
+            public_url="https://hub.example", allowed_networks="private", allowed_ports="443,8080"
+        )
+        assert own.reach.refusal("10.0.0.1", 8080, tls=False) is None
+        assert own.reach.refusal("8.8.8.8", 8080, tls=True) is None
+        assert own.reach.refusal("127.0.0.1", 443, tls=True) is not None
 
     def test_database_path(self) -> None:
         assert Settings.load().database_path == Path("connector.db")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.connections.addresses import base_url_of
+from connector.connections.addresses import base_url_of, is_built_in
 from connector.connections.keyring import ConnectionRows, Credentials, Keyring, auth_headers
 from connector.connections.keys import load_keys
 from connector.connections.oauth import (
@@ -32,6 +32,7 @@ __all__ = [
     "base_url_of",
     "begin_consent",
     "exchange_code",
+    "is_built_in",
     "load_keys",
     "open_vault",
     "refresh_tokens",

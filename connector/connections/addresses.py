@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from connector.errors import NotConnected
 from connector.model import App
+from connector.reach import NETWORKS, is_this_machine
 
 
-def base_url_of(app: App, address: str = "") -> str:
+def base_url_of(app: App, address: str = "", *, plain: bool = False) -> str:
     """Where an app's API lies: its own base URL, or the owner's address and the app's base path.
 
     An address given for an app that has a base URL replaces it (a sandbox). It must be https, or
-    http on this machine. Raises NotConnected that names the fault.
+    http on this machine; with `plain`, http is for whoever judges where it leads. Raises
+    NotConnected that names the fault.
     """
     if not address:
         if app.base_url is None:
@@ -33,8 +34,13 @@ def base_url_of(app: App, address: str = "") -> str:
         raise _wrong(app, "holds a ? or a #")
     if not address.isascii() or not address.isprintable() or " " in address or "\\" in address:
         raise _wrong(app, "holds a character that no address has")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise _wrong(app, "is not https: the token would travel in clear")
+    if parts.scheme == "http" and not plain and not is_this_machine(host):
+        raise _wrong(
+            app,
+            "is not https: the token would travel in clear",
+            "Give it as in https://crm.example.it. Plain http is for networks that whoever runs "
+            f"Connector allows with {NETWORKS}.",
+        )
     path = parts.path.rstrip("/")
     if ".." in path.split("/") or "//" in path:
         raise _wrong(app, "holds .. or //")
@@ -43,21 +49,18 @@ def base_url_of(app: App, address: str = "") -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name can only mean this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_built_in(app: App, base_url: str) -> bool:
+    """Whether an address stands in the app itself, and so was not entered by anyone."""
+    return app.base_url is not None and base_url.rstrip("/") == app.base_url.rstrip("/")
 
 
-def _wrong(app: App, why: str) -> NotConnected:
+def _wrong(
+    app: App, why: str, remedy: str = "Give it as in https://crm.example.it"
+) -> NotConnected:
     return NotConnected(
         f"The address of {app.title} {why}.",
         field="address",
         value_type="text",
-        remedy="Give it as in https://crm.example.it",
+        remedy=remedy,
         who="user",
     )

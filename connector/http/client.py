@@ -18,12 +18,14 @@ import httpcore
 import httpx
 
 from connector.errors import NotSent, Unclear
-from connector.http.lines import Lines
-from connector.http.wire import Clock, Gate, TooLate
+from connector.http.lines import Lines, origin_of
+from connector.http.wire import Clock, Gate, Resolve, TooLate, judge, resolve
 from connector.model import Answer, HttpRequest
+from connector.reach import Reach
 
 USER_AGENT = "Connector/0.1"
 MAX_BODY = 16 * 1024 * 1024
+RESOLVE_SECONDS = 10.0
 
 _NOT_REACHED = (
     httpx.ConnectError,
@@ -38,7 +40,8 @@ class HttpClient:
     """Sends one request and gives one answer: no redirects, no retries, no cookies, no proxies.
 
     `transport` replaces the network, for tests (see `asgi_client`); `clock` is what `not_after` is
-    measured by; `trusted` replaces the authorities that a server's certificate may come from.
+    measured by, `reach` where the address of a user may lead, `resolve` what a name stands for;
+    `authorities` replaces those that a server's certificate may come from.
     """
 
     def __init__(
@@ -47,12 +50,16 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
         user_agent: str = USER_AGENT,
         clock: Clock = time.monotonic,
-        trusted: ssl.SSLContext | None = None,
+        reach: Reach | None = None,
+        resolve: Resolve = resolve,
+        authorities: ssl.SSLContext | None = None,
     ) -> None:
         self._given = transport
         self._agent = user_agent
         self._clock = clock
-        self._trusted = trusted
+        self._authorities = authorities
+        self._resolve = resolve
+        self.reach = reach or Reach()
         self._lines: Lines | None = None
         self._closed = False
         _hush()
@@ -82,9 +89,13 @@ class HttpClient:
         timeout: float = 30,  # noqa: ASYNC109 - it also says what its end means
         max_body: int = MAX_BODY,
         fresh: bool = False,
+        trusted: bool = False,
         not_after: float | None = None,
     ) -> Answer:
         """Send once within `timeout` seconds in all; `fresh` never reuses a kept-alive connection.
+
+        Unless the address is `trusted`, it may lead only where `reach` allows: `trusted` are those
+        that stand in an app, never one that somebody has entered.
 
         After the moment `not_after` of the clock no byte leaves, however long this process was
         stopped in between. Raises NotSent when no byte of the request left us, and Unclear for
@@ -99,13 +110,12 @@ class HttpClient:
         try:
             gate.check()
             async with asyncio.timeout(timeout):
-                return await self._exchange(outgoing, gate, timeout / 3, fresh, max_body)
+                return await self._exchange(
+                    outgoing, gate, timeout / 3, fresh=fresh, trusted=trusted, max_body=max_body
+                )
         except _NOT_REACHED as error:
-            raise NotSent(
-                f"{host} could not be reached ({_reason(error)}).",
-                remedy="Nothing was sent; it is tried again.",
-            ) from error
-        except Unclear:
+            raise _not_reached(host, error) from error
+        except (NotSent, Unclear):
             raise
         except TooLate as error:
             raise _held_back(host, gate.begun) from error
@@ -115,14 +125,36 @@ class HttpClient:
             # Whatever broke may have broken after the request was read.
             raise _unclear(host, _reason(error)) from error
 
+    async def vet(self, url: str) -> None:
+        """Raise NotSent when an address that a user gave does not lead where it may."""
+        host = _host(url)
+        if self._given is not None:
+            return
+        scheme, _, port = origin_of(httpx.URL(url))
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                found = await self._resolve(host, port)
+        except (OSError, TimeoutError) as error:
+            raise _not_reached(host, error) from error
+        judge(self.reach, host, port, found, tls=scheme == "https")
+
     async def _exchange(
-        self, outgoing: httpx.Request, gate: Gate, patience: float, fresh: bool, max_body: int
+        self,
+        outgoing: httpx.Request,
+        gate: Gate,
+        patience: float,
+        *,
+        fresh: bool,
+        trusted: bool,
+        max_body: int,
     ) -> Answer:
         if self._given is not None:
             return await _exchange(self._given, outgoing, max_body)
         if self._lines is None:
-            self._lines = Lines(self._trusted)
-        async with self._lines.open(outgoing.url, gate, fresh, patience) as line:
+            self._lines = Lines(self._resolve, self.reach, self._authorities)
+        async with self._lines.open(
+            origin_of(outgoing.url), gate, patience, fresh=fresh, trusted=trusted
+        ) as line:
             return await _exchange(line, outgoing, max_body)
 
     def _outgoing(self, request: HttpRequest, host: str, timeout: float) -> httpx.Request:
@@ -218,6 +250,13 @@ def _unsafe(text: str) -> bool:
 def _reason(error: Exception) -> str:
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _not_reached(host: str, error: Exception) -> NotSent:
+    return NotSent(
+        f"{host} could not be reached ({_reason(error)}).",
+        remedy="Nothing was sent; it is tried again.",
+    )
 
 
 def _held_back(host: str, begun: bool) -> NotSent | Unclear:

@@ -13,30 +13,35 @@ from contextlib import asynccontextmanager
 import httpcore
 import httpx
 
-from connector.http.wire import Backend, Gate
+from connector.http.wire import Backend, Gate, Resolve
+from connector.reach import Reach
 
 MOST_CONNECTIONS = 100
 KEEP_SECONDS = 15.0
 
-Origin = tuple[str, str, int]
+Origin = tuple[str, bytes, int]
 
 
 def origin_of(url: httpx.URL) -> Origin:
     """Scheme, host and port that a request goes to."""
-    return url.scheme, url.host, url.port or {"https": 443}.get(url.scheme, 80)
+    return url.scheme, url.raw_host, url.port or {"https": 443}.get(url.scheme, 80)
 
 
 class Line(httpx.AsyncBaseTransport):
     """One connection to one origin."""
 
-    def __init__(self, url: httpx.URL, gate: Gate, trusted: ssl.SSLContext) -> None:
-        self.origin = origin_of(url)
-        self._backend = Backend(gate)
+    def __init__(
+        self, origin: Origin, backend: Backend, authorities: ssl.SSLContext, *, trusted: bool
+    ) -> None:
+        self.origin = origin
+        self.trusted = trusted
+        self._backend = backend
+        scheme, host, port = origin
         self._connection = httpcore.AsyncHTTPConnection(
-            httpcore.Origin(url.raw_scheme, url.raw_host, self.origin[2]),
-            ssl_context=trusted,
+            httpcore.Origin(scheme.encode("ascii"), host, port),
+            ssl_context=authorities,
             keepalive_expiry=KEEP_SECONDS,
-            network_backend=self._backend,
+            network_backend=backend,
         )
 
     def guard(self, gate: Gate) -> None:
@@ -93,23 +98,28 @@ class Lines:
     with as many runs at work as we have, that takes longer than the calls.
     """
 
-    def __init__(self, trusted: ssl.SSLContext | None = None) -> None:
+    def __init__(self, resolve: Resolve, reach: Reach, authorities: ssl.SSLContext | None) -> None:
         _spare_the_search()
-        self._trusted = trusted or httpx.create_ssl_context(trust_env=False)
+        self._resolve = resolve
+        self._reach = reach
+        self._authorities = authorities or httpx.create_ssl_context(trust_env=False)
         self._places = asyncio.Semaphore(MOST_CONNECTIONS)
         self._idle: deque[tuple[float, Line]] = deque()
         self._closed = False
 
     @asynccontextmanager
     async def open(
-        self, url: httpx.URL, gate: Gate, fresh: bool, patience: float
+        self, origin: Origin, gate: Gate, patience: float, *, fresh: bool, trusted: bool
     ) -> AsyncIterator[Line]:
-        """A line for one request: kept for the next one, unless it breaks or was to be `fresh`."""
+        """A line for one request: kept for the next one, unless it breaks or was to be `fresh`.
+
+        One to a `trusted` address was not judged, so it is never lent to a request that is.
+        """
         await self._take_place(patience)
         try:
-            line = None if fresh else await self._take(origin_of(url))
+            line = None if fresh else await self._take(origin, trusted)
             if line is None:
-                line = Line(url, gate, self._trusted)
+                line = self._new(origin, gate, trusted)
             line.guard(gate)
             try:
                 yield line
@@ -136,11 +146,16 @@ class Lines:
         except TimeoutError:
             raise httpx.PoolTimeout("too many calls at once") from None
 
-    async def _take(self, origin: Origin) -> Line | None:
+    def _new(self, origin: Origin, gate: Gate, trusted: bool) -> Line:
+        reach = None if trusted else self._reach
+        backend = Backend(gate, self._resolve, reach, tls=origin[0] == "https")
+        return Line(origin, backend, self._authorities, trusted=trusted)
+
+    async def _take(self, origin: Origin, trusted: bool) -> Line | None:
         # The one used last is the likeliest to be open still.
         for place in range(len(self._idle) - 1, -1, -1):
             line = self._idle[place][1]
-            if line.origin == origin:
+            if line.origin == origin and line.trusted == trusted:
                 del self._idle[place]
                 if not line.is_over:
                     return line

@@ -7,9 +7,11 @@ event loop. Whoever must not send after a moment cannot have that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import anyio
@@ -17,7 +19,12 @@ import anyio.abc
 import httpcore
 from anyio.streams.tls import TLSStream
 
+from connector.errors import NotSent
+from connector.reach import Reach
+
 Clock = Callable[[], float]
+Address = tuple[socket.AddressFamily, Any]
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
 FIRST_SECONDS = 2.0
 """How long an address is tried while there is another one."""
 
@@ -46,10 +53,16 @@ class Gate:
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """How httpcore opens the one connection of a line, and what guards it now."""
+    """How httpcore opens the one connection of a line, and what guards it now.
 
-    def __init__(self, gate: Gate) -> None:
+    Without a `reach`, any address will do.
+    """
+
+    def __init__(self, gate: Gate, resolve: Resolve, reach: Reach | None, *, tls: bool) -> None:
         self.gate = gate
+        self._resolve = resolve
+        self._reach = reach
+        self._tls = tls
 
     async def connect_tcp(
         self,
@@ -59,10 +72,13 @@ class Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of `host` that answers."""
+        """Connect to the first address of `host` that answers, if all of them may be called."""
         try:
             async with asyncio.timeout(timeout):
-                sock = await _connected(await _addresses(host, port), timeout)
+                found = await self._resolve(host, port)
+                if self._reach is not None:
+                    judge(self._reach, host, port, found, tls=self._tls)
+                sock = await _connected(found, timeout)
         except TimeoutError:
             raise httpcore.ConnectTimeout("no connection in time") from None
         except OSError as error:
@@ -70,10 +86,31 @@ class Backend(httpcore.AsyncNetworkBackend):
         return Stream(Wire(sock, self))
 
 
-Address = tuple[socket.AddressFamily, Any]
+def judge(reach: Reach, host: str, port: int, found: list[Address], *, tls: bool) -> None:
+    """Raise NotSent unless every address that a name stands for may be called.
+
+    One that may not be called condemns the others: they are there to get a name accepted.
+    """
+    for _, address in found:
+        zone = f"%{address[3]}" if len(address) > 3 and address[3] else ""
+        refusal = reach.refusal(f"{address[0]}{zone}", port, tls=tls)
+        if refusal is not None:
+            raise NotSent(
+                f"{host} is not called: {refusal.why}.",
+                remedy="Nothing was sent. Correct the address of the connection; if it is meant, "
+                f"whoever runs Connector can allow it with {refusal.setting}.",
+                field="address",
+                value_type="text",
+                who="connection_owner",
+            )
 
 
-async def _addresses(host: str, port: int) -> list[Address]:
+async def resolve(host: str, port: int) -> list[Address]:
+    """Every address that the system knows for a name."""
+    with contextlib.suppress(ValueError):
+        ip = ipaddress.ip_address(host)
+        if isinstance(ip, ipaddress.IPv4Address):
+            return [(socket.AF_INET, (host, port))]
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in found]
 

@@ -15,6 +15,7 @@ from connector.connections import (
     base_url_of,
     begin_consent,
     exchange_code,
+    is_built_in,
     take_consent,
 )
 from connector.engine.book import Book, as_connection
@@ -63,7 +64,7 @@ class Connect:
             self._store,
             app,
             client,
-            base_url=_address(app, settings),
+            base_url=await self._address(app, settings),
             redirect_uri=self._redirect(),
             scopes=await self._scopes(app, _name(name), settings),
             request={"name": _name(name), "settings": dict(settings)},
@@ -105,7 +106,8 @@ class Connect:
         if not token.strip():
             raise NotConnected("The token is empty.", field="token", value_type="text", who="user")
         tokens = Tokens(access_token=SecretStr(token.strip()))
-        return await self._keep(app, _name(name), _address(app, settings), settings, tokens)
+        base_url = await self._address(app, settings)
+        return await self._keep(app, _name(name), base_url, settings, tokens)
 
     async def _keep(
         self,
@@ -144,7 +146,8 @@ class Connect:
             await self._doors.prove(app, as_connection(row), tokens)
         except NotSent as error:
             # Whoever connects is waiting for the answer: nobody tries again for him.
-            error.remedy = f"Check the address {row.base_url}, and that the server there runs."
+            if error.field is None:
+                error.remedy = f"Check the address {row.base_url}, and that the server there runs."
             raise
         except ConnectorError as error:
             error.remedy = error.remedy or f"Check the address {row.base_url} and the token."
@@ -161,6 +164,14 @@ class Connect:
             needed += needed_by(parse_flow(row.document), name, catalog)
         return fewest(needed) or reading(app, catalog)
 
+    async def _address(self, app: App, settings: Mapping[str, Any]) -> str:
+        http, given = self._parts.http, str(settings.get("address") or "")
+        base_url = base_url_of(app, given, plain=bool(http.reach.networks))
+        if not is_built_in(app, base_url):
+            # Judged again at each call: what a name stands for changes.
+            await http.vet(base_url)
+        return base_url
+
     def _redirect(self) -> str:
         return self._parts.public_url + CALLBACK_PATH
 
@@ -172,7 +183,3 @@ def _name(name: str) -> str:
             f"A connection's name has 1 to {MAX_NAME} characters.", field="name", who="user"
         )
     return clean
-
-
-def _address(app: App, settings: Mapping[str, Any]) -> str:
-    return base_url_of(app, str(settings.get("address") or ""))

@@ -51,7 +51,7 @@ async def open_runtime(
             database=database,
             catalog=catalog or _configured(load_catalog(plugins), settings),
             vault=vault,
-            http=http or HttpClient(),
+            http=http or HttpClient(reach=settings.reach),
             public_url=settings.base_url,
             oauth_client=settings.oauth_client,
             plugins=plugins,

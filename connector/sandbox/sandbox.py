@@ -75,7 +75,7 @@ class Sandbox:
             from connector.http import HttpClient
 
             self._client = HttpClient()
-        return await self._client.send(request, fresh=True)
+        return await self._client.send(request, fresh=True, trusted=True)
 
     async def settle(self) -> None:
         """Send and apply everything that is due at the clock's present time."""

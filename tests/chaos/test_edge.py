@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import os
+import sys
 import time
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +31,8 @@ from connector.sandbox.fic.webhooks import Delivery
 from connector.settings import Settings
 from connector.web.app import make_app
 from connector.web.protocol import GuardedProtocol
-from tests.chaos.test_kill import Server, free_port, rows, until
+from tests.chaos.attackers import HUGE, Plan
+from tests.chaos.test_kill import ROOT, Server, free_port, rows, until
 from tests.runtime.kit import FATTURE, flow
 from tests.web.kit import HOOK, FakeRuntime, request, served, settings
 
@@ -40,7 +41,6 @@ SEED = int(os.environ.get("CONNECTOR_CHAOS_SEED", "20261121"))
 SLOW_HEADERS, SLOW_BODIES, HUGE_BODIES = 100 * SCALE, 50 * SCALE, 5 * SCALE
 GOOD = 300 * SCALE
 SIDE_BY_SIDE = 8
-HUGE = 100 * 1024 * 1024
 MOST_GROWTH = 32 * 1024
 """KiB that the server may take more than before, whatever is thrown at it."""
 TYPE = "it.fattureincloud.webhooks.entities.suppliers.create"
@@ -56,7 +56,6 @@ class Target:
     process: int
     webhooks: Any
     database: Path
-    ends: Counter[str]
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -70,6 +69,12 @@ class Target:
         """KiB: `VmRSS` now, `VmHWM` at its highest."""
         lines = Path(f"/proc/{self.process}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+    def used(self) -> tuple[float, float]:
+        """Seconds that its event loop computed, and that it waited for a processor."""
+        file = Path(f"/proc/{self.process}/task/{self.process}/schedstat")
+        cpu, waited, _ = file.read_text().split()
+        return int(cpu) / 1e9, int(waited) / 1e9
 
     def notices(self, first: int, count: int) -> list[bytes]:
         """Genuine notifications, signed now."""
@@ -117,7 +122,7 @@ async def target(folder: Path) -> AsyncIterator[Target]:
             "the handshake", lambda: any(one.verified for one in webhooks.subscriptions.values())
         )
         assert server._process is not None
-        yield Target(port, server._process.pid, webhooks, database, Counter())
+        yield Target(port, server._process.pid, webhooks, database)
         assert await server.stop() == 0
 
 
@@ -159,111 +164,69 @@ async def ask_all(to: Target, messages: list[bytes]) -> list[tuple[int, float]]:
 # --- the bad ------------------------------------------------------------------------------------
 
 
-async def slow_header(to: Target, draw: Random) -> None:
-    """A header that never ends, some bytes at a time."""
-    await drip(to, draw, f"POST {to.hook} HTTP/1.1\r\nhost: localhost\r\nx-slow: ".encode())
+class Attackers:
+    """`tests.chaos.attackers`, from the beginning of the block to its end."""
 
+    def __init__(self, to: Target) -> None:
+        self._plan = Plan(to.port, to.hook, SEED, SLOW_HEADERS, SLOW_BODIES, HUGE_BODIES)
+        self.ends: dict[str, int] = {}
+        self.cpu = 0.0
 
-async def slow_body(to: Target, draw: Random) -> None:
-    """A whole header, and a body of which hardly anything comes."""
-    head = request("POST", to.hook, b"", [("content-length", "1000")])
-    await drip(to, draw, head + b'{"data":')
+    async def __aenter__(self) -> Attackers:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.chaos.attackers",
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asdict(self._plan)).encode() + b"\n")
+        await until("all are connected", lambda: self.connected >= SLOW_HEADERS + SLOW_BODIES)
+        return self
 
+    async def __aexit__(self, *ended: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        told, _ = await asyncio.wait_for(self._process.communicate(), 120)
+        self.ends, self.cpu = json.loads(told)["ends"], json.loads(told)["cpu"]
 
-async def drip(to: Target, draw: Random, head: bytes) -> None:
-    reader, writer = await to.connect()
-    try:
-        writer.write(head)
-        gone = asyncio.create_task(reader.read())
-        while not gone.done():
-            writer.write(b"a")
-            await asyncio.wait((gone,), timeout=draw.uniform(0.1, 0.5))
-        to.ends[f"drip: {(await gone)[9:12].decode() or 'hung up'}"] += 1
-    finally:
-        writer.close()
-
-
-async def huge_declared(to: Target, draw: Random) -> None:
-    """100 MB, announced."""
-    await flood(to, request("POST", to.hook, b"", [("content-length", str(HUGE))]), b"x" * 65_536)
-
-
-async def huge_streamed(to: Target, draw: Random) -> None:
-    """100 MB in chunks, whose end is not known; to the API as often as to the hook."""
-    path = draw.choice((to.hook, "/api/v1/flows"))
-    head = request("POST", path, b"", [("content-length", ""), ("transfer-encoding", "chunked")])
-    await flood(to, head, b"10000\r\n" + b"x" * 65_536 + b"\r\n")
-
-
-async def flood(to: Target, head: bytes, part: bytes) -> None:
-    reader, writer = await to.connect()
-    try:
-        writer.write(head)
-        answer = asyncio.create_task(reader.read())
-        for _ in range(HUGE // 65_536):
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(0)
-        to.ends["all of a huge body was taken"] += 1
-    except ConnectionError:
-        pass
-    finally:
-        with contextlib.suppress(ConnectionError):
-            to.ends[f"huge: {(await answer)[9:12].decode() or 'reset'}"] += 1
-        writer.close()
-
-
-Attack = Callable[[Target, Random], Awaitable[None]]
-
-
-async def again_and_again(attack: Attack, to: Target, draw: Random, stop: asyncio.Event) -> None:
-    """At least once, and until the good requests are through."""
-    while True:
-        with contextlib.suppress(ConnectionError):
-            await attack(to, draw)
-        if stop.is_set():
-            return
+    @property
+    def connected(self) -> int:
+        """How many connections the server holds."""
+        mark = f":{self._plan.port:04X} "
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        return sum(mark in f"{line.split()[1]} " and line.split()[3] == "01" for line in lines)
 
 
 @pytest.mark.timeout(900)
 async def test_good_requests_are_answered_beside_slow_and_huge_ones_in_bounded_memory(
     tmp_path: Path,
 ) -> None:
-    draw = Random(SEED)
-    attacks: list[Attack] = [slow_header] * SLOW_HEADERS + [slow_body] * SLOW_BODIES
-    attacks += [draw.choice((huge_declared, huge_streamed)) for _ in range(HUGE_BODIES)]
     async with target(tmp_path) as to:
         quiet = await ask_all(to, to.notices(0, 100))
         before = to.memory("VmRSS")
-        stop = asyncio.Event()
-        bad = [
-            asyncio.create_task(again_and_again(one, to, Random(draw.random()), stop))
-            for one in attacks
-        ]
-        while (open_now := to_server(to.port)) < SLOW_HEADERS + SLOW_BODIES:
-            await asyncio.sleep(0.05)
-        good = await ask_all(to, to.notices(100, GOOD))
-        stop.set()
-        await asyncio.gather(*bad)
+        async with Attackers(to) as bad:
+            open_now, start, used = bad.connected, time.perf_counter(), to.used()
+            good = await ask_all(to, to.notices(100, GOOD))
+            cpu, waited = (now - then for now, then in zip(to.used(), used, strict=True))
+            seconds = time.perf_counter() - start
         growth = to.memory("VmHWM") - before
         print(
             f"seed {SEED}: {SLOW_HEADERS} slow headers, {SLOW_BODIES} slow bodies,"
             f" {HUGE_BODIES} of 100 MB; {open_now} connections open;"
             f" good requests p50/p99 {told(good)} (alone {told(quiet)});"
-            f" memory {before // 1024} MB + {growth / 1024:.1f} MB; {dict(to.ends)}"
+            f" in {seconds:.1f} s the server computed {cpu:.1f} s and waited {waited:.1f} s for a"
+            f" processor, the attackers computed {bad.cpu:.1f} s in all;"
+            f" memory {before // 1024} MB + {growth / 1024:.1f} MB; {bad.ends}"
         )
         assert {status for status, _ in quiet + good} == {202}
         assert to.accepted() == len(quiet) + len(good)
         assert growth <= MOST_GROWTH
-        assert "all of a huge body was taken" not in to.ends
-        assert not any(end.endswith((" 200", " 202")) for end in to.ends)
-
-
-def to_server(port: int) -> int:
-    """How many connections the server holds."""
-    mark = f":{port:04X} "
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return sum(mark in f"{line.split()[1]} " and line.split()[3] == "01" for line in lines)
+        assert "all of a huge body was taken" not in bad.ends
+        assert sum(bad.ends.values()) >= SLOW_HEADERS + SLOW_BODIES + HUGE_BODIES
+        assert not any(end.endswith((" 200", " 202")) for end in bad.ends)
 
 
 def told(asked: list[tuple[int, float]]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from connector.errors import NotSent, Unclear
 from connector.http import HttpClient
 from connector.model import Answer, HttpRequest
+from connector.reach import REHEARSAL
 from connector.sandbox import SandboxConfig, Served, serving
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ async def call(client: HttpClient, served: Served, **rest: Any) -> Answer:
     ("kind", "writes"), [("reset_before", 0), ("reset_after", 1), ("truncated", 1)]
 )
 async def test_real_connection_is_cut(kind: str, writes: int) -> None:
-    async with serving(SandboxConfig(seed=1)) as served, HttpClient() as client:
+    async with serving(SandboxConfig(seed=1)) as served, HttpClient(reach=REHEARSAL) as client:
         served.sandbox.fic.faults.add(kind=kind)
         with pytest.raises(Unclear):
             await call(client, served, body={"data": {"name": "Adda"}})
@@ -40,7 +41,7 @@ async def test_real_connection_is_cut(kind: str, writes: int) -> None:
 
 
 async def test_webhook_goes_from_port_to_port() -> None:
-    async with serving(SandboxConfig(seed=1)) as served, HttpClient() as client:
+    async with serving(SandboxConfig(seed=1)) as served, HttpClient(reach=REHEARSAL) as client:
         arrived = asyncio.Event()
         seen: list[bytes] = []
 
@@ -86,7 +87,7 @@ async def test_webhook_goes_from_port_to_port() -> None:
 async def test_ports_are_free_again_afterwards() -> None:
     async with serving(SandboxConfig()) as served:
         url = served.fic_url
-    async with HttpClient() as client:
+    async with HttpClient(reach=REHEARSAL) as client:
         with pytest.raises(NotSent):
             await client.send(HttpRequest(method="GET", url=url))
 
@@ -106,7 +107,10 @@ async def test_seeds_are_there_at_start(tmp_path: Path) -> None:
     }
     file = tmp_path / "seeds.json"
     file.write_text(json.dumps(seeds))
-    async with serving(SandboxConfig(seed_file=file)) as served, HttpClient() as client:
+    async with (
+        serving(SandboxConfig(seed_file=file)) as served,
+        HttpClient(reach=REHEARSAL) as client,
+    ):
         assert (await call(client, served)).json()["total"] == 1
         rows = served.sandbox.perfex.tables["customers"].rows
         assert rows["412"]["company"] == "Lariane"
@@ -132,7 +136,7 @@ async def test_program_prints_one_json_line_and_stops_cleanly(stop: signal.Signa
     told = json.loads(line)
     assert told["generation"] == "2.x"
     assert {"fic", "perfex", "client_id", "client_secret", "authtoken", "public_key"} <= set(told)
-    async with HttpClient() as client:
+    async with HttpClient(reach=REHEARSAL) as client:
         answer = await client.send(HttpRequest(method="GET", url=f"{told['fic']}/info/countries"))
         assert answer.status == 401
     process.send_signal(stop)
