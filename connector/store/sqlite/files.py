@@ -72,6 +72,19 @@ def _apply_settings(connection: sqlite3.Connection, path: Path, busy_ms: int) ->
             )
 
 
+def refuse_moved(connection: sqlite3.Connection) -> None:
+    """Raise StoreError for a file whose installation was moved to another database."""
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'move'").fetchone():
+        return
+    row = connection.execute("SELECT value FROM move WHERE name = 'moved_to'").fetchone()
+    if row is not None:
+        raise StoreError(
+            f"This installation was moved to {row[0]}; the file is only kept.",
+            remedy="Set CONNECTOR_DATABASE to the address of that database.",
+            who="user",
+        )
+
+
 def migrations() -> Iterator[tuple[int, str]]:
     """The numbered SQL files of this release, in order."""
     folder = resources.files("connector.store.sqlite").joinpath("migrations")
