@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from connector.cli import catalogue, connect, flows, history, keys, parked, serving
+from connector.cli import catalogue, connect, flows, history, keys, moving, parked, serving
 from connector.cli.output import fail
 from connector.errors import ConnectorError
 
@@ -53,6 +53,7 @@ connect.add(app)
 history.add(app)
 parked.add(app)
 keys.add(app)
+moving.add(app)
 serving.add(app)
 
 

@@ -24,7 +24,7 @@ from connector.errors import StoreError, StoreOwned
 from connector.store import open_database
 from connector.store.moving import source as source_room
 from connector.store.moving.move import Move, Moved, Progress
-from connector.store.moving.source import Source
+from connector.store.moving.source import Source, give_up
 from connector.store.moving.tables import NOT_MOVED, Table, digest, matched
 from connector.store.moving.target import SEEDED, Target, place_of
 from connector.store.sqlite.database import Database
@@ -379,7 +379,7 @@ async def test_a_moved_file_is_refused_and_names_the_new_place_without_credentia
     again = await moved(path, postgres_url)
     assert again.rows["event"] == 12
     with pytest.raises(StoreError, match="was moved, for good"):
-        Move(path, postgres_url).give_up()
+        give_up(path)
 
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -522,7 +522,7 @@ async def test_a_move_that_is_given_up_leaves_the_file_as_it_was(
     assert schema(path) != before
     plan = await asyncio.to_thread(Move(path, postgres_url).plan)
     assert plan.continues
-    Move(path, postgres_url).give_up()
+    give_up(path)
     assert schema(path) == before
     with pytest.raises(StoreError, match="given up"):
         await moved(path, postgres_url)

@@ -115,14 +115,6 @@ class Move:
             finally:
                 owner.free()
 
-    def give_up(self) -> None:
-        """Take the traces of an unfinished move out of the file; the target stays as it is."""
-        source = Source(self._path)
-        try:
-            source.forget()
-        finally:
-            source.close()
-
     # --- the phases -----------------------------------------------------------------------------
 
     def _prepare(self, source: Source, target: Target) -> None:

@@ -76,11 +76,6 @@ class Source:
                 who="user",
             )
 
-    def forget(self) -> None:
-        """Give a move up: the file is as before. Raises StoreError when it is over already."""
-        with self.transaction():
-            forget_move(self.file)
-
     def seal(self, place: str, now: float, proof: str) -> None:
         """Say where all of it is now, and refuse every write, of whoever has the file open.
 
@@ -225,3 +220,13 @@ def forget_move(file: sqlite3.Connection) -> None:
     for kind, name in sorted(rows, reverse=True):
         if kind in ("table", "trigger"):
             file.execute(f"DROP {kind} {name}")
+
+
+def give_up(path: Path) -> None:
+    """Leave an unfinished move: the file is as before. Raises StoreError when it is over."""
+    source = Source(path)
+    try:
+        with source.transaction():
+            forget_move(source.file)
+    finally:
+        source.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -83,6 +84,20 @@ def refuse_moved(connection: sqlite3.Connection) -> None:
             remedy="Set CONNECTOR_DATABASE to the address of that database.",
             who="user",
         )
+
+
+def instance_in(path: Path, name: str) -> bytes | None:
+    """A value of the installation in a file, which is neither made nor changed."""
+    if not path.is_file():
+        return None
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        ) as file:
+            row = file.execute("SELECT value FROM instance WHERE name = ?", (name,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else bytes(row[0])
 
 
 def migrations() -> Iterator[tuple[int, str]]:
