@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from connector.cli import catalogue, connect, flows, history, keys, moving, parked, serving
+from connector.cli import catalogue, connect, flows, history, keeping, keys, moving, parked, serving
 from connector.cli.output import fail
 from connector.errors import ConnectorError
 
@@ -54,6 +54,7 @@ history.add(app)
 parked.add(app)
 keys.add(app)
 moving.add(app)
+keeping.add(app)
 serving.add(app)
 
 

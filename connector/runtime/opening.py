@@ -64,6 +64,9 @@ async def open_runtime(
                 second_look_seconds=settings.second_look_seconds,
                 search_first=settings.search_first,
                 sweep_seconds=settings.sweep_seconds,
+                keep_payloads_days=settings.keep_payloads_days,
+                keep_events_days=settings.keep_events_days,
+                masked=settings.masked,
             ),
         )
     )

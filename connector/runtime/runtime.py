@@ -111,6 +111,7 @@ class Runtime:
             parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
             tuning.sweep_seconds,
         )  # fmt: skip
+        self.retention = parts.retention()
         self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
@@ -140,6 +141,7 @@ class Runtime:
         self._dispatcher.start()
         await self._resume(starting=True)
         self._sweeps.start()
+        self.retention.start()
         self._watcher = asyncio.create_task(self._watch(), name="connector-watch")
 
     async def stop(self) -> None:
@@ -153,6 +155,7 @@ class Runtime:
     async def _stop_work(self) -> None:
         self._started = False
         await self._sweeps.stop()
+        await self.retention.stop()
         await self._events.stop()
         await self._dispatcher.stop()
 

@@ -9,7 +9,7 @@ from typing import Any
 from connector.codec import decode
 from connector.engine.packing import unpack
 from connector.redaction import redact
-from connector.store.rows import SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import GONE, MASKED, SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -76,6 +76,8 @@ def run_details(
     return {
         **run_view(run, flows, last_summary(steps)),
         "trigger": run.context.get("trigger"),
+        "purged_at": run.context.get(GONE),
+        "masked_at": run.context.get(MASKED),
         "steps": [
             {
                 "id": step.id,

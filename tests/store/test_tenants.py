@@ -59,6 +59,8 @@ READS: dict[str, Call] = {
         f"conn-{whose.tenant}", "books.create_client", [f"id in {whose.tenant}"]
     ),
     "audits": lambda store, _: store.audits(),
+    "run_ages": lambda store, _: store.run_ages(0, 10),
+    "old_events": lambda store, _: store.old_events(0, NOW + 1, 10),
     "counts": lambda store, _: store.counts(),
 }
 # What each method does when the store given is told to change the rows of `whose`.
@@ -99,6 +101,9 @@ WRITES: dict[str, Call] = {
     "release_runs": lambda store, _: store.release_runs("connection:one"),
     "reopen_event": lambda store, whose: store.reopen_event(whose.event),
     "reopen_run": lambda store, whose: store.reopen_run(whose.parked),
+    "drop_payload": lambda store, whose: store.drop_payload(whose.ended, NOW),
+    "mask_payload": lambda store, whose: store.mask_payload(whose.ended, lambda _: {}, NOW),
+    "drop_event": lambda store, whose: store.drop_event(whose.event),
     "audit": lambda store, _: store.audit(NOW, "me", "drop", "effect", None),
     "save_effect": lambda store, whose: store.save_effect(
         effect_row(store.tenant, whose.run, key=f"key-{whose.tenant}", state="parked")
@@ -139,6 +144,10 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     event = event_row("alfa", id=alfa.event, state="matched")
     _, alone = await alfa.store.match(event, [waiting, parked])
     alfa.parked = alone.id
+    over = run_row("alfa", alfa.event, item_id="4", state="succeeded", finished_at=NOW)
+    alfa.ended = (await alfa.store.match(event, [over]))[0].id
+    await alfa.store.record(step_row(alfa.ended, "alfa"))
+    await alfa.store.save_effect(effect_row("alfa", alfa.ended, key="key of the ended one"))
     return alfa, beta
 
 
