@@ -547,7 +547,11 @@ source.MOST_ROWS, source.MOST_CHANGES = 20, 15
 path, url = Path(sys.argv[1]), sys.argv[2]
 
 def go(limit):
-    calls = 0
+    calls = switch = 0
+    def report(progress):
+        nonlocal switch
+        if progress.phase == "switch":
+            switch = calls
     def count(frame, event, arg):
         # Every call in and out of this room: into SQLite and PostgreSQL too.
         nonlocal calls
@@ -556,16 +560,16 @@ def go(limit):
             if calls == limit:
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.setprofile(count)
-    Move(path, url).run()
+    Move(path, url, report=report).run()
     sys.setprofile(None)
-    return calls
+    return [calls, switch]
 
 for line in sys.stdin:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(writing, str(go(int(line))).encode())
+            os.write(writing, json.dumps(go(int(line))).encode())
         finally:
             os._exit(0)
     os.close(writing)
@@ -578,7 +582,10 @@ for line in sys.stdin:
 
 @pytest.fixture
 def deadly(path: Path, postgres_url: str) -> Any:
-    """Runs the move in a process that kills itself at its n-th call; 0 lets it live."""
+    """Runs the move in a process that kills itself at its n-th call; 0 lets it live.
+
+    Gives how it ended; and if it did by itself, how many calls it made, and until the switch.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", DEADLY, str(path), postgres_url],
         stdin=subprocess.PIPE,
@@ -586,13 +593,13 @@ def deadly(path: Path, postgres_url: str) -> Any:
         text=True,
     )
 
-    def go(limit: int) -> tuple[int, int]:
+    def go(limit: int) -> tuple[int, list[int]]:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{limit}\n")
         process.stdin.flush()
         status, told = json.loads(process.stdout.readline())
-        return status, int(told or 0)
+        return status, json.loads(told or "[]")
 
     yield go
     process.kill()
@@ -602,18 +609,23 @@ def deadly(path: Path, postgres_url: str) -> Any:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_killed_anywhere_it_goes_on_and_never_are_both_in_use(
-    path: Path, postgres_url: str, deadly: Callable[[int], tuple[int, int]]
+    path: Path, postgres_url: str, deadly: Callable[[int], tuple[int, list[int]]]
 ) -> None:
     draw = random.Random(SEED)
     await populate(path)
     copy = path.read_bytes()
-    status, total = deadly(0)
+    status, (total, switch) = deadly(0)
     assert status == 0
-    assert total > 1_000
+    assert 1_000 < switch < total
     reset(path, postgres_url, copy)
-    points = sorted(draw.sample(range(1, total), KILLS - 4)) + [total - back for back in range(4)]
+    # Half of them in the short time in which everything is decided.
+    points = draw.sample(range(1, switch), KILLS // 2)
+    points = sorted(points) + draw.sample(range(switch, total + 1), KILLS - KILLS // 2)
     half_way = 0
     for number, point in enumerate(points):
+        if point >= switch:
+            # Whole from its beginning, so that the point is where it was counted.
+            reset(path, postgres_url, copy)
         status, _ = deadly(point)
         half_way += status == signal.SIGKILL
         sealed, closed = is_sealed(path), await is_closed_or_empty(postgres_url)
@@ -624,7 +636,7 @@ async def test_killed_anywhere_it_goes_on_and_never_are_both_in_use(
             for _ in range(10):
                 await server.work()
             await server.stop()
-        if number % 3 == 0 or sealed:
+        if number % 3 == 0 or sealed or point >= switch:
             told = await moved(path, postgres_url)
             judge(path, postgres_url, told)
             assert not await is_closed_or_empty(postgres_url)
@@ -632,6 +644,24 @@ async def test_killed_anywhere_it_goes_on_and_never_are_both_in_use(
             reset(path, postgres_url, copy)
     judge(path, postgres_url, await moved(path, postgres_url))
     assert half_way > KILLS // 2, f"seed {SEED}: too few of the points were reached"
+
+
+@pytest.mark.parametrize("place", ["seal", "open"])
+async def test_broken_off_between_the_two_commits_one_place_at_most_is_in_use(
+    path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    await populate(path, 10)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Source if place == "seal" else Target, place, die)
+        await moved(path, postgres_url)
+    assert is_sealed(path) is (place == "open")
+    assert await is_closed(postgres_url)
+    judge(path, postgres_url, await moved(path, postgres_url))
+    await serves(postgres_url)
 
 
 def reset(path: Path, url: str, copy: bytes) -> None:
