@@ -655,9 +655,10 @@ async def test_broken_off_between_the_two_commits_one_place_at_most_is_in_use(
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Source if place == "seal" else Target, place, die)
-        await moved(path, postgres_url)
+        with pytest.raises(KeyboardInterrupt):
+            await moved(path, postgres_url)
     assert is_sealed(path) is (place == "open")
     assert await is_closed(postgres_url)
     judge(path, postgres_url, await moved(path, postgres_url))
