@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
@@ -77,6 +77,22 @@ def _body(body: bytes) -> tuple[str, bool]:
     text = body[:MAX_BODY].decode("utf-8", errors="replace")
     masked = _IN_FORM.sub(rf"\1{MASK}", _IN_JSON.sub(rf'\1"{MASK}"', text))
     return masked, len(body) > MAX_BODY
+
+
+def mask_fields(value: Any, names: Sequence[str], trail: tuple[str, ...] = ()) -> Any:
+    """A value with the named fields masked, wherever they are: `email` below anything,
+    `resource.email` only below a `resource`; lists count for nothing."""
+    ends = [tuple(name.split(".")) for name in names]
+    if isinstance(value, Mapping):
+        return {
+            name: MASK
+            if inner is not None and any((*trail, name)[-len(end) :] == end for end in ends)
+            else mask_fields(inner, names, (*trail, name))
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [mask_fields(one, names, trail) for one in value]
+    return value
 
 
 class Scrubber:

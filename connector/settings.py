@@ -20,6 +20,7 @@ PREFIX = "CONNECTOR_"
 SQLITE = "sqlite:///"
 OTHERS = re.compile(rf"{PREFIX}(?:TOKEN|CHAOS_\w+)")
 """What begins like a setting and is read elsewhere: by `connector connect`, by the chaos tests."""
+LEAST_EVENT_DAYS = 30
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PEM = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
 
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=0, ge=0)
     silent_seconds: float = Field(default=20, ge=2, le=600)
     runs_at_once: int = Field(default=64, ge=1, le=1_000)
+    keep_payloads_days: float = Field(default=30, ge=0)
+    keep_events_days: float = Field(default=0, ge=0)
+    mask_fields: str = ""
     side_journal: Path | None = None
     search_first: bool = False
     limits: Limits = Limits()
@@ -136,6 +140,21 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value()) < 16:
             raise ValueError("must have at least 16 characters")
         return value
+
+    @field_validator("keep_events_days")
+    @classmethod
+    def _long_enough_for_repeats(cls, value: float) -> float:
+        if 0 < value < LEAST_EVENT_DAYS:
+            raise ValueError(
+                f"must be 0 (for ever) or {LEAST_EVENT_DAYS} and more: by its events an "
+                "installation knows what an app sends twice"
+            )
+        return value
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """The dotted names of fields that are masked once a run has ended."""
+        return tuple(one.strip(". ") for one in self.mask_fields.split(",") if one.strip(". "))
 
     @property
     def base_url(self) -> str:

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from connector.cli import catalogue, connect, flows, history, keys, parked, quota, serving
+from connector.cli import (
+    catalogue,
+    connect,
+    flows,
+    history,
+    keeping,
+    keys,
+    moving,
+    parked,
+    quota,
+    serving,
+)
 from connector.cli.output import fail
 from connector.errors import ConnectorError
 
@@ -54,6 +65,8 @@ history.add(app)
 parked.add(app)
 quota.add(app)
 keys.add(app)
+moving.add(app)
+keeping.add(app)
 serving.add(app)
 
 

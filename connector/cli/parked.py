@@ -73,7 +73,7 @@ def resolve(
     verb: Literal["adopt", "send_again", "drop"] = (
         "send_again" if choice == "send-again" else choice
     )
-    who = _me()
+    who = me()
     row = with_runtime(lambda runtime: runtime.resolve(key, verb, who=who, remote_id=record))
     if json:
         show_json(row)
@@ -85,7 +85,8 @@ def resolve(
     )
 
 
-def _me() -> str:
+def me() -> str:
+    """Who decides: the user at this shell."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

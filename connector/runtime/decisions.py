@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.views import effect_view
-from connector.store.rows import EffectRow, FlowRow, RunRow
+from connector.store.rows import GONE, MASKED, EffectRow, FlowRow, RunRow
 
 if TYPE_CHECKING:
     from connector.engine.book import Book
@@ -87,6 +87,7 @@ class Decisions:
         old = await self._store.run(run_id)
         if old is None:
             return None
+        self._refuse_reduced(old)
         flow = next((one for one in await self._store.flows() if one.id == old.flow_id), None)
         if flow is None:
             return None
@@ -119,6 +120,17 @@ class Decisions:
             ordered=old.ordered,
         )
         return await self._store.add_run(new, copy_of=run_id, before=before)
+
+    def _refuse_reduced(self, old: RunRow) -> None:
+        """Values that are masked or gone must never be written anywhere."""
+        what = {GONE: "is no longer kept", MASKED: "is kept with masked fields only"}
+        told = next((words for name, words in what.items() if name in old.context), None)
+        if told is not None:
+            raise ConnectorError(
+                f"Run {old.id} cannot be replayed: what it worked on {told}.",
+                remedy="CONNECTOR_KEEP_PAYLOADS_DAYS and CONNECTOR_MASK_FIELDS say what is kept. "
+                "Change the record in the app: then it comes again.",
+            )
 
     async def _check_filter(self, flow: FlowRow, old: RunRow) -> None:
         """A run that its filter stopped, or failed in, has no steps: nothing else would hold it."""

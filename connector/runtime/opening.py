@@ -66,6 +66,9 @@ async def open_runtime(
                 sweep_seconds=settings.sweep_seconds,
                 silent_seconds=settings.silent_seconds,
                 workers=settings.runs_at_once,
+                keep_payloads_days=settings.keep_payloads_days,
+                keep_events_days=settings.keep_events_days,
+                masked=settings.masked,
             ),
         )
     )

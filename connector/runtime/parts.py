@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from connector.engine.confirmed import Confirmed
 from connector.engine.dispatch import WORKERS
 from connector.engine.looking import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from connector.engine.retention import Retention
 from connector.engine.sharing import SILENT_SECONDS
 from connector.engine.waits import RETRY_SECONDS, Clock
 from connector.store.side_journal import SideJournal
@@ -38,6 +39,11 @@ class Tuning:
     """How long a process may be silent before others go on with what it has in hand."""
     sweep_seconds: float = 0
     """How often to look for changes that no event told of; 0 is never."""
+    keep_payloads_days: float = 30
+    keep_events_days: float = 0
+    """How long after their end they are kept; 0 is for ever."""
+    masked: Sequence[str] = ()
+    """Names of fields that are masked once a run has succeeded."""
 
 
 @dataclass(slots=True)
@@ -57,6 +63,14 @@ class Parts:
     tuning: Tuning = Tuning()
     side_journal: Path | None = None
     """Where ends of writes are kept while the database is away; None where there is no place."""
+
+    def retention(self) -> Retention:
+        """What removes and masks the payloads of ended work."""
+        told = self.tuning
+        return Retention(
+            self.database.tenant(self.tenant), self.clock, told.keep_payloads_days,
+            told.keep_events_days, told.masked,
+        )  # fmt: skip
 
     def confirmed(self) -> Confirmed:
         """The keeper of what apps confirm while the database is away."""

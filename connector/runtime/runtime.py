@@ -32,7 +32,7 @@ from connector.runtime.driving import make_drive, worker_name
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
-from connector.runtime.watching import LOOK_SECONDS, Watch
+from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
 from connector.store.rows import EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
@@ -103,8 +103,10 @@ class Runtime:
             parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
             tuning.sweep_seconds,
         )  # fmt: skip
+        self.retention = parts.retention()
+        chores: dict[str, Chore] = {"sweeps": sweeps, "retention": self.retention}
         self._watch = Watch(
-            parts.tenant, parts.database, self._drive, subscriptions, sweeps, self._stop_work
+            parts.tenant, parts.database, self._drive, subscriptions, chores, self._stop_work
         )
         self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
         self._started = False
@@ -140,7 +142,7 @@ class Runtime:
 
     async def _stop_work(self) -> None:
         self._started = False
-        await self._watch.stop_sweeping()
+        await self._watch.stop_chores()
         await self._drive.stop()
 
     @property

@@ -12,7 +12,7 @@ from connector.model import App
 from connector.quota import quota_view
 from connector.redaction import redact
 from connector.store.port import Store
-from connector.store.rows import SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import GONE, MASKED, SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -79,6 +79,8 @@ def run_details(
     return {
         **run_view(run, flows, last_summary(steps)),
         "trigger": run.context.get("trigger"),
+        "purged_at": run.context.get(GONE),
+        "masked_at": run.context.get(MASKED),
         "steps": [
             {
                 "id": step.id,

@@ -1,12 +1,12 @@
-"""What a server looks after beside its runs: changes by others, events asked for, sweeps."""
+"""What a server looks after beside its runs: changes by others, events asked for, chores."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.engine.drive import Drive
 from connector.errors import ConnectorError
@@ -14,7 +14,6 @@ from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
     from connector.engine.subscriptions import Subscriptions
-    from connector.engine.sweeps import Sweeps
     from connector.store.port import Database
 
 logger = logging.getLogger("connector.runtime")
@@ -23,6 +22,14 @@ LOOK_SECONDS = 0.5
 """How often a server looks for what a command at the shell has changed."""
 LOOKS_PER_SWEEP = 60
 LOOKS_PER_LEAD = 10
+
+
+class Chore(Protocol):
+    """What is done beside the runs, by one process for all."""
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 class Watch:
@@ -34,18 +41,18 @@ class Watch:
         database: Database,
         drive: Drive,
         subscriptions: Subscriptions,
-        sweeps: Sweeps,
+        chores: Mapping[str, Chore],
         stop_work: Callable[[], Awaitable[None]],
     ) -> None:
         self._tenant = tenant
         self._database = database
         self._drive = drive
         self._subscriptions = subscriptions
-        self._sweeps = sweeps
+        self._chores = chores
         self._stop_work = stop_work
         self._task: asyncio.Task[None] | None = None
         self._listening = False
-        self._sweeping = False
+        self._doing: set[str] = set()
 
     async def start(self) -> None:
         """Begin to look."""
@@ -59,10 +66,14 @@ class Watch:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    async def stop_sweeping(self) -> None:
-        """Leave the sweeps to others."""
-        self._sweeping = False
-        await self._sweeps.stop()
+    async def stop_chores(self) -> None:
+        """Leave them to others."""
+        for name in tuple(self._doing):
+            await self._stop(name)
+
+    async def _stop(self, name: str) -> None:
+        self._doing.discard(name)
+        await self._chores[name].stop()
 
     async def reconcile(self) -> list[dict[str, Any]]:
         """Make the apps send what the enabled flows follow, now and after each change."""
@@ -74,13 +85,14 @@ class Watch:
         return await self._drive.leads(f"subscriptions/{self._tenant}")
 
     async def _lead(self) -> None:
-        """Sweep, unless another process does it for all; then be ready to follow it."""
-        leads = await self._drive.leads(f"sweeps/{self._tenant}")
-        if leads and not self._sweeping:
-            self._sweeps.start()
-        elif self._sweeping and not leads:
-            await self._sweeps.stop()
-        self._sweeping = leads
+        """Do what no other process does for all; be ready to follow those that do."""
+        for name, chore in self._chores.items():
+            leads = await self._drive.leads(f"{name}/{self._tenant}")
+            if leads and name not in self._doing:
+                self._doing.add(name)
+                chore.start()
+            elif not leads and name in self._doing:
+                await self._stop(name)
 
     async def _forever(self) -> None:
         seen = await self._database.revision()

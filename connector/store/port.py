@@ -13,13 +13,40 @@ from connector.store.rows import (
     EventRow,
     FlowRow,
     HookRow,
+    RunAge,
     RunRow,
     StepRow,
     SweepRow,
 )
 
 
-class Store(Protocol):
+class Keeping(Protocol):
+    """One tenant's old rows; each method may be called again after any stop."""
+
+    tenant: str
+
+    async def run_ages(self, after: int, limit: int) -> list[RunAge]:
+        """The next runs by number: how old each is, and what is still kept of it."""
+        ...
+
+    async def drop_payload(self, run_id: int, now: float, *, really: bool = True) -> bool:
+        """Remove what an ended run worked on, unless one of its writes may still need it."""
+        ...
+
+    async def mask_payload(self, run_id: int, hide: Callable[[Any], Any], now: float) -> bool:
+        """Put what `hide` makes of them in the place of a run's payloads."""
+        ...
+
+    async def old_events(self, after: int, before: float, limit: int) -> tuple[int, list[int]]:
+        """Of the next events by number those that may go; and how far this has looked."""
+        ...
+
+    async def drop_event(self, event_id: int) -> bool:
+        """Remove an event with its runs; tells whether it was there and over."""
+        ...
+
+
+class Store(Keeping, Protocol):
     """One tenant's rows: reads see every commit, writes return after theirs."""
 
     tenant: str

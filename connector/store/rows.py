@@ -12,6 +12,8 @@ EffectState = Literal["planned", "sending", "done", "refused", "uncertain", "par
 
 SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
+GONE, MASKED = "purged_at", "masked_at"
+"""First in the context of a run whose payloads were removed, or masked; when, as its value."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
 
 
@@ -77,6 +79,17 @@ class RunRow:
     """When the app says its record was changed; kept as what the flow has handled, no column."""
     fresh: bool = False
     """Stored a moment ago by this very process, so that it has no steps yet; not a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAge:
+    """How old a run is, and whether its payloads are `whole`, `masked` or `gone`."""
+
+    id: int
+    state: RunState
+    created_at: float
+    finished_at: float | None
+    kept: str
 
 
 @dataclass(slots=True)

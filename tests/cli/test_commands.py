@@ -214,3 +214,27 @@ def test_try_takes_the_trigger_that_run_show_prints(toured: Any, place: Path) ->
     (place / "event.json").write_text(encode_text(toured["run"]["trigger"]))
     told = connector("try", EXAMPLE, "--event", "event.json", "--json").json
     assert told["steps"][0]["inputs"]["vat"] == toured["run"]["trigger"]["resource"]["vat_number"]
+
+
+# --- purge --------------------------------------------------------------------------------------
+
+
+def test_purge_counts_asks_and_removes(toured: Any, place: Path) -> None:
+    told = connector("purge", "--older-than", "0", "--dry-run", "--json").json
+    assert told == {"runs": 1, "dry_run": True}
+    assert connector("run-show", "1", "--json").json["trigger"] is not None
+    refused = connector("purge", "--older-than", "0", stdin="n\n")
+    assert refused.code == 1
+    assert "can never be replayed" in refused.out
+    assert connector("purge", "--older-than", "9", "--yes").out == (
+        "0 run(s) have lost their payloads.\n"
+    )
+    assert connector("purge", "--older-than", "0", stdin="y\n").code == 0
+    row = connector("run-show", "1", "--json").json
+    assert row["trigger"] is None
+    assert row["purged_at"]
+    assert row["effects"][0]["remote_id"]
+    assert connector("run-show", "1").code == 0
+    said = connector("replay", "1", "--from", "create")
+    assert said.code == 1
+    assert "no longer kept" in said.err

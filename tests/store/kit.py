@@ -139,6 +139,7 @@ class Filled:
         self.event = event
         self.run = run
         self.parked = 0
+        self.ended = 0
 
 
 async def fill(store: TenantStore) -> Filled:

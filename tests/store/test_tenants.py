@@ -60,6 +60,8 @@ READS: dict[str, Call] = {
     ),
     "audits": lambda store, _: store.audits(),
     "quotas": lambda store, _: store.quotas(),
+    "run_ages": lambda store, _: store.run_ages(0, 10),
+    "old_events": lambda store, _: store.old_events(0, NOW + 1, 10),
     "counts": lambda store, _: store.counts(),
 }
 # What each method does when the store given is told to change the rows of `whose`.
@@ -104,6 +106,9 @@ WRITES: dict[str, Call] = {
     "release_runs": lambda store, _: store.release_runs("connection:one"),
     "reopen_event": lambda store, whose: store.reopen_event(whose.event),
     "reopen_run": lambda store, whose: store.reopen_run(whose.parked),
+    "drop_payload": lambda store, whose: store.drop_payload(whose.ended, NOW),
+    "mask_payload": lambda store, whose: store.mask_payload(whose.ended, lambda _: {}, NOW),
+    "drop_event": lambda store, whose: store.drop_event(whose.event),
     "audit": lambda store, _: store.audit(NOW, "me", "drop", "effect", None),
     "save_effect": lambda store, whose: store.save_effect(
         effect_row(store.tenant, whose.run, key=f"key-{whose.tenant}", state="parked")
@@ -145,6 +150,11 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     _, alone = await alfa.store.match(event, [waiting, parked])
     alfa.parked = alone.id
     await database.change_quota("books/alfa", lambda account, _: account.reached("alfa"))
+    over = run_row("alfa", alfa.event, item_id="4", state="succeeded", finished_at=NOW)
+    (ended,) = await alfa.store.match(event, [over])
+    alfa.ended = ended.id
+    await alfa.store.record_step(ended, step_row(ended.id, "alfa"))
+    await alfa.store.save_effect(effect_row("alfa", alfa.ended, key="key of the ended one"))
     return alfa, beta
 
 

@@ -61,8 +61,9 @@ class Database(SqlDatabase):
                 who="user",
             ) from None
         try:
-            await _assert_durable(connection)
+            await assert_durable(connection)
             await migrate(connection)
+            await refuse_half_moved(connection)
         finally:
             await connection.close()
         self._pool = AsyncConnectionPool(
@@ -137,7 +138,19 @@ class Database(SqlDatabase):
         )
 
 
-async def _assert_durable(connection: AsyncConnection[Any]) -> None:
+async def refuse_half_moved(connection: AsyncConnection[Any]) -> None:
+    """Raise StoreError while an installation is being moved here: half of it is none."""
+    row = await (await connection.execute("SELECT to_regclass('move') IS NOT NULL")).fetchone()
+    if row is not None and row[0]:
+        raise StoreError(
+            "An installation is being moved into this database, and not all of it is here.",
+            remedy="Let `connector migrate-store` end, or do it again: it goes on where it was.",
+            who="user",
+        )
+
+
+async def assert_durable(connection: AsyncConnection[Any]) -> None:
+    """Raise StoreError for a server that may lose what it has confirmed."""
     for name in ("fsync", "full_page_writes"):
         row = await (await connection.execute(f"SHOW {name}")).fetchone()
         if row is None or row[0] != "on":

@@ -26,14 +26,14 @@ class Writes(TenantRows):
         self, *, run_id: int | None = None, state: str | None = None
     ) -> list[EffectRow]:
         """Writes of a run or in a state, oldest first."""
+        # Only what is asked for: a condition that may be empty would hide the indexes.
+        given = {"run_id": run_id, "state": state}
+        asked = {name: value for name, value in given.items() if value is not None}
         rows = await self._all(
-            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ?1"
-            " AND (CAST(?2 AS BIGINT) IS NULL OR run_id = ?2)"
-            " AND (CAST(?3 AS TEXT) IS NULL OR state = ?3)"
-            " ORDER BY created_at, key",
+            f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ?"
+            f"{''.join(f' AND {name} = ?' for name in asked)} ORDER BY created_at, key",
             self.tenant,
-            run_id,
-            state,
+            *asked.values(),
         )
         return [effect_row(row) for row in rows]
 

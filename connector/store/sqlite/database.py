@@ -11,7 +11,7 @@ from connector.errors import StoreBusy, StoreError
 from connector.store.sql.backend import Outcome, Statement
 from connector.store.sql.database import SqlDatabase
 from connector.store.sql.turns import Turns
-from connector.store.sqlite.files import Ownership, migrate, open_connection
+from connector.store.sqlite.files import Ownership, migrate, open_connection, refuse_moved
 from connector.store.sqlite.journal import LOCK_PATIENCE_SECONDS, Journal
 
 OPEN_PATIENCE_MS = 5_000
@@ -31,6 +31,7 @@ class Database(SqlDatabase):
         # Waiting in SQLite would hold up the event loop, so after this the journal waits itself.
         self._writer = open_connection(path, busy_ms=OPEN_PATIENCE_MS)
         try:
+            refuse_moved(self._writer)
             migrate(self._writer)
             self._writer.execute("PRAGMA busy_timeout = 0")
             self.reader = open_connection(path, busy_ms=2_000)

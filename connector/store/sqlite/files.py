@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -70,6 +71,33 @@ def _apply_settings(connection: sqlite3.Connection, path: Path, busy_ms: int) ->
                 remedy="Put it on a local disk: network file systems cannot hold it safely.",
                 who="user",
             )
+
+
+def refuse_moved(connection: sqlite3.Connection) -> None:
+    """Raise StoreError for a file whose installation was moved to another database."""
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'move'").fetchone():
+        return
+    row = connection.execute("SELECT value FROM move WHERE name = 'moved_to'").fetchone()
+    if row is not None:
+        raise StoreError(
+            f"This installation was moved to {row[0]}; the file is only kept.",
+            remedy="Set CONNECTOR_DATABASE to the address of that database.",
+            who="user",
+        )
+
+
+def instance_in(path: Path, name: str) -> bytes | None:
+    """A value of the installation in a file, which is neither made nor changed."""
+    if not path.is_file():
+        return None
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        ) as file:
+            row = file.execute("SELECT value FROM instance WHERE name = ?", (name,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else bytes(row[0])
 
 
 def migrations() -> Iterator[tuple[int, str]]:

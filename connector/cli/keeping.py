@@ -1,0 +1,41 @@
+"""`purge`: removing what runs worked on, by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from connector.cli.offline import with_runtime
+from connector.cli.output import JsonOption, console, show_json
+from connector.cli.parked import me
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("purge")(purge)
+
+
+def purge(
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Of runs that ended more days ago than this.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Remove what ended runs worked on, and the bodies of their writes.
+
+    Keys, states and ids of writes stay, so that nothing is written twice. Such a run cannot be
+    replayed. It works beside a running server; it is recorded who did it.
+    """
+    if not dry_run and not yes:
+        typer.confirm("These runs can never be replayed then. Go on?", abort=True)
+    done = with_runtime(
+        lambda runtime: runtime.retention.purge(older_than, me(), really=not dry_run)
+    )
+    if json:
+        show_json({"runs": done.runs, "dry_run": dry_run})
+        return
+    verb = "would lose" if dry_run else "have lost"
+    console().print(f"{done.runs} run(s) {verb} their payloads.")
