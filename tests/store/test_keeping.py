@@ -122,7 +122,7 @@ async def test_only_asking_changes_nothing(store: TenantStore) -> None:
 
 async def test_a_write_that_a_later_run_took_over_is_that_ones(store: TenantStore) -> None:
     old = await ended(store, "failed", state="refused")
-    new = await ended(store, "waiting", key="key 0", state="sending")
+    new = await ended(store, "waiting", key="key 0", state="sending", version=1)
     assert await store.drop_payload(old, NOW)
     effect = await store.effect("key 0")
     assert effect is not None
@@ -193,7 +193,7 @@ async def test_old_events_go_with_their_runs_and_the_writes_stay(store: TenantSt
     assert [one.id for one in await store.runs()] == [runs[-1]]
     assert await store.steps(runs[0]) == []
     assert [one.state for one in await store.effects()] == ["done"] * 5
-    assert await ended(store) > runs[-1]
+    assert await ended(store, key="key of the next one") > runs[-1]
     assert (await store.events())[0].id > 5
 
 

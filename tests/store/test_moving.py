@@ -272,7 +272,8 @@ class Server:
             await self.store.save_effect(
                 effect_row("main", runs[0].id, key=event.delivery_id, state="sending")
             )
-            old = effect_row("main", runs[0].id, key=f"key {self.draw.randrange(EVENTS)}")
+            key = f"key {self.draw.randrange(EVENTS)}"
+            old = await self.store.effect(key) or effect_row("main", runs[0].id, key=key)
             await self.store.save_effect(old)
         elif draw < 0.6:
             key = f"flow {self.draw.randrange(5)}"
