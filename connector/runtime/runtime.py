@@ -28,6 +28,7 @@ from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import ConnectorError, FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
+from connector.runtime.adopting import Witness
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.parts import Parts
@@ -111,7 +112,9 @@ class Runtime:
             parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
             tuning.sweep_seconds,
         )  # fmt: skip
-        self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
+        self._decisions = Decisions(
+            self._store, self._book, Witness(parts.catalog, self.doors), parts.clock, self._go_on
+        )
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
         self._listening = False
@@ -245,10 +248,16 @@ class Runtime:
         return await self._decisions.parked()
 
     async def resolve(
-        self, key: str, choice: Choice, *, who: str, remote_id: str | None = None
+        self,
+        key: str,
+        choice: Choice,
+        *,
+        who: str,
+        remote_id: str | None = None,
+        force: bool = False,
     ) -> dict[str, Any]:
         """Decide a parked write: `adopt` (with `remote_id`), `send_again` or `drop`; audited."""
-        return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id)
+        return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id, force=force)
 
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         """What people decided, the newest first."""
