@@ -112,9 +112,8 @@ class Runtime:
             parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
             tuning.sweep_seconds,
         )  # fmt: skip
-        self._decisions = Decisions(
-            self._store, self._book, Witness(parts.catalog, self.doors), parts.clock, self._go_on
-        )
+        witness = Witness(parts.catalog, self.doors)
+        self._decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
         self._listening = False
@@ -248,14 +247,9 @@ class Runtime:
         return await self._decisions.parked()
 
     async def resolve(
-        self,
-        key: str,
-        choice: Choice,
-        *,
-        who: str,
-        remote_id: str | None = None,
+        self, key: str, choice: Choice, *, who: str, remote_id: str | None = None,
         force: bool = False,
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any]:  # fmt: skip
         """Decide a parked write: `adopt` (with `remote_id`), `send_again` or `drop`; audited."""
         return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id, force=force)
 
