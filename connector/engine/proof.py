@@ -11,6 +11,8 @@ from typing import Any
 from connector import paths
 from connector.model import Action
 
+SKEW_SECONDS = 300
+"""How wrong a foreign clock may be; many tell whole seconds only."""
 ANY_ZONE_SECONDS = 14 * 3600
 """Many apps tell the time of their own place, and do not say which."""
 
@@ -76,7 +78,7 @@ def made_since(action: Action, record: Any, moment: float | None) -> bool:
     except ValueError:
         return True
     at = (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
-    return moment is None or at >= moment - (0 if made.tzinfo else ANY_ZONE_SECONDS)
+    return moment is None or at >= moment - (SKEW_SECONDS if made.tzinfo else ANY_ZONE_SECONDS)
 
 
 def unlike(action: Action, inputs: dict[str, Any], marker: str, record: Any, remote_id: str) -> str:
