@@ -111,20 +111,25 @@ def not_shown(wanted: Any, record: Any) -> list[str]:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two values mean the same: apps give numbers as text, and nothing as empty text."""
-    return bool(_bare(one) == _bare(other))
+    if isinstance(one, str) and isinstance(other, str):
+        # Texts of digits are no numbers: 00184 is a postcode, and 184 is none.
+        return _text(one) == _text(other)
+    numbers = _number(one), _number(other)
+    return numbers[0] == numbers[1] if None not in numbers else _text(one) == _text(other)
 
 
-def _bare(value: Any) -> Any:
+def _text(value: Any) -> str:
     if value is None or value is paths.ABSENT:
         return ""
-    if isinstance(value, bool):
-        value = int(value)
-    text = "".join(html.unescape(str(value)).split()).casefold()
+    return "".join(html.unescape(str(value)).split()).casefold()
+
+
+def _number(value: Any) -> Decimal | None:
     try:
-        number = Decimal(text)
+        number = Decimal(int(value)) if isinstance(value, bool) else Decimal(_text(value))
     except InvalidOperation:
-        return text
-    return number if number.is_finite() else text
+        return None
+    return number if number.is_finite() else None
 
 
 def ids_of(found: dict[str, Any]) -> list[str]:

@@ -60,10 +60,10 @@ async def tell(
 ) -> Ends:
     """Tell every tale of a kind; gives how they ended. Raises AssertionError for a broken one."""
     ends: Ends = {fault: Counter() for fault in faults}
-    for fault in ends:
+    for place, fault in enumerate(ends):
         for seed in seeds:
             tenant = f"{kind} {seed} {fault}"
-            beside = SideJournal(journal / f"{abs(hash(tenant))}.effects")
+            beside = SideJournal(journal / f"{kind}-{seed}-{place}.effects")
             tale = Tale(fault, kind, seed, shelf, build or Build(), tenant, beside)
             await play(tale, POINTS.scripts[fault])
             unexpected = set(tale.ends) - POINTS.ends[fault][kind]
