@@ -14,6 +14,7 @@ from connector.engine.confirmed import Confirmed
 from connector.engine.proof import (
     Find,
     alike_of,
+    by_mark,
     carries,
     criteria_of,
     ids_of,
@@ -156,15 +157,17 @@ class Looking:
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
     ) -> None:
         """Look as if it had been sent: an older copy of the database does not know what was."""
-        found = await self._found(intent, effect, find)
-        ids = await self._fresh(effect, store, found)
-        if not ids and intent.action.identity.marker:
-            seen = await self._look_alike(intent, effect, store, find)
-            found, ids = seen.found, seen.ours
-        if len(ids) == 1 and intent.action.identity.marker:
+        identity = intent.action.identity
+        seen = await self._seen(intent, effect, store, find)
+        ids = seen.ours
+        if len(ids) == 1 and identity.marker:
             self._note(effect, None, f"searched first: it was written as {ids[0]} in the past")
-            await self._adopt(effect, store, ids[0], record_of(found, ids[0]))
-        elif ids:
+            await self._adopt(effect, store, ids[0], record_of(seen.found, ids[0]))
+            return
+        if not ids and not by_mark(intent.action):
+            # Where the mark cannot be searched for, whatever has this key may be ours.
+            ids = seen.alike
+        if ids:
             await self._park(
                 effect, store, f"Searched first: it may have been written as {', '.join(ids[:5])}."
             )
@@ -277,18 +280,26 @@ class Looking:
             # Whoever changes a record has not made it: that others name it does not matter.
             return Seen(found, ids_of(found), [])
         fresh = await self._fresh(effect, store, found)
-        if fresh:
+        if fresh and not intent.action.identity.marker:
             return Seen(found, fresh, [])
+        seen = self._sorted(intent.action, effect, found, fresh)
+        if seen.ours or seen.alike:
+            return seen
         return await self._look_alike(intent, effect, store, find)
 
     async def _look_alike(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
     ) -> Seen:
         """Once more by plain values: the filter for the mark may fail, or a person removed it."""
-        action = intent.action
-        criteria = alike_of(action, effect.inputs)
-        found = await find(action.identity.find or "", criteria) if criteria else {}
+        criteria = alike_of(intent.action, effect.inputs)
+        found = await find(intent.action.identity.find or "", criteria) if criteria else {}
         fresh = await self._fresh(effect, store, found)
+        return self._sorted(intent.action, effect, found, fresh)
+
+    def _sorted(
+        self, action: Action, effect: EffectRow, found: dict[str, Any], fresh: list[str]
+    ) -> Seen:
+        """Records by our mark, which no list is believed to have matched exactly."""
         records = {one: record_of(found, one) for one in fresh}
         ours = [one for one in fresh if carries(action, records[one], effect.marker)]
         since = [one for one in fresh if made_since(action, records[one], effect.sent_at)]

@@ -64,6 +64,13 @@ def alike_of(action: Action, inputs: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def by_mark(action: Action) -> bool:
+    """Whether the search is asked for our mark."""
+    return (
+        action.identity.marker is not None and action.identity.marker in action.identity.by.values()
+    )
+
+
 def carries(action: Action, record: Any, marker: str) -> bool:
     """Whether a record has our mark, wherever in the text it stands by now."""
     place = action.identity.marker

@@ -98,7 +98,7 @@ async def local_commit(tale: Tale) -> None:
     await asyncio.gather(first, return_exceptions=True)
 
 
-@POINTS.tale("store away at each save", DONE, EITHER)
+@POINTS.tale("store away at each save", EITHER, EITHER)
 async def store_away(tale: Tale) -> None:
     begins = tale.draw.randint(1, 5)
     kinds = [tale.draw.choice(["busy", "lost"]) for _ in range(tale.draw.randint(1, 6))]

@@ -79,8 +79,7 @@ class Books(Remote):
 
     async def find(self, key: str, criteria: dict[str, Any]) -> dict[str, Any]:
         """By the strongest criterion; a mark may stand anywhere in its text."""
-        self.settle()
-        await self._trouble()
+        await self.asked()
         strong = next(one for one in ("subject", "vat_number", "entity", "name") if one in criteria)
         seen = [
             one
@@ -89,14 +88,6 @@ class Books(Remote):
         ]
         shown = [self._shown(one) for one in seen]
         return {"found": bool(seen), "ids": [one.id for one in seen], "records": shown}
-
-    async def _trouble(self) -> None:
-        """Raise what `looking` says of this search."""
-        kept, self.records = self.records, []
-        try:
-            await super().find("", {})
-        finally:
-            self.records = kept
 
     def _shown(self, one: Record) -> dict[str, Any]:
         made = datetime.fromtimestamp(one.applied_at, UTC).isoformat()

@@ -29,6 +29,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.threads = 0
         self.real = False
         super().__init__(_Selector(self))
+        # Years from its start a float has no nanoseconds, and a timer due now would never be due.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         return self.now
