@@ -242,7 +242,7 @@ async def test_incomplete_e_invoice_is_refused_with_its_reasons(world: Any, invo
     path = f"C/issued_documents/{made['id']}/e_invoice"
     answer = await world.fic("GET", f"{path}/xml_verify")
     assert answer.status == 422
-    assert len(answer.json()["extra"]["errors"]) == 3
+    assert len(answer.json()["extra"]["errors"]) == 4
     assert (
         (await world.fic("GET", f"{path}/xml"))
         .header(
