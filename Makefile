@@ -60,6 +60,7 @@ chaos: $(DEV_SET) $(SELF)  ## kill it again and again: no event lost, nothing wr
 	CONNECTOR_CHAOS_EVENTS=3000 CONNECTOR_CHAOS_KILLS=60 CONNECTOR_CHAOS_CUTS=200 \
 		CONNECTOR_CHAOS_FAULTS=40 CONNECTOR_CHAOS_SPELLS=20 CONNECTOR_CHAOS_EDGE=5 \
 		CONNECTOR_CHAOS_SECRETS=10000 CONNECTOR_CHAOS_ROTATION_KILLS=50 \
+		CONNECTOR_CHAOS_EFFECTS=50 \
 		$(BIN)/python -m pytest tests/chaos --timeout=3600 $(PYTEST)
 
 # The second file holds the pins of the first, so that one .venv serves both.

@@ -151,6 +151,17 @@ class Identity(Data):
     natural_key: tuple[str, ...] = ()
     find: str | None = None
     by: Mapping[str, str] = {}
+    """The search is asked for the mark alone where this names the input that carries it."""
+    alike: Mapping[str, str] = {}
+    """The same for a second search, by plain values: what it finds without our mark is suspect."""
+    read: Request | None = None
+    """Reads one record: `{id}` and the action's inputs fill its path."""
+    own_id: str = "id"
+    """Path of the id in a record that was read."""
+    made_at: str = "created_at"
+    """Path of the moment a record was made."""
+    shows: str | None = None
+    """The input whose values the found record must show: what a mere yes says is not believed."""
     list_lag_seconds: float = 5
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
@@ -214,6 +225,9 @@ class Action(Operation):
     kind: Literal["action"] = "action"
     identity: Identity = Identity()
     destructive: bool = False
+    check: OwnCode | None = Attribute(default=None, exclude=True)
+    """Reads before each send: raises Refused when this must not be sent, gives the record when
+    what is wanted is there already, and nothing when it may go."""
 
 
 class Search(Operation):

@@ -22,7 +22,11 @@ create_archive_document = Action(
     request=Request(method="POST", path="/c/{company_id}/archive", wrap=("data",)),
     result="data",
     output=schema("fatture_in_cloud/archive_document"),
-    identity=Identity(record_id="data.id", when_unsure="park"),
+    identity=Identity(
+        record_id="data.id",
+        read=Request(method="GET", path="/c/{company_id}/archive/{id}"),
+        when_unsure="park",
+    ),
     scopes=("archive:a",),
     summary="Archive document {{ output.id }}: {{ input.data.description }}",
 )

@@ -23,7 +23,11 @@ create_cashbook_entry = Action(
     result="data",
     output=schema("fatture_in_cloud/cashbook_entry"),
     # Two equal entries may both be meant, so nothing but a person can tell.
-    identity=Identity(record_id="data.id", when_unsure="park"),
+    identity=Identity(
+        record_id="data.id",
+        read=Request(method="GET", path="/c/{company_id}/cashbook/{id}"),
+        when_unsure="park",
+    ),
     scopes=("cashbook:a",),
     summary="Cashbook entry {{ output.id }}: {{ input.data.description }}",
 )

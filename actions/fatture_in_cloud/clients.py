@@ -86,6 +86,12 @@ create_client = Action(
             "email": "data.email",
             "name": "data.name",
         },
+        alike={"company_id": "company_id", "name": "data.name"},
+        read=Request(
+            method="GET",
+            path="/c/{company_id}/entities/clients/{id}",
+            query={"fieldset": "detailed"},
+        ),
         when_unsure="resend_once",
     ),
     scopes=("entity.clients:a",),

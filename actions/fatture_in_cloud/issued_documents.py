@@ -8,6 +8,7 @@ from typing import Any
 from connector import Action, Caller, Identity, Request, Search, finding, schema
 
 _MARK = re.compile(r"#[a-z2-7]{12}$")
+_TEXTS = {"subject": "any_subject contains", "entity_name": "entity.name =", "date": "date ="}
 _PER_PAGE = "100"  # the most that the list gives; below 5 it refuses
 
 # Each kind of document has a scope of its own; which one is needed depends on `data.type`.
@@ -27,15 +28,18 @@ _FAMILIES = (
 
 def _filter(caller: Caller, inputs: dict[str, Any]) -> str:
     """The list filter in the app's own language: a quote is doubled, a number stands bare."""
-    key, value = finding.strongest(inputs, ("subject", "number"))
+    key, _ = finding.strongest(inputs, ("subject", "number", "entity_name"))
     if key == "number":
         return f"number = {finding.number(caller, inputs, key)}"
-    subject = value.replace("'", "''")
-    return f"any_subject contains '{subject}'"
+    names = ("entity_name", "date") if key == "entity_name" else (key,)
+    given = {
+        name: str(inputs[name]).strip().replace("'", "''") for name in names if inputs.get(name)
+    }
+    return " and ".join(f"{_TEXTS[name]} '{text}'" for name, text in given.items())
 
 
 async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
-    given = ("subject", "number", "numeration", "year")
+    given = ("subject", "number", "numeration", "year", "entity_name", "date")
     wanted = {key: finding.plain(inputs[key]) for key in given if inputs.get(key) is not None}
     query = {
         "type": str(inputs["type"]),
@@ -51,9 +55,10 @@ async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fits(row: dict[str, Any], key: str, value: str) -> bool:
-    text = finding.plain(row.get(key))
-    # Our mark alone finds its document, whatever the subject before it has become since.
-    return text == value or (key == "subject" and bool(_MARK.match(value)) and text.endswith(value))
+    entity = row.get("entity") or {}
+    text = finding.plain(entity.get("name") if key == "entity_name" else row.get(key))
+    # Our mark alone finds its document, whatever the subject around it has become since.
+    return text == value or (key == "subject" and bool(_MARK.match(value)) and value in text)
 
 
 find_issued_document = Search(
@@ -61,7 +66,10 @@ find_issued_document = Search(
     key="find_issued_document",
     noun="Issued document",
     label="Find Issued Document",
-    description="Finds documents of one type by their whole subject, or by their number.",
+    description=(
+        "Finds documents of one type by their whole subject, by their number, or by whom they "
+        "are for."
+    ),
     docs_url="https://developers.fattureincloud.it/api-reference",
     inputs=(schema("fatture_in_cloud/company"), schema("fatture_in_cloud/find_issued_document")),
     output=schema("fatture_in_cloud/issued_document_search"),
@@ -98,6 +106,17 @@ create_issued_document = Action(
         find="find_issued_document",
         # The subject ends in our mark, which no other document has.
         by={"company_id": "company_id", "type": "data.type", "subject": "data.subject"},
+        alike={
+            "company_id": "company_id",
+            "type": "data.type",
+            "entity_name": "data.entity.name",
+            "date": "data.date",
+        },
+        read=Request(
+            method="GET",
+            path="/c/{company_id}/issued_documents/{id}",
+            query={"fieldset": "detailed"},
+        ),
         # A legal document is never sent a second time by a machine.
         when_unsure="park",
     ),

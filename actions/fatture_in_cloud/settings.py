@@ -20,7 +20,12 @@ create_payment_account = Action(
     ),
     result="data",
     output=schema("fatture_in_cloud/payment_account"),
-    identity=Identity(record_id="data.id", natural_key=("data.name",), when_unsure="park"),
+    identity=Identity(
+        record_id="data.id",
+        natural_key=("data.name",),
+        read=Request(method="GET", path="/c/{company_id}/settings/payment_accounts/{id}"),
+        when_unsure="park",
+    ),
     scopes=("settings:a",),
     summary="Payment account {{ output.id }}: {{ input.data.name }}",
 )

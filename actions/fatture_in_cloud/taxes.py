@@ -23,7 +23,11 @@ create_f24 = Action(
     result="data",
     output=schema("fatture_in_cloud/f24"),
     # Two equal forms may both be meant, so nothing but a person can tell.
-    identity=Identity(record_id="data.id", when_unsure="park"),
+    identity=Identity(
+        record_id="data.id",
+        read=Request(method="GET", path="/c/{company_id}/taxes/{id}"),
+        when_unsure="park",
+    ),
     scopes=("taxes:a",),
     summary="F24 {{ output.id }}: {{ input.data.description }}, due {{ input.data.due_date }}",
 )

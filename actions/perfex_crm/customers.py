@@ -50,7 +50,19 @@ async def _rows(caller: Caller, term: str, value: str) -> list[dict[str, Any]]:
     return rows
 
 
+async def _by_id(caller: Caller, customer: int) -> dict[str, Any]:
+    try:
+        answer = await caller.request("GET", f"/customers/{customer}")
+    except Missing:
+        return finding.found([], "userid")
+    # Some releases wrap it.
+    row = answer if "userid" in answer else answer.get("data") or {}
+    return finding.found([row] if row.get("userid") else [], "userid")
+
+
 async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
+    if inputs.get("customer_id") not in (None, ""):
+        return await _by_id(caller, finding.number(caller, inputs, "customer_id"))
     key, value = finding.strongest(inputs, _KEYS)
     rows = await _exactly(caller, key, value)
     company = inputs.get("company")
@@ -75,7 +87,7 @@ find_customer = Search(
     noun="Customer",
     label="Find Customer",
     description=(
-        "Finds active customers by the strongest key given: VAT number, company, phone. Only "
+        "Finds active customers by the strongest key given: id, VAT number, company, phone. Only "
         "exact matches count; capitals, spaces and the IT of a VAT number do not matter. Where "
         "nobody has the VAT number, one of the same name without any is found."
     ),
@@ -103,6 +115,10 @@ create_customer = Action(
         natural_key=("data.vat",),
         find="find_customer",
         by={"vat": "data.vat", "company": "data.company"},
+        alike={"company": "data.company"},
+        read=Request(method="GET", path="/customers/{id}"),
+        own_id="userid",
+        made_at="datecreated",
         when_unsure="resend_once",
     ),
     scopes=("customers:create",),
@@ -120,8 +136,16 @@ update_customer = Action(
     # Older releases cannot read a form here.
     request=Request(method="PUT", path="/customers/{customer_id}", root="data"),
     output=schema("perfex_crm/customer_changed"),
-    # Writing the same values twice changes nothing.
-    identity=Identity(record_id="", when_unsure="repeat"),
-    scopes=("customers:update",),
+    # Writing the same values twice changes nothing; that it says yes proves nothing either.
+    identity=Identity(
+        record_id="",
+        find="find_customer",
+        by={"customer_id": "customer_id"},
+        shows="data",
+        read=Request(method="GET", path="/customers/{customer_id}"),
+        own_id="userid",
+        when_unsure="repeat",
+    ),
+    scopes=("customers:update", "customers:get"),
     summary="Customer {{ input.customer_id }} changed",
 )

@@ -53,10 +53,18 @@ def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:
 
 def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Iterator[Issue]:
     identity = node.identity
-    named = [*identity.natural_key, *identity.by.values()]
+    named = [*identity.natural_key, *identity.by.values(), *identity.alike.values()]
     for path in (*named, *((identity.marker,) if identity.marker else ())):
         if path not in inputs:
             yield _issue("identity", f"names the input {path!r}.", did_you_mean(path, inputs))
+    if identity.read is not None:
+        for name in _PLACEHOLDER.findall(identity.read.path):
+            if name not in (*inputs, "id"):
+                yield _issue("identity.read", f"uses {{{name}}}.", did_you_mean(name, inputs))
+    if identity.shows is not None and not any(
+        one.startswith(f"{identity.shows}.") for one in inputs
+    ):
+        yield _issue("identity.shows", f"names the input {identity.shows!r}.")
     if identity.find is None:
         return
     searches = {one.key: one for one in catalog.searches.values() if one.app == node.app}
@@ -66,7 +74,7 @@ def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Itera
         yield _issue("identity.find", f"names the search {identity.find!r}.", near)
         return
     known = [field.path for field in catalog.fields(search)]
-    for path in identity.by:
+    for path in (*identity.by, *identity.alike):
         if path not in known:
             yield _issue("identity.by", f"names {path!r} of the search.", did_you_mean(path, known))
 

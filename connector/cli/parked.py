@@ -59,6 +59,10 @@ def resolve(
     record: Annotated[
         str | None, typer.Option("--id", help="With adopt: the record's id in the app.")
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="With adopt: even if it cannot be read or does not match."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending again.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -74,7 +78,9 @@ def resolve(
         "send_again" if choice == "send-again" else choice
     )
     who = me()
-    row = with_runtime(lambda runtime: runtime.resolve(key, verb, who=who, remote_id=record))
+    row = with_runtime(
+        lambda runtime: runtime.resolve(key, verb, who=who, remote_id=record, force=force)
+    )
     if json:
         show_json(row)
         return

@@ -31,7 +31,9 @@ from connector.engine.packing import decode_or_none, marked, marker_of, pack, un
 from connector.engine.proof import (
     Find,
     found_id,
+    ids_of,
     natural_of,
+    not_shown,
     record_of,
 )
 from connector.engine.waits import Clock, Park, Wait
@@ -45,7 +47,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Answer, Caller, HttpRequest, Operation
+from connector.model import Answer, Caller, HttpRequest, Operation, OwnCode
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
 
@@ -128,6 +130,8 @@ class Effects(Looking):
             await self._look(intent, effect, store, find)
         if effect.state == "planned" and (effect.sends == 0 or self._search_first):
             await self._before_first(intent, effect, store, find)
+        if effect.state == "planned" and intent.action.check is not None:
+            await self._check(intent.action.check, intent, effect, store, door)
         if effect.state == "planned":
             # What was looked for is worth nothing if another may have written it since.
             await turn.check()
@@ -184,6 +188,29 @@ class Effects(Looking):
         effect.payload_hash = hashlib.sha256(stored).hexdigest()[:16]
         await store.save_effect(effect)
         return effect
+
+    async def _check(
+        self, check: OwnCode, intent: Intent, effect: EffectRow, store: EffectStore, door: Door
+    ) -> None:
+        """Let the action read before it is sent, each time; what is there already is used."""
+        others = await store.effects_about(effect.connection_id, effect.node, effect.natural_key)
+        if any(one.key != effect.key and one.state == "parked" for one in others):
+            await self._park(effect, store, "Another write of this very record waits for a person.")
+            return
+        if effect.natural_key and await self._settled_by_another(effect, store):
+            return
+        try:
+            there = await check(door, effect.inputs)
+        except Unauthorized:
+            raise
+        except Refused as error:
+            self._note(effect, error)
+            await self._save(effect, store, "refused")
+            raise
+        if there:
+            remote_id = str(paths.get(there, intent.action.identity.own_id))
+            self._note(effect, None, f"it was there already as {remote_id}: nothing was sent")
+            await self._adopt(effect, store, remote_id, there)
 
     async def _send(
         self, intent: Intent, effect: EffectRow, store: EffectStore, door: Door, find: Find
@@ -272,9 +299,28 @@ class Effects(Looking):
                 await self._doubt(effect, store, "the answer names no record")
                 raise Wait("unsure", effect.due_at, None)
             remote_id, record = found_id(found, fresh[0]), record_of(found, fresh[0])
+        if identity.shows is not None:
+            await self._read_back(intent, effect, store, find)
         effect.remote_id = None if remote_id is None else str(remote_id)
         effect.output = output_of(record, remote_id)
         await self._save(effect, store, "done")
+
+    async def _read_back(
+        self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
+    ) -> None:
+        """Go on only when the record shows what the app says it has written."""
+        try:
+            found = await self._found(intent, effect, find)
+        except ApiError as error:
+            await self._doubt(effect, store, "confirmed, but it cannot be read back", error)
+            raise Wait("unsure", effect.due_at, error) from error
+        ids = ids_of(found)
+        record = record_of(found, ids[0]) if len(ids) == 1 else None
+        other = not_shown(effect.inputs.get(intent.action.identity.shows or ""), record)
+        if record is None or other:
+            told = f"shows otherwise: {', '.join(other[:9])}" if other else "is not to be found"
+            await self._doubt(effect, store, f"confirmed, but the record {told}")
+            raise Wait("unsure", effect.due_at, None)
 
 
 def _may_change(effect: EffectRow, run_id: int) -> bool:

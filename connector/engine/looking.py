@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,8 +13,13 @@ from connector import paths
 from connector.engine.confirmed import Confirmed
 from connector.engine.proof import (
     Find,
+    alike_of,
+    by_mark,
+    carries,
     criteria_of,
     ids_of,
+    made_since,
+    not_shown,
     record_of,
     strong_criteria_of,
 )
@@ -30,10 +36,14 @@ from connector.errors import (
 from connector.model import Action
 from connector.store.rows import EffectRow
 
+logger = logging.getLogger("connector.engine")
+
 SETTLE_SECONDS = 60.0
 """Longer than the slowest commit of a foreign server plus the lag of its lists."""
 SECOND_LOOK_SECONDS = 600.0
 MAX_REPEATS = 8
+MAX_UNSHOWN = 3
+"""How often a state is written that the app confirms, and then shows otherwise."""
 SAVE_AGAIN_SECONDS = (0.05, 0.5, 2.0)
 
 
@@ -77,6 +87,15 @@ class Intent:
         )
         parts = (tenant, self.connection_id, self.flow, self.step, self.action.name, *what)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look has brought: records that are ours, and those that only look like it."""
+
+    found: dict[str, Any]
+    ours: list[str]
+    alike: list[str]
 
 
 class Looking:
@@ -139,16 +158,16 @@ class Looking:
     ) -> None:
         """Look as if it had been sent: an older copy of the database does not know what was."""
         identity = intent.action.identity
-        criteria = criteria_of(intent.action, effect.inputs)
-        places = [name for name, place in identity.by.items() if place == identity.marker]
-        # By the mark alone: the text around it may have been rendered otherwise then.
-        criteria.update(dict.fromkeys(places, effect.marker))
-        found = await find(identity.find or "", criteria) if criteria else {}
-        ids = await self._fresh(effect, store, found)
-        if len(ids) == 1 and places:
+        seen = await self._seen(intent, effect, store, find)
+        ids = seen.ours
+        if len(ids) == 1 and identity.marker:
             self._note(effect, None, f"searched first: it was written as {ids[0]} in the past")
-            await self._adopt(effect, store, ids[0], record_of(found, ids[0]))
-        elif ids:
+            await self._adopt(effect, store, ids[0], record_of(seen.found, ids[0]))
+            return
+        if not ids and not by_mark(intent.action):
+            # Where the mark cannot be searched for, whatever has this key may be ours.
+            ids = seen.alike
+        if ids:
             await self._park(
                 effect, store, f"Searched first: it may have been written as {', '.join(ids[:5])}."
             )
@@ -179,17 +198,19 @@ class Looking:
     async def _look(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
     ) -> None:
-        policy = intent.action.identity.when_unsure
-        if policy == "repeat" and effect.sends < MAX_REPEATS:
+        identity = intent.action.identity
+        policy = identity.when_unsure
+        if policy == "repeat" and identity.shows is None and effect.sends < MAX_REPEATS:
             await self._save(effect, store, "planned")
             return
-        if policy == "repeat" or not intent.action.identity.find:
+        if not identity.find or (policy == "repeat" and identity.shows is None):
             await self._park(effect, store, "It is not known whether this write arrived.")
             return
-        if self._clock() < effect.due_at:
-            raise Wait("unsure", effect.due_at, None)
+        lagged = (effect.sent_at or 0) + 2 * identity.list_lag_seconds
+        if self._clock() < max(effect.due_at, lagged):
+            raise Wait("unsure", max(effect.due_at, lagged), None)
         try:
-            found = await self._found(intent, effect, find)
+            seen = await self._seen(intent, effect, store, find)
         except (NotSent, Unclear) as error:
             # Not seeing is not the same as not being there: no limit of tries ends in a guess.
             effect.due_at = self._clock() + self._second_look
@@ -200,13 +221,27 @@ class Looking:
                 raise
             await self._park(effect, store, f"The app does not let us look: {error.message}")
             return
-        fresh = await self._fresh(effect, store, found)
-        if len(fresh) == 1:
-            self._note(effect, None, f"found in the app as {fresh[0]} and adopted")
-            await self._adopt(effect, store, fresh[0], record_of(found, fresh[0]))
-        elif len(fresh) > 1:
+        if policy == "repeat":
+            await self._compare(intent, effect, store, seen)
+        else:
+            await self._conclude(policy, effect, store, seen)
+
+    async def _conclude(
+        self, policy: str, effect: EffectRow, store: EffectStore, seen: Seen
+    ) -> None:
+        ours, alike = seen.ours, seen.alike
+        if len(ours) == 1:
+            self._note(effect, None, f"found in the app as {ours[0]} and adopted")
+            await self._adopt(effect, store, ours[0], record_of(seen.found, ours[0]))
+        elif ours:
             await self._park(
-                effect, store, f"{len(fresh)} records in the app match: {', '.join(fresh[:5])}."
+                effect, store, f"{len(ours)} records in the app match: {', '.join(ours[:5])}."
+            )
+        elif alike:
+            await self._park(
+                effect,
+                store,
+                f"It cannot be found, but made since then and alike: {', '.join(alike[:5])}.",
             )
         elif effect.searches == 0:
             effect.searches = 1
@@ -220,6 +255,56 @@ class Looking:
         else:
             await self._park(effect, store, "It was sent and cannot be found in the app.")
 
+    async def _compare(
+        self, intent: Intent, effect: EffectRow, store: EffectStore, seen: Seen
+    ) -> None:
+        """Whether a state that was written is there; it is written again a few times if not."""
+        record = record_of(seen.found, seen.ours[0]) if len(seen.ours) == 1 else None
+        other = not_shown(effect.inputs.get(intent.action.identity.shows or ""), record)
+        if record is not None and not other:
+            self._note(effect, None, f"read back from {seen.ours[0]}: it shows what was written")
+            await self._adopt(effect, store, seen.ours[0], record)
+        elif record is not None and effect.sends < MAX_UNSHOWN:
+            self._note(effect, None, f"it shows otherwise: {', '.join(other[:9])}; sent once more")
+            await self._save(effect, store, "planned")
+        elif record is not None:
+            await self._park(effect, store, f"The app shows otherwise: {', '.join(other[:9])}.")
+        else:
+            await self._park(effect, store, "The record that was written cannot be found.")
+
+    async def _seen(
+        self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
+    ) -> Seen:
+        found = await self._found(intent, effect, find)
+        if intent.action.identity.shows is not None:
+            # Whoever changes a record has not made it: that others name it does not matter.
+            return Seen(found, ids_of(found), [])
+        fresh = await self._fresh(effect, store, found)
+        if fresh and not intent.action.identity.marker:
+            return Seen(found, fresh, [])
+        seen = self._sorted(intent.action, effect, found, fresh)
+        if seen.ours or seen.alike:
+            return seen
+        return await self._look_alike(intent, effect, store, find)
+
+    async def _look_alike(
+        self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
+    ) -> Seen:
+        """Once more by plain values: the filter for the mark may fail, or a person removed it."""
+        criteria = alike_of(intent.action, effect.inputs)
+        found = await find(intent.action.identity.find or "", criteria) if criteria else {}
+        fresh = await self._fresh(effect, store, found)
+        return self._sorted(intent.action, effect, found, fresh)
+
+    def _sorted(
+        self, action: Action, effect: EffectRow, found: dict[str, Any], fresh: list[str]
+    ) -> Seen:
+        """Records by our mark, which no list is believed to have matched exactly."""
+        records = {one: record_of(found, one) for one in fresh}
+        ours = [one for one in fresh if carries(action, records[one], effect.marker)]
+        since = [one for one in fresh if made_since(action, records[one], effect.sent_at)]
+        return Seen(found, ours, [one for one in since if one not in ours])
+
     async def _fresh(
         self, effect: EffectRow, store: EffectStore, found: dict[str, Any]
     ) -> list[str]:
@@ -232,7 +317,7 @@ class Looking:
         identity = intent.action.identity
         if not identity.find:
             return {}
-        criteria = criteria_of(intent.action, effect.inputs)
+        criteria = criteria_of(intent.action, effect.inputs, effect.marker)
         return await find(identity.find, criteria) if criteria else {}
 
     async def _doubt(
@@ -246,6 +331,10 @@ class Looking:
     async def _park(self, effect: EffectRow, store: EffectStore, why: str) -> None:
         self._note(effect, None, why)
         await self._save(effect, store, "parked")
+        logger.warning(
+            "the write %s (%s, run %d) waits for a person: `connector parked` shows it",
+            effect.key, effect.node, effect.run_id,
+        )  # fmt: skip
 
     async def _save(self, effect: EffectRow, store: EffectStore, state: Any) -> None:
         told = state == effect.state or state in ("planned", "sending")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import html
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connector import paths
 from connector.model import Action
+
+SKEW_SECONDS = 300
+"""How wrong a foreign clock may be; many tell whole seconds only."""
+ANY_ZONE_SECONDS = 14 * 3600
+"""Many apps tell the time of their own place, and do not say which."""
 
 Find = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Runs a Search of the same app by key; gives {found, count, id, record, records}."""
@@ -33,13 +41,102 @@ def strong_criteria_of(action: Action, inputs: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def criteria_of(action: Action, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The search for a write that may have arrived, by all that is known of it."""
+def criteria_of(action: Action, inputs: dict[str, Any], marker: str = "") -> dict[str, Any]:
+    """The search for a write that may have arrived, by its mark or else all that is known of it.
+
+    By the mark alone: people change the text around it, and older flows wrote another one.
+    """
+    identity = action.identity
     return {
-        name: value
-        for name, place in action.identity.by.items()
+        name: marker if marker and place == identity.marker else value
+        for name, place in identity.by.items()
         if (value := _given(inputs, place)) is not None
     }
+
+
+def alike_of(action: Action, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The search for what looks like a write, whatever its mark; empty when too little is known."""
+    places = action.identity.alike.items()
+    known = {name: value for name, place in places if (value := _given(inputs, place)) is not None}
+    # The company alone, or the type, would bring everything there is.
+    return (
+        known if any(place.startswith("data.") for name, place in places if name in known) else {}
+    )
+
+
+def by_mark(action: Action) -> bool:
+    """Whether the search is asked for our mark."""
+    return (
+        action.identity.marker is not None and action.identity.marker in action.identity.by.values()
+    )
+
+
+def carries(action: Action, record: Any, marker: str) -> bool:
+    """Whether a record has our mark, wherever in the text it stands by now."""
+    place = action.identity.marker
+    return place is not None and marker in str(paths.get(record, _in_record(place)))
+
+
+def made_since(action: Action, record: Any, moment: float | None) -> bool:
+    """Whether a record may have been made after a moment; yes when it does not say when."""
+    text = str(paths.get(record, action.identity.made_at))
+    try:
+        made = datetime.fromisoformat(text)
+    except ValueError:
+        return True
+    at = (made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp()
+    return moment is None or at >= moment - (SKEW_SECONDS if made.tzinfo else ANY_ZONE_SECONDS)
+
+
+def unlike(action: Action, inputs: dict[str, Any], marker: str, record: Any, remote_id: str) -> str:
+    """Why a record cannot be the one that this write made; empty when nothing speaks against it."""
+    identity = action.identity
+    if str(paths.get(record, identity.own_id)) != remote_id:
+        return "the app shows another record for it"
+    if identity.marker:
+        where = _in_record(identity.marker)
+        return "" if carries(action, record, marker) else f"its {where} lacks the mark {marker}"
+    strong = next((one for one in identity.natural_key if _given(inputs, one) is not None), None)
+    shown = paths.get(record, _in_record(strong)) if strong else paths.ABSENT
+    if strong is None or shown is paths.ABSENT or same(_given(inputs, strong), shown):
+        return ""
+    return f"its {_in_record(strong)} is another one"
+
+
+def not_shown(wanted: Any, record: Any) -> list[str]:
+    """The fields that a record shows otherwise than they were written."""
+    if not isinstance(wanted, Mapping) or not isinstance(record, Mapping):
+        return []
+    return [
+        name
+        for name, value in wanted.items()
+        if name in record
+        and not isinstance(value, Mapping | list)
+        and not same(value, record[name])
+    ]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values mean the same: apps give numbers as text, and nothing as empty text."""
+    if isinstance(one, str) and isinstance(other, str):
+        # Texts of digits are no numbers: 00184 is a postcode, and 184 is none.
+        return _text(one) == _text(other)
+    numbers = _number(one), _number(other)
+    return numbers[0] == numbers[1] if None not in numbers else _text(one) == _text(other)
+
+
+def _text(value: Any) -> str:
+    if value is None or value is paths.ABSENT:
+        return ""
+    return "".join(html.unescape(str(value)).split()).casefold()
+
+
+def _number(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(int(value)) if isinstance(value, bool) else Decimal(_text(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def ids_of(found: dict[str, Any]) -> list[str]:
@@ -58,6 +155,10 @@ def record_of(found: dict[str, Any], remote_id: str) -> Any:
         if str(one) == remote_id:
             return record
     return None
+
+
+def _in_record(place: str) -> str:
+    return place.removeprefix("data.")
 
 
 def _keys(action: Action) -> set[str]:

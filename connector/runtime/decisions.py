@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, FlowError
+from connector.runtime.adopting import Witness
 from connector.runtime.views import effect_view
 from connector.store.rows import GONE, MASKED, EffectRow, FlowRow, RunRow
 
@@ -22,9 +23,15 @@ class Decisions:
     """Carries out and records choices that no machine may make; every one is audited."""
 
     def __init__(
-        self, store: Store, book: Book, clock: Clock, go_on: Callable[[RunRow], None]
+        self,
+        store: Store,
+        book: Book,
+        witness: Witness,
+        clock: Clock,
+        go_on: Callable[[RunRow], None],
     ) -> None:
         self._store = store
+        self._witness = witness
         self._book = book
         self._clock = clock
         self._go_on = go_on
@@ -37,29 +44,41 @@ class Decisions:
         ]
 
     async def resolve(
-        self, key: str, choice: Choice, *, who: str, remote_id: str | None = None
+        self,
+        key: str,
+        choice: Choice,
+        *,
+        who: str,
+        remote_id: str | None = None,
+        force: bool = False,
     ) -> dict[str, Any]:
         """Decide a parked write: `adopt` the record with `remote_id`, send again, or drop it.
 
-        Its run goes on. Raises ConnectorError when it is not parked or the id is missing.
+        Its run goes on. Raises ConnectorError when it is not parked, and, unless forced, when the
+        record that is adopted cannot be read or is not the one that was written.
         """
         effect = await self._parked(key)
+        doubt = ""
         if choice == "adopt":
             if not remote_id:
                 raise ConnectorError(
                     "Adopting needs the id of the record in the app.", field="remote_id"
                 )
+            told = await self._witness.read(effect, remote_id, force=force)
             effect.state, effect.remote_id = "done", remote_id
-            effect.output = {"id": int(remote_id) if remote_id.isdecimal() else remote_id}
+            effect.output, doubt = told.output, told.doubt
         elif choice == "send_again":
             effect.state, effect.searches = "planned", 0
         else:
             effect.state = "refused"
-        said = {"adopt": f"adopted as {remote_id}", "send_again": "sent again", "drop": "dropped"}
+        adopted = f"adopted as {remote_id}{f' against this: {doubt}' if doubt else ''}"
+        said = {"adopt": adopted, "send_again": "sent again", "drop": "dropped"}
         now = self._clock()
         effect.updated_at = now
         effect.evidence.append({"at": now, "message": f"{said[choice]}, decided by {who}"})
         details = {"run": effect.run_id, "node": effect.node, "remote_id": remote_id}
+        if doubt:
+            details["forced"] = doubt
         await self._store.audit(now, who, choice, f"effect {key}", details)
         await self._store.save_effect(effect)
         if await self._store.reopen_run(effect.run_id):

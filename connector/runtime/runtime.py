@@ -26,6 +26,7 @@ from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
+from connector.runtime.adopting import Witness
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
@@ -108,7 +109,8 @@ class Runtime:
         self._watch = Watch(
             parts.tenant, parts.database, self._drive, subscriptions, chores, self._stop_work
         )
-        self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
+        witness = Witness(parts.catalog, self.doors)
+        self._decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         self._started = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -242,10 +244,11 @@ class Runtime:
         return await self._decisions.parked()
 
     async def resolve(
-        self, key: str, choice: Choice, *, who: str, remote_id: str | None = None
-    ) -> dict[str, Any]:
+        self, key: str, choice: Choice, *, who: str, remote_id: str | None = None,
+        force: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
         """Decide a parked write: `adopt` (with `remote_id`), `send_again` or `drop`; audited."""
-        return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id)
+        return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id, force=force)
 
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         """What people decided, the newest first."""

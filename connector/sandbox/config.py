@@ -71,6 +71,9 @@ class SandboxConfig(Data):
     list_lag: float = 0
     """Seconds until a write shows up in lists."""
 
+    sdi_seconds: float | None = 2.0
+    """From each station of an e-invoice to the next; None leaves it at "attempt"."""
+
     generation: Literal["2.x", "3.x"] = "3.x"
     authtoken: str | None = None
     json_post: Literal["error", "success"] = "error"

@@ -241,7 +241,9 @@ def _add_parked(router: APIRouter, runtime: Runtime) -> None:
         """Decide one: it is this record (`adopt`), it is not there (`send_again`), or `drop` it."""
         if all(one["key"] != key for one in await runtime.list_parked()):
             raise NoSuchRecord("parked write")
-        decided = await runtime.resolve(key, asked.choice, who=WHO, remote_id=asked.remote_id)
+        decided = await runtime.resolve(
+            key, asked.choice, who=WHO, remote_id=asked.remote_id, force=asked.force
+        )
         return Exact(decided)
 
     @router.get("/audits", tags=["parked"], response_model=shapes.Items)

@@ -103,6 +103,7 @@ class Runtime(Hooks, Protocol):
         *,
         who: str,
         remote_id: str | None = None,
+        force: bool = False,
     ) -> Row:
         """Decide a parked write. Raises ConnectorError when `adopt` has no id."""
         ...

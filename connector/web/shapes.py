@@ -46,10 +46,14 @@ class ApplyFlow(FlowText):
 
 
 class Resolve(Asked):
-    """What a person decided of a parked write; `adopt` names the record that is there."""
+    """What a person decided of a parked write; `adopt` names the record that is there.
+
+    It is read first; `force` adopts one that cannot be read or does not match.
+    """
 
     choice: Literal["adopt", "send_again", "drop"]
     remote_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    force: bool = False
 
 
 class Replay(Asked):

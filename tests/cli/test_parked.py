@@ -56,7 +56,7 @@ def test_parked_writes_are_listed_with_what_to_do(parked: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "state"),
-    [(["adopt", "--id", "9001"], "done"), (["send-again", "--yes"], "planned"),
+    [(["adopt", "--id", "9001", "--force"], "done"), (["send-again", "--yes"], "planned"),
      (["drop"], "refused")],
 )  # fmt: skip
 def test_a_decision_is_stored_and_its_run_waits_for_a_server(
@@ -67,6 +67,13 @@ def test_a_decision_is_stored_and_its_run_waits_for_a_server(
     assert "decided by" in row["evidence"][-1]["message"]
     assert states() == ["queued"]
     assert connector("parked", "--json").json == []
+
+
+def test_a_record_that_cannot_be_read_is_not_adopted(parked: str) -> None:
+    said = clean(connector("resolve", parked, "adopt", "--id", "9001"), 1)
+    assert "cannot be read" in said.err
+    assert "force" in said.err
+    assert states() == ["parked"]
 
 
 def test_sending_again_asks_first(parked: str) -> None:

@@ -188,18 +188,7 @@ class Remote:
 
     async def find(self, key: str, criteria: dict[str, Any]) -> dict[str, Any]:
         """The Search of this app: by the text of one field, in a list that lags."""
-        self.settle()
-        self.searches.append(self.clock())
-        await asyncio.sleep(0)
-        fault = next(self.looking, "ok")
-        if fault != "ok":
-            raise {
-                "connect refused": NotSent("books.example could not be reached."),
-                "unclear": Unclear("books.example answered 502.", status=502),
-                "429": Throttled("The quota is used up.", retry_after=12, status=429),
-                "401": Unauthorized("The token is dead.", status=401),
-                "403": Forbidden("The scope for reading is missing.", status=403),
-            }[fault]
+        await self.asked()
         seen = [
             one
             for one in self.records
@@ -216,6 +205,21 @@ class Remote:
             "record": first,
             "records": [{"id": one.id, **one.body["data"]} for one in seen],
         }
+
+    async def asked(self) -> None:
+        """A search arrives; raises what `looking` says of it."""
+        self.settle()
+        self.searches.append(self.clock())
+        await asyncio.sleep(0)
+        fault = next(self.looking, "ok")
+        if fault != "ok":
+            raise {
+                "connect refused": NotSent("books.example could not be reached."),
+                "unclear": Unclear("books.example answered 502.", status=502),
+                "429": Throttled("The quota is used up.", retry_after=12, status=429),
+                "401": Unauthorized("The token is dead.", status=401),
+                "403": Forbidden("The scope for reading is missing.", status=403),
+            }[fault]
 
     def marked(self, marker: str) -> list[Record]:
         """Every record that carries a mark, shown by lists or not, and those still to come."""

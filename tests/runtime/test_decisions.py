@@ -47,17 +47,77 @@ async def test_a_parked_write_shows_what_was_meant_and_what_is_known(tmp_path: P
         assert len(row["evidence"]) >= 2
 
 
+COPIED = ("type", "subject", "entity", "items_list", "payments_list")
+
+
+async def entered_by_hand(w: World, **changes: Any) -> str:
+    """Somebody issues in the web app what was meant; gives the document's id."""
+    (row,) = await w.runtime.list_parked()
+    meant = row["request"]["body"]["data"]
+    given = {name: meant[name] for name in COPIED}
+    return str(w.person.create("issued_documents", {**given, **changes})["id"])
+
+
 @story
 async def test_adopting_gives_the_record_to_the_run_and_sends_nothing(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        key = await parked(w, more=MORE)
-        await w.runtime.resolve(key, "adopt", who="anna", remote_id="9001")
+        key = await parked(w, more=MORE.replace("steps.issue.id", "steps.issue.number"))
+        number = await entered_by_hand(w)
+        await w.runtime.resolve(key, "adopt", who="anna", remote_id=number)
         await w.quiet()
         run = await w.run()
         assert run["state"] == "succeeded"
-        assert [one["company"] for one in w.customers] == ["Invoice 9001"]
-        assert (w.documents, len(w.fic.seen("POST", SENT))) == ([], 1)
+        assert [one["company"] for one in w.customers] == ["Invoice 1"], "a field of the record"
+        assert (len(w.documents), len(w.fic.seen("POST", SENT))) == (1, 1)
         assert await w.runtime.list_parked() == []
+        assert "forced" not in str(await w.runtime.list_audits())
+
+
+REFUSALS = {
+    "not there": "has no record 9001",
+    "without the mark": "lacks the mark",
+    "not reachable": "cannot be read",
+    "not allowed": "cannot be read",
+}
+
+
+async def spoil(w: World, why: str) -> str:
+    """Make a parked write one whose record cannot be adopted for this reason; gives an id."""
+    if why == "without the mark":
+        return await entered_by_hand(w, subject="Another order")
+    if why == "not reachable":
+        w.fic.plugged = False
+    if why == "not allowed":
+        forbidden = {"method": "GET", "path": "/c/*/issued_documents/*"}
+        w.sandbox.fic.faults.add(kind="status", status=403, **forbidden)
+    return "9001"
+
+
+@pytest.mark.parametrize("why", sorted(REFUSALS))
+def test_a_record_that_is_not_the_one_is_not_adopted_unless_forced(
+    tmp_path: Path, why: str
+) -> None:
+    @story
+    async def told() -> None:
+        async with world(tmp_path) as w:
+            key = await parked(w, more=MORE)
+            number = await spoil(w, why)
+            with pytest.raises(ConnectorError, match=REFUSALS[why]) as caught:
+                await w.runtime.resolve(key, "adopt", who="anna", remote_id=number)
+            assert caught.value.field == "remote_id"
+            assert "force" in caught.value.remedy
+            assert [one["key"] for one in await w.runtime.list_parked()] == [key]
+            assert await w.runtime.list_audits() == []
+            await spoil(w, why if why == "not allowed" else "")
+            await w.runtime.resolve(key, "adopt", who="anna", remote_id=number, force=True)
+            w.fic.plugged = True
+            await w.quiet()
+            assert (await w.run())["state"] == "succeeded"
+            assert [one["company"] for one in w.customers] == [f"Invoice {number}"]
+            (kept,) = await w.runtime.list_audits()
+            assert kept["details"]["forced"]
+
+    told()
 
 
 @story
@@ -111,7 +171,7 @@ def test_every_choice_is_kept_with_who_made_it(tmp_path: Path, choice: Any) -> N
     async def told() -> None:
         async with world(tmp_path) as w:
             key = await parked(w)
-            await w.runtime.resolve(key, choice, who="anna", remote_id="9001")
+            await w.runtime.resolve(key, choice, who="anna", remote_id="9001", force=True)
             (kept,) = await w.runtime.list_audits()
             assert {"anna", choice} <= {str(value) for value in kept.values()}
             assert key in str(kept)

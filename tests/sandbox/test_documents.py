@@ -175,15 +175,22 @@ async def test_each_type_needs_its_own_scope(world: Any, invoice: Any) -> None:
     assert (await world.fic("GET", path, token=token, type="invoice")).status == 403
 
 
+READY = {
+    "name": "Adda",
+    "vat_number": "IT12345678903",
+    "ei_code": "M5UXCR1",
+    "address_street": "Via Po 7",
+    "country": "Italia",
+}
+
+
+def e_invoice(invoice: Any, **entity: Any) -> Any:
+    paid_how = {"payment_method": "MP05"}
+    return invoice(e_invoice=True, entity={**READY, **entity}, ei_data=paid_how)
+
+
 async def test_creating_an_e_invoice_does_not_send_it(world: Any, invoice: Any) -> None:
-    entity = {
-        "name": "Adda",
-        "vat_number": "IT1",
-        "ei_code": "M5UXCR1",
-        "address_street": "Via Po 7",
-        "country": "Italia",
-    }
-    made = await create(world, invoice(e_invoice=True, entity=entity))
+    made = await create(world, e_invoice(invoice))
     path = f"C/issued_documents/{made['id']}"
     assert (made["ei_status"], made["locked"]) == ("not_sent", False)
     dry = {"options": {"dry_run": True}}
@@ -204,12 +211,38 @@ async def test_creating_an_e_invoice_does_not_send_it(world: Any, invoice: Any) 
     assert (await world.fic("PUT", path, {"data": {"payments_list": paid}})).status == 200
 
 
+@pytest.mark.parametrize(
+    ("entity", "verdict"),
+    [
+        ({}, "accepted"),
+        ({"ei_code": "0000000"}, "not_delivered"),
+        ({"ei_code": "0000000", "certified_email": "adda@pec.example"}, "accepted"),
+        ({"vat_number": "IT12345678900"}, "discarded"),
+    ],
+)
+async def test_a_sent_e_invoice_goes_its_way(
+    world: Any, invoice: Any, entity: dict[str, Any], verdict: str
+) -> None:
+    made = await create(world, e_invoice(invoice, **entity))
+    path = f"C/issued_documents/{made['id']}"
+    await world.fic("POST", f"{path}/e_invoice/send")
+    seen = []
+    for _ in range(4):
+        seen.append((await world.fic("GET", path)).json()["data"]["ei_status"])
+        again = await world.fic("POST", f"{path}/e_invoice/send", {"options": {"dry_run": True}})
+        assert again.status == (200 if seen[-1] == "discarded" else 422)
+        world.clock.advance(2)
+        await world.sandbox.settle()
+    assert seen == ["attempt", "pending", "sent", verdict]
+    assert (await world.fic("GET", path)).json()["data"]["locked"] is (verdict != "discarded")
+
+
 async def test_incomplete_e_invoice_is_refused_with_its_reasons(world: Any, invoice: Any) -> None:
     made = await create(world, invoice(e_invoice=True))
     path = f"C/issued_documents/{made['id']}/e_invoice"
     answer = await world.fic("GET", f"{path}/xml_verify")
     assert answer.status == 422
-    assert len(answer.json()["extra"]["errors"]) == 3
+    assert len(answer.json()["extra"]["errors"]) == 4
     assert (
         (await world.fic("GET", f"{path}/xml"))
         .header(

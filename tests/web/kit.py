@@ -139,9 +139,15 @@ class FakeRuntime:
         return [{"key": "k1", "run": 4, "evidence": [{"message": "a timeout"}]}]
 
     async def resolve(
-        self, key: str, choice: str, *, who: str, remote_id: str | None = None
+        self,
+        key: str,
+        choice: str,
+        *,
+        who: str,
+        remote_id: str | None = None,
+        force: bool = False,
     ) -> dict[str, Any]:
-        self._note("resolve", key, choice, who, remote_id)
+        self._note("resolve", key, choice, who, remote_id, force)
         if choice == "adopt" and not remote_id:
             raise ConnectorError("Adopting needs the id.", field="remote_id")
         return {"key": key, "run": 4, "state": "done"}

@@ -409,7 +409,14 @@ class TestParked:
         remote_id = "77" if choice == "adopt" else None
         reply = await web.api("POST", "/parked/k1", {"choice": choice, "remote_id": remote_id})
         assert (reply.status, reply.json()["key"]) == (200, "k1")
-        assert runtime.calls[-1] == ("resolve", "k1", choice, "api", remote_id)
+        assert runtime.calls[-1] == ("resolve", "k1", choice, "api", remote_id, False)
+
+    async def test_a_record_is_adopted_unseen_only_when_that_is_asked_for(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        asked = {"choice": "adopt", "remote_id": "77", "force": True}
+        assert (await web.api("POST", "/parked/k1", asked)).status == 200
+        assert runtime.calls[-1] == ("resolve", "k1", "adopt", "api", "77", True)
 
     async def test_adopting_without_an_id_names_the_field(self, web: Served) -> None:
         body = assert_problem(await web.api("POST", "/parked/k1", {"choice": "adopt"}), 422)

@@ -10,11 +10,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connector.sandbox.clock import stamp
 from connector.sandbox.fic.call import Call, single
 from connector.sandbox.fic.crud import allow, event_of, found
 from connector.sandbox.fic.fields import blank, clean
-from connector.sandbox.fic.problem import Faults, Problem, answer, invalid, required
+from connector.sandbox.fic.problem import Faults, answer, invalid, required
 from connector.sandbox.fic.resources import resources
 from connector.sandbox.fic.rules import Record
 from connector.sandbox.fic.scopes import ISSUED
@@ -41,7 +40,8 @@ def totals(call: Call) -> Response:
     return answer({"data": compute(copy.deepcopy(before) | sent)})
 
 
-def _readable(call: Call) -> Record:
+def readable(call: Call) -> Record:
+    """The document in the path, if the token may read its kind."""
     record = found(call, resources()["issued_documents"])
     allow(call, resources()["issued_documents"], "r", record["type"])
     return record
@@ -49,7 +49,7 @@ def _readable(call: Call) -> Record:
 
 def email_data(call: Call) -> Response:
     """Defaults for an e-mail."""
-    record = _readable(call)
+    record = readable(call)
     number = f"{record['number']}{record['numeration']}"
     return single(
         {
@@ -70,7 +70,7 @@ def email_data(call: Call) -> Response:
 
 def send_email(call: Call) -> Response:
     """Nothing is mailed; the `email_sent` notification is."""
-    record, data = _readable(call), call.data()
+    record, data = readable(call), call.data()
     faults: Faults = {}
     for name in ("recipient_email", "subject", "body", "include", "attach_pdf", "send_copy"):
         if name not in data:
@@ -82,68 +82,6 @@ def send_email(call: Call) -> Response:
     event = f"{event_of(resources()['issued_documents'], record)}.email_sent"
     call.state.webhooks.emit(call.company.id, event, [record["id"]])
     return answer(None)
-
-
-def _xml_errors(record: Record) -> list[str]:
-    entity = record.get("entity") or {}
-    wrong = []
-    if not (entity.get("vat_number") or entity.get("tax_code")):
-        wrong.append("Manca la partita IVA o il codice fiscale del cliente.")
-    if not (entity.get("ei_code") or entity.get("certified_email")):
-        wrong.append("Manca il codice destinatario o la PEC del cliente.")
-    if not (entity.get("address_street") and entity.get("country")):
-        wrong.append("Manca l'indirizzo del cliente.")
-    return wrong
-
-
-def xml_verify(call: Call) -> Response:
-    """Whether the e-invoice could be sent."""
-    wrong = _xml_errors(_readable(call))
-    if wrong:
-        problem = Problem(422, "XML non valido.", validation=None, extra={"errors": wrong})
-        problem.body["error"]["validation_result"] = {"xml_errors": wrong}
-        raise problem
-    return answer({"data": {"success": True}})
-
-
-def send_e_invoice(call: Call) -> Response:
-    """Irreversible: the document is locked and its status changes; a dry run only checks."""
-    resource = resources()["issued_documents"]
-    record = copy.deepcopy(found(call, resource))
-    allow(call, resource, "a", record["type"])
-    if not record.get("e_invoice") or record.get("ei_status") not in (None, "not_sent"):
-        raise Problem(422, "Il documento non può essere inviato.", validation=None)
-    xml_verify(call)
-    now = stamp(call.state.clock())
-    options = call.body.get("options")
-    if not (isinstance(options, dict) and options.get("dry_run")):
-        record |= {"ei_status": "attempt", "locked": True, "updated_at": now}
-        call.company.tables["issued_documents"].put(record)
-        call.state.ledger.write("send", "e_invoices", {"id": record["id"]})
-        event = "issued_documents.e_invoices.status_update"
-        call.state.webhooks.emit(call.company.id, event, [record["id"]])
-    return answer({"data": {"name": "CARICATO", "date": now}})
-
-
-def xml(call: Call) -> Response:
-    """Text, not JSON."""
-    record = _readable(call)
-    text = f'<?xml version="1.0"?><FatturaElettronica id="{record["id"]}"/>'
-    return Response(text, media_type="text/xml")
-
-
-def error_reason(call: Call) -> Response:
-    """Why the exchange system refused it."""
-    record = _readable(call)
-    return single(
-        {
-            "reason": "Partita IVA del cessionario non valida",
-            "ei_status": record.get("ei_status"),
-            "solution": "Correggere i dati del cliente e inviare di nuovo.",
-            "code": "00305",
-            "date": record["updated_at"],
-        }
-    )
 
 
 def transform(call: Call) -> Response:

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from connector.sandbox.asgi import App
 from connector.sandbox.faults import Faulty
-from connector.sandbox.fic import actions, control, crud, info, oauth, subscriptions
+from connector.sandbox.fic import actions, control, crud, e_invoices, info, oauth, subscriptions
 from connector.sandbox.fic.call import Handler, endpoint
 from connector.sandbox.fic.problem import Problem
 from connector.sandbox.fic.resources import Resource, resources
@@ -104,10 +104,10 @@ def _add_documents(add: Add) -> None:
     add("POST", f"{base}/{{id:int}}/totals", actions.totals)
     add("GET", f"{base}/{{id:int}}/email", actions.email_data)
     add("POST", f"{base}/{{id:int}}/email", actions.send_email)
-    add("POST", f"{base}/{{id:int}}/e_invoice/send", actions.send_e_invoice)
-    add("GET", f"{base}/{{id:int}}/e_invoice/xml_verify", actions.xml_verify)
-    add("GET", f"{base}/{{id:int}}/e_invoice/xml", actions.xml)
-    add("GET", f"{base}/{{id:int}}/e_invoice/error_reason", actions.error_reason)
+    add("POST", f"{base}/{{id:int}}/e_invoice/send", e_invoices.send)
+    add("GET", f"{base}/{{id:int}}/e_invoice/xml_verify", e_invoices.xml_verify)
+    add("GET", f"{base}/{{id:int}}/e_invoice/xml", e_invoices.xml)
+    add("GET", f"{base}/{{id:int}}/e_invoice/error_reason", e_invoices.error_reason)
     for key in ("issued_documents", "received_documents", "taxes", "archive"):
         add("POST", f"C/{key}/attachment", actions.upload(key))
         if key != "archive":

@@ -1,0 +1,85 @@
+"""Adopting a record by its id: it is read first, and must be the one that the write meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from connector import paths
+from connector.engine.looking import output_of
+from connector.engine.proof import unlike
+from connector.errors import ApiError, BundleError, ConnectorError, Missing, NotConnected
+from connector.model import Action
+from connector.store.rows import EffectRow
+
+if TYPE_CHECKING:
+    from connector.catalog import Catalog
+    from connector.engine.doors import Doors
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What later steps will see of a record, and what speaks against it when it was forced."""
+
+    output: dict[str, Any]
+    doubt: str = ""
+
+
+class Witness:
+    """Reads records through the connection that a write went through."""
+
+    def __init__(self, catalog: Catalog, doors: Doors) -> None:
+        self._catalog = catalog
+        self._doors = doors
+
+    async def read(self, effect: EffectRow, remote_id: str, *, force: bool) -> Testimony:
+        """The record with this id. Raises ConnectorError when it does not fit, unless forced."""
+        number = int(remote_id) if remote_id.isdecimal() else remote_id
+        try:
+            action = self._action(effect)
+            record = await self._record(action, effect, number)
+        except (ApiError, BundleError, NotConnected) as error:
+            if not force:
+                raise _refusal(error, remote_id) from error
+            return Testimony(output_of(None, number), error.message)
+        doubt = unlike(action, effect.inputs, effect.marker, record, remote_id)
+        if doubt and not force:
+            raise ConnectorError(
+                f"The record {remote_id} is not the one that was written: {doubt}.",
+                field="remote_id",
+                remedy="Check the id. If it is the one all the same, adopt it with force.",
+            )
+        return Testimony(output_of(record, number), doubt)
+
+    def _action(self, effect: EffectRow) -> Action:
+        node = self._catalog.node(effect.node)
+        if not isinstance(node, Action) or node.identity.read is None:
+            raise BundleError(f"{effect.node} does not say how its records are read.")
+        return node
+
+    async def _record(self, action: Action, effect: EffectRow, number: Any) -> Any:
+        app = self._catalog.app(action.app)
+        account = str(effect.inputs.get(app.account_input, "")) if app.account_input else ""
+        door = await self._doors.open(
+            effect.tenant, effect.connection_id, account=account, priority="proof"
+        )
+        assert action.identity.read is not None
+        answer = await door.read(action.identity.read, {**effect.inputs, "id": number})
+        record = paths.get(answer, action.result) if action.result else answer
+        # Some releases wrap a single record and others do not.
+        return answer if record is paths.ABSENT else record
+
+
+def _refusal(error: ConnectorError, remote_id: str) -> ConnectorError:
+    if isinstance(error, Missing):
+        message, remedy = f"The app has no record {remote_id}.", "Check the id."
+    else:
+        message = f"The record {remote_id} cannot be read, so nobody knows whether it is the one: "
+        message += error.message
+        remedy = error.remedy or "Try again later."
+    return ConnectorError(
+        message,
+        field="remote_id",
+        remedy=f"{remedy} To adopt it unseen, use force.",
+        who=error.who,
+    )
