@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     settle_seconds: float = Field(default=60, gt=0)
     second_look_seconds: float = Field(default=600, gt=0)
-    sweep_seconds: float = Field(default=0, ge=0)
+    sweep_seconds: float = Field(default=3_600, ge=0)
+    chain_runs: int = Field(default=5, ge=1)
     side_journal: Path | None = None
     search_first: bool = False
     limits: Limits = Limits()

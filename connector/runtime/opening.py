@@ -64,6 +64,7 @@ async def open_runtime(
                 second_look_seconds=settings.second_look_seconds,
                 search_first=settings.search_first,
                 sweep_seconds=settings.sweep_seconds,
+                chain_runs=settings.chain_runs,
             ),
         )
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from connector.engine.confirmed import Confirmed
 from connector.engine.dispatch import WORKERS
 from connector.engine.looking import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from connector.engine.origins import CHAIN
 from connector.engine.waits import RETRY_SECONDS, Clock
 from connector.store.side_journal import SideJournal
 
@@ -33,8 +34,11 @@ class Tuning:
     retry_seconds: Sequence[float] = RETRY_SECONDS
     workers: int = WORKERS
     search_first: bool = False
-    sweep_seconds: float = 0
-    """How often to look for changes that no event told of; 0 is never."""
+    sweep_seconds: float = 3_600
+    """How often to look for changes that no event told of, and whether events still come to us; 0
+    is never."""
+    chain_runs: int = CHAIN
+    """How many runs may follow from each other's writes."""
 
 
 @dataclass(slots=True)

@@ -16,12 +16,14 @@ from types import TracebackType
 from typing import Any
 
 from connector.connections import Keyring
+from connector.engine.alarms import Alarms
 from connector.engine.book import Book, as_connection
 from connector.engine.dispatch import Dispatcher, LaneKey, Ticket
 from connector.engine.doors import Doors
 from connector.engine.effects import Effects
 from connector.engine.events import Events
 from connector.engine.intake import Intake
+from connector.engine.origins import Origins
 from connector.engine.runs import Runs
 from connector.engine.subscriptions import Subscriptions
 from connector.engine.sweeps import Sweeps
@@ -82,6 +84,7 @@ class Runtime:
             confirmed=self._confirmed,
             search_first=tuning.search_first,
         )
+        origins = Origins(parts.clock)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
             parts.catalog,
@@ -92,6 +95,7 @@ class Runtime:
             backoff,
             parts.clock,
             plugins.on_run_finished if plugins else None,
+            origins,
         )
         self._dispatcher = Dispatcher(runs.perform, parts.database.run, parts.clock, tuning.workers)
         self._events = Events(
@@ -102,14 +106,24 @@ class Runtime:
             parts.clock,
             self._enqueue,
             self._dispatcher.room,
+            origins=origins,
+            chain=tuning.chain_runs,
         )
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
+        self._alarms = Alarms(self._store, self._book, parts.clock)
         self._subscriptions = Subscriptions(
-            self._book, self.doors, store_of, parts.clock, parts.public_url
+            self._book,
+            self.doors,
+            store_of,
+            parts.clock,
+            parts.public_url,
+            alarms=self._alarms,
+            check_seconds=tuning.sweep_seconds,
         )
         self._sweeps = Sweeps(
             parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
-            tuning.sweep_seconds,
+            # After a restored backup it is not known which changes were handled since.
+            tuning.sweep_seconds, anew=tuning.search_first, watch=self._alarms.look,
         )  # fmt: skip
         self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
         self._watcher: asyncio.Task[None] | None = None
@@ -256,8 +270,20 @@ class Runtime:
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
-        swept = {"recovered": await self._store.recovered()}
+        found = await self._alarms.recovered()
+        swept = {
+            "recovered": sum(one["ever"] for one in found),
+            "recovered_last_day": sum(one["last_day"] for one in found),
+        }
         return {**await self._store.counts(), "sweep": swept}
+
+    async def list_alarms(self) -> list[dict[str, Any]]:
+        """What a person must know although work goes on, the newest first."""
+        return await self._alarms.open()
+
+    async def list_recovered(self) -> list[dict[str, Any]]:
+        """How many changes sweeps found that no event told of, by connection and resource."""
+        return await self._alarms.recovered()
 
     # --- flows --------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 from connector.codec import decode
 from connector.engine.packing import unpack
 from connector.redaction import redact
-from connector.store.rows import SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def event_view(event: EventRow, runs: int) -> dict[str, Any]:
         "attempts": event.attempts,
         "due_at": event.due_at or None,
         "error": event.error,
-        "recovered": event.delivery_id.startswith(SWEPT),
+        "recovered": event.swept,
         "runs": runs,
     }
 
@@ -76,6 +76,7 @@ def run_details(
     return {
         **run_view(run, flows, last_summary(steps)),
         "trigger": run.context.get("trigger"),
+        "cause": cause_view(run.context.get("cause")),
         "steps": [
             {
                 "id": step.id,
@@ -92,6 +93,11 @@ def run_details(
         ],
         "effects": [effect_view(effect) for effect in effects],
     }
+
+
+def cause_view(cause: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The run whose write this one follows from; not `sure` when it may be somebody else's."""
+    return {name: cause[name] for name in ("run", "depth", "sure")} if cause else None
 
 
 def effect_view(effect: EffectRow) -> dict[str, Any]:
