@@ -57,11 +57,9 @@ def _found_already(told: float, swept_to: float, read: float) -> bool:
         return True
     if told > swept_to + LAG:
         return False
-    if not read:
-        # Its finding came minutes later, and whatever the flow read by itself was newer still.
-        return told <= swept_to + SLACK
-    # The event lags, or there was a newer change, which has an event or a finding of its own.
-    return read <= swept_to or told < read - SLACK
+    # The event lags; or there was a newer change, which has an event or a finding of its own. A
+    # flow that reads no record was run minutes after the finding's moment: nothing is newer to it.
+    return not read or read <= swept_to or told < read - SLACK
 
 
 def now_handled(event: EventRow, before: HandledRow, updated_at: str) -> HandledRow:

@@ -644,6 +644,11 @@ async def test_who_told_what_of_a_record_is_stored_with_its_run(store: TenantSto
     told = HandledRow("2026-03-04", "sweep", 1_772_612_102.5, 1_772_612_103.25, event.id)
     await store.match(event, [run_row("main", event.id, handled=told)])
     assert await store.handled(*place, ["1"]) == {(1, "1"): told}
+    # What stood beside it in one batch did not know of it.
+    beside = HandledRow("2026-03-05", "event", 1_772_612_102.75)
+    await store.match(event, [run_row("main", event.id, replay=1, handled=beside)])
+    merged = replace(told, updated_at="2026-03-05", told_to=beside.told_to)
+    assert await store.handled(*place, ["1"]) == {(1, "1"): merged}
 
 
 async def test_the_first_who_notes_a_write_is_its_origin(store: TenantStore) -> None:

@@ -436,6 +436,19 @@ class TestParked:
         assert runtime.calls[-1] == ("list_audits", 5)
 
 
+class TestStatus:
+    async def test_tells_counts_recovered_changes_and_alarms(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        runtime.rows = [{"message": "No event has come."}]
+        reply = await web.api("GET", "/status")
+        assert reply.json() == {
+            "counts": await runtime.counts(),
+            "recovered": runtime.rows,
+            "alarms": runtime.rows,
+        }
+
+
 class TestDocument:
     async def test_is_served_to_holders_of_the_token(self, web: Served) -> None:
         reply = await web.api("GET", "/openapi.json")

@@ -73,9 +73,16 @@ class Snapshots(TenantRows):
                 " flow_id, updated_at, made, told_to, swept_to, swept_by, seen_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (tenant, connection_id, account, resource, item_id, flow_id)"
-                " DO UPDATE SET updated_at = excluded.updated_at, made = excluded.made,"
-                " told_to = excluded.told_to, swept_to = excluded.swept_to,"
-                " swept_by = excluded.swept_by, seen_at = excluded.seen_at",
+                " DO UPDATE SET updated_at = excluded.updated_at, seen_at = excluded.seen_at,"
+                # Events of one record may be matched side by side: none takes back another's news.
+                " made = CASE WHEN resource_snapshot.made = '' THEN excluded.made"
+                " ELSE resource_snapshot.made END,"
+                " told_to = CASE WHEN resource_snapshot.told_to > excluded.told_to"
+                " THEN resource_snapshot.told_to ELSE excluded.told_to END,"
+                " swept_to = CASE WHEN resource_snapshot.swept_to > excluded.swept_to"
+                " THEN resource_snapshot.swept_to ELSE excluded.swept_to END,"
+                " swept_by = CASE WHEN resource_snapshot.swept_to > excluded.swept_to"
+                " THEN resource_snapshot.swept_by ELSE excluded.swept_by END",
                 (
                     self.tenant, event.connection_id, event.account, event.resource, run.item_id,
                     run.flow_id, run.handled.updated_at, run.handled.made,
