@@ -34,7 +34,7 @@ def events(
     json: JsonOption = False,
 ) -> None:
     """List the accepted events and their fate."""
-    rows, found, alarms = with_runtime(lambda runtime: _events(runtime, limit))
+    rows, status = with_runtime(lambda runtime: _events(runtime, limit))
     if json:
         show_json(rows)
         return
@@ -55,7 +55,7 @@ def events(
         "`connector serve` running, and change a record in the app.",
     )
     out = console(error=True)
-    for one in found:
+    for one in status["recovered"]:
         if one["last_day"]:
             out.print(
                 f"{one['connection']} {one['account']} {one['resource']}: {one['last_day']} changes"
@@ -63,15 +63,12 @@ def events(
                 markup=False,
                 style="yellow",
             )
-    for one in alarms:
+    for one in status["alarms"]:
         out.print(f"{one['message']} {one['remedy']}", markup=False, style="red")
 
 
-async def _events(
-    runtime: Runtime, limit: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    found = await runtime.list_recovered()
-    return await runtime.list_events(limit, None), found, await runtime.list_alarms()
+async def _events(runtime: Runtime, limit: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    return await runtime.list_events(limit, None), await runtime.status()
 
 
 def runs(

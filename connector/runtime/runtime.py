@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any
 
 from connector.connections import Keyring
-from connector.engine.alarms import Alarms
 from connector.engine.book import Book, as_connection
 from connector.engine.dispatch import Dispatcher, LaneKey, Ticket
 from connector.engine.doors import Doors
@@ -25,13 +24,12 @@ from connector.engine.events import Events
 from connector.engine.intake import Intake
 from connector.engine.origins import Origins
 from connector.engine.runs import Runs
-from connector.engine.subscriptions import Subscriptions
-from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import ConnectorError, FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
+from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, run_details, run_view
@@ -110,21 +108,9 @@ class Runtime:
             chain=tuning.chain_runs,
         )
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
-        self._alarms = Alarms(self._store, self._book, parts.clock)
-        self._subscriptions = Subscriptions(
-            self._book,
-            self.doors,
-            store_of,
-            parts.clock,
-            parts.public_url,
-            alarms=self._alarms,
-            check_seconds=tuning.sweep_seconds,
-        )
-        self._sweeps = Sweeps(
-            parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
-            # After a restored backup it is not known which changes were handled since.
-            tuning.sweep_seconds, anew=tuning.search_first, watch=self._alarms.look,
-        )  # fmt: skip
+        self._oversight = Oversight(parts, self._book, self.doors, self._hand_on)
+        self._subscriptions = self._oversight.subscriptions
+        self._sweeps = self._oversight.sweeps
         self._decisions = Decisions(self._store, self._book, parts.clock, self._go_on)
         self._watcher: asyncio.Task[None] | None = None
         self._started = False
@@ -270,20 +256,11 @@ class Runtime:
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
-        found = await self._alarms.recovered()
-        swept = {
-            "recovered": sum(one["ever"] for one in found),
-            "recovered_last_day": sum(one["last_day"] for one in found),
-        }
-        return {**await self._store.counts(), "sweep": swept}
+        return {**await self._store.counts(), "sweep": await self._oversight.swept()}
 
-    async def list_alarms(self) -> list[dict[str, Any]]:
-        """What a person must know although work goes on, the newest first."""
-        return await self._alarms.open()
-
-    async def list_recovered(self) -> list[dict[str, Any]]:
-        """How many changes sweeps found that no event told of, by connection and resource."""
-        return await self._alarms.recovered()
+    async def status(self) -> dict[str, Any]:
+        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
+        return {"counts": await self.counts(), **await self._oversight.status()}
 
     # --- flows --------------------------------------------------------------------------------
 

@@ -180,12 +180,7 @@ def _add_events(router: APIRouter, runtime: Runtime) -> None:
     @router.get("/status", tags=["events"], response_model=shapes.Status)
     async def get_status() -> Response:
         """How much there is of everything, what no event told of, and the alarms that last."""
-        told = {
-            "counts": await runtime.counts(),
-            "recovered": await runtime.list_recovered(),
-            "alarms": await runtime.list_alarms(),
-        }
-        return Exact(told)
+        return Exact(await runtime.status())
 
     @router.get("/events", tags=["events"], response_model=shapes.Page)
     async def list_events(limit: Limit = 50, cursor: Cursor = None) -> Response:

@@ -111,16 +111,8 @@ class Runtime(Hooks, Protocol):
         """What people decided."""
         ...
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events, runs and effects are in each state, and what sweeps recovered."""
-        ...
-
-    async def list_recovered(self) -> Sequence[Row]:
-        """How many changes sweeps found that no event told of, by connection and resource."""
-        ...
-
-    async def list_alarms(self) -> Sequence[Row]:
-        """What a person must know although work goes on."""
+    async def status(self) -> Row:
+        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
         ...
 
     async def list_flows(self) -> Sequence[Row]: ...

@@ -122,24 +122,24 @@ async def test_webhooks_that_seem_dead_are_said_until_one_comes(
         for name in "AB":
             w.person.create("clients", {"name": name})
         await later(w)
-        assert await w.runtime.list_alarms() == []
-        (found,) = await w.runtime.list_recovered()
+        assert (await w.runtime.status())["alarms"] == []
+        (found,) = (await w.runtime.status())["recovered"]
         assert (found["resource"], found["last_day"], found["ever"]) == ("entities.clients", 2, 2)
         assert any("2 changes of entities.clients" in one for one in said(caplog, logging.WARNING))
         for name in "CD":
             w.person.create("clients", {"name": name})
         await later(w)
-        (alarm,) = await w.runtime.list_alarms()
+        (alarm,) = (await w.runtime.status())["alarms"]
         assert alarm["kind"] == "webhooks_silent"
         assert alarm["message"].startswith(f"No event has come from fatture {COMPANY} since")
         assert len(said(caplog, logging.ERROR)) == 1
         assert await w.runtime.ready() == {}
         w.person.create("clients", {"name": "E"})
         await w.quiet()
-        assert await w.runtime.list_alarms() == []
+        assert (await w.runtime.status())["alarms"] == []
         await later(w, 25 * HOUR)
         assert w.rows("SELECT count(*) FROM alarm WHERE ended_at IS NULL") == [(0,)]
-        (found,) = await w.runtime.list_recovered()
+        (found,) = (await w.runtime.status())["recovered"]
         assert (found["last_day"], found["ever"]) == (0, 4)
         assert len(said(caplog, logging.ERROR)) == 1
 
@@ -155,15 +155,15 @@ async def test_a_few_lost_ones_among_others_are_no_alarm(tmp_path: Path) -> None
             await later(w, SILENT_SECONDS / 6)
         await later(w)
         assert (await w.runtime.counts())["sweep"]["recovered"] == 6
-        assert await w.runtime.list_alarms() == []
+        assert (await w.runtime.status())["alarms"] == []
 
 
 # --- subscriptions ------------------------------------------------------------------------------
 
 
 async def lost(w: World) -> dict[str, Any] | None:
-    found = [one for one in await w.runtime.list_alarms() if one["kind"] == "subscription_lost"]
-    return found[0] if found else None
+    alarms = (await w.runtime.status())["alarms"]
+    return next((one for one in alarms if one["kind"] == "subscription_lost"), None)
 
 
 @pytest.mark.parametrize("how", ["gone", "types"])

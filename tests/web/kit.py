@@ -142,14 +142,8 @@ class FakeRuntime:
             raise ConnectorError("Adopting needs the id.", field="remote_id")
         return {"key": key, "run": 4, "state": "done"}
 
-    async def counts(self) -> dict[str, dict[str, int]]:
-        return {"event": {"matched": 2}, "sweep": {"recovered": 1, "recovered_last_day": 1}}
-
-    async def list_recovered(self) -> list[dict[str, Any]]:
-        return self.rows
-
-    async def list_alarms(self) -> list[dict[str, Any]]:
-        return self.rows
+    async def status(self) -> dict[str, Any]:
+        return {"counts": {"event": {"matched": 2}}, "recovered": self.rows, "alarms": self.rows}
 
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         self._note("list_audits", limit)
