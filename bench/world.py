@@ -181,6 +181,8 @@ def bench_settings(folder: Path, url: str = "") -> Settings:
         public_url=PUBLIC_URL,
         key_file=folder / "bench.key",
         api_token="a-token-for-benchmarks-only",
+        # A sweep would come between what is measured.
+        sweep_seconds=0,
     )
 
 

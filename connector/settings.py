@@ -74,12 +74,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     settle_seconds: float = Field(default=60, gt=0)
     second_look_seconds: float = Field(default=600, gt=0)
-    sweep_seconds: float = Field(default=0, ge=0)
     silent_seconds: float = Field(default=20, ge=2, le=600)
     runs_at_once: int = Field(default=64, ge=1, le=1_000)
     keep_payloads_days: float = Field(default=30, ge=0)
     keep_events_days: float = Field(default=0, ge=0)
     mask_fields: str = ""
+    sweep_seconds: float = Field(default=3_600, ge=0)
+    chain_runs: int = Field(default=5, ge=1)
     side_journal: Path | None = None
     search_first: bool = False
     limits: Limits = Limits()

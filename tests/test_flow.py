@@ -129,6 +129,7 @@ class TestReading:
             (GOOD.replace("- id: find", "- step"), 8, 9, "colon"),
             (GOOD.replace("map: {", "map: ["), 10, 10, "is not closed"),
             (GOOD + "order: sometimes\n", 11, 8, "'sometimes' is no order."),
+            (GOOD + "loops: maybe\n", 11, 8, "'maybe' is no way with loops."),
             (GOOD + "when: true\n", 11, 7, "`when` is yes/no, not text."),
             (GOOD + "name: {a: b}\n", 11, 7, "`name` is an object, not text."),
             (HEAD + "steps: []\n", 6, 8, "a list of at least one step"),
@@ -204,6 +205,7 @@ class TestWriting:
         some_text | st.none(),
         some_text,
         st.sampled_from(["per_record", "none"]),
+        st.sampled_from(["ignore", "allow"]),
     )
     def test_any_flow_comes_back(
         self,
@@ -212,11 +214,13 @@ class TestWriting:
         when: str | None,
         name: str,
         order: Any,
+        loops: Any,
     ) -> None:
         flow = Flow(
             key="a-flow",
             name=name,
             order=order,
+            loops=loops,
             when=when,
             trigger=FlowTrigger(node="a.b", connection=name, inputs=inputs),
             steps=(Step(id="one", node="a.c", connection="c", map=mapping, business_key=when),),

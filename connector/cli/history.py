@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, SupportsFloat
+from typing import TYPE_CHECKING, Annotated, Any, SupportsFloat
 
 import typer
 
@@ -12,6 +12,9 @@ from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, body_lines, console, show_json, show_table
 from connector.errors import ConnectorError, Issue
 from connector.store.rows import RunState
+
+if TYPE_CHECKING:
+    from connector.runtime import Runtime
 
 RunArgument = Annotated[
     int, typer.Argument(help="The run's number, from `connector runs`.", metavar="RUN")
@@ -31,7 +34,7 @@ def events(
     json: JsonOption = False,
 ) -> None:
     """List the accepted events and their fate."""
-    rows = with_runtime(lambda runtime: runtime.list_events(limit, None))
+    rows, status = with_runtime(lambda runtime: _events(runtime, limit))
     if json:
         show_json(rows)
         return
@@ -51,6 +54,21 @@ def events(
         empty="No event has arrived yet. Switch a flow on with `connector flow enable`, keep "
         "`connector serve` running, and change a record in the app.",
     )
+    out = console(error=True)
+    for one in status["recovered"]:
+        if one["last_day"]:
+            out.print(
+                f"{one['connection']} {one['account']} {one['resource']}: {one['last_day']} changes"
+                f" of the last day were told by no event, but found ({one['ever']} ever).",
+                markup=False,
+                style="yellow",
+            )
+    for one in status["alarms"]:
+        out.print(f"{one['message']} {one['remedy']}", markup=False, style="red")
+
+
+async def _events(runtime: Runtime, limit: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    return await runtime.list_events(limit, None), await runtime.status()
 
 
 def runs(
@@ -88,6 +106,10 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
     out.print(f"Run {row['id']} of {row['flow']} (version {row['flow_version']})", markup=False)
     out.print(f"state    {_state(row)}", markup=False)
     out.print(f"event    {row['event_id']} · record {row['item_id']}", markup=False)
+    if row["cause"]:
+        said = "caused" if row["cause"]["sure"] else "perhaps caused"
+        run, depth = row["cause"]["run"], row["cause"]["depth"]
+        out.print(f"cause    {said} by our own write of run {run} · {depth} in a row", markup=False)
     out.print(f"started  {local(row['created_at'])} · {seconds(row)} s", markup=False)
     show_table(
         ("step", "state", "seconds", "what it did"),
@@ -119,7 +141,7 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
 
 def _state(row: Mapping[str, Any]) -> str:
     if row["state"] != "waiting":
-        return str(row["state"])
+        return f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"])
     until = f" until {local(row['due_at'])}" if row["due_at"] else ""
     reason = str(row["reason"] or "")
     if reason.startswith("connection:"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from connector.engine.enrich import Asker, Found, enrich, is_older
+from connector.engine.covering import alike
+from connector.engine.enrich import Asker, Found, enrich
+from connector.engine.making import Known, Making
+from connector.engine.origins import CHAIN, Origins
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import (
     ApiError,
@@ -34,7 +36,6 @@ MAX_TOGETHER = 200
 STORE_RETRY_SECONDS = 1.0
 TRIES_TOGETHER = 2
 """Then a record is read by itself: one bad id can make a whole list fail again and again."""
-STALE = "A newer state of this record was already handled."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,6 @@ class Askers(Protocol):
     async def open(self, tenant: str, connection: str, *, account: str = "") -> Asker: ...
 
 
-Handled = Mapping[tuple[int, str], str]
-"""Flow and record → when the record was changed, as the flow last handled it."""
 Group = tuple[str, str, str, str]
 """Tenant, connection, resource, account: events of one group are read together, in order."""
 
@@ -92,6 +91,9 @@ class Events:
         start: Callable[[RunRow], None],
         room: Callable[[], Awaitable[None]] | None = None,
         let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
+        *,
+        origins: Origins | None = None,
+        chain: int = CHAIN,
     ) -> None:
         """`let_go` gives events back until a time; without it, those that wait do so here."""
         self._book = book
@@ -102,6 +104,8 @@ class Events:
         self._start = start
         self._room = room
         self._let_go = let_go
+        self._origins = origins
+        self._making = Making(clock, chain)
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -187,7 +191,7 @@ class Events:
         while queue:
             if self._room is not None:
                 await self._room()
-            batch = [queue[place] for place in range(min(len(queue), MAX_TOGETHER))]
+            batch = alike(queue, MAX_TOGETHER)
             try:
                 await self._batch(group, batch)
             except StoreError as error:
@@ -236,11 +240,10 @@ class Events:
                     if any((taker.row.id, one) not in done for taker in takers)
                 )
         found = await self._read(group, ids)
-        dated = [one for one, read in found.items() if read.updated_at]
-        handled = await store.handled(connection_id, group[3], group[2], dated)
+        told = await self._told(batch, wanted, store)
         outcomes = await asyncio.gather(
             *(
-                self._match(event, takers, found, handled, known.get(event.id, set()), store)
+                self._match(event, takers, found, told, known.get(event.id, set()), store)
                 for event, takers in wanted
             ),
             return_exceptions=True,
@@ -261,15 +264,32 @@ class Events:
         event: EventRow,
         takers: Sequence[ActiveFlow],
         found: Mapping[str, Found],
-        handled: Handled,
+        told: Known,
         known: set[tuple[int, str]],
         store: Store,
     ) -> None:
-        runs = self._runs(event, takers, found, handled, known)
+        runs = self._making.runs(event, takers, found, told, known)
         self._settle(event, takers, found, known)
         for run in await store.match(event, runs):
             if run.finished_at is None:
                 self._start(run)
+
+    async def _told(
+        self,
+        batch: Sequence[EventRow],
+        wanted: Iterable[tuple[EventRow, Sequence[ActiveFlow]]],
+        store: Store,
+    ) -> Known:
+        """What is known of the records that some flow wants; asked for after they were read."""
+        first = batch[0]
+        items = list({one: None for event, takers in wanted if takers for one in event.ids})
+        if not items:
+            return Known()
+        handled = await store.handled(first.connection_id, first.account, first.resource, items)
+        if self._origins is None:
+            return Known(handled)
+        app = await self._book.app(first.tenant, first.connection_id)
+        return Known(handled, await self._origins.of(app, first, items, store))
 
     async def _give_back(self, event: EventRow, fault: Exception, store: Store) -> None:
         """One event that could not be matched: it waits for the database, or ends as failed."""
@@ -304,71 +324,6 @@ class Events:
         inputs = {app.account_input: account} if app.account_input else {}
         apart = {one for one, alone in ids.items() if alone}
         return await enrich(asker, reader, ids, inputs, app.id_filter, apart)
-
-    def _runs(
-        self,
-        event: EventRow,
-        takers: Sequence[ActiveFlow],
-        found: Mapping[str, Found],
-        handled: Handled,
-        known: set[tuple[int, str]],
-    ) -> list[RunRow]:
-        runs = []
-        for one in event.ids:
-            for taker in takers:
-                if (taker.row.id, one) in known:
-                    continue
-                reads = taker.trigger.enrich and event.operation != "delete"
-                read = found.get(one, Found("gone")) if reads else Found("gone")
-                if read.enrichment == "deferred":
-                    continue
-                run = self._run(event, taker, one, read, reads)
-                if is_older(read.updated_at, handled.get((taker.row.id, one), "")):
-                    run.state, run.reason, run.error = "filtered", STALE, None
-                    run.finished_at = run.created_at
-                else:
-                    run.updated_at = read.updated_at
-                runs.append(run)
-        return runs
-
-    def _run(
-        self, event: EventRow, taker: ActiveFlow, one: str, read: Found, reads: bool
-    ) -> RunRow:
-        item = envelope(event, one, read if reads or event.operation == "delete" else None)
-        now = self._clock()
-        run = RunRow(
-            tenant=event.tenant,
-            flow_id=taker.row.id,
-            flow_version=taker.row.version,
-            event_id=event.id,
-            item_id=one,
-            state="queued",
-            context={"trigger": item},
-            created_at=now,
-            ordered=taker.flow.order == "per_record",
-        )
-        if read.enrichment == "denied":
-            run.state, run.finished_at = "failed", now
-            cause = read.cause or ConnectorError(
-                f"Records of {event.resource} cannot be read.",
-                remedy="Use the raw event, or ask for this resource.",
-                who="developer",
-            )
-            run.error = cause.as_data()
-            return run
-        try:
-            passes = taker.flow.filter(run.context, datetime.fromtimestamp(now, UTC))
-        except ConnectorError as error:
-            run.state, run.finished_at, run.error = "failed", now, error.as_data()
-            return run
-        except Exception as fault:  # noqa: BLE001 - it ends this run, not its siblings
-            log_surprise(logger, f"the filter of {taker.row.key} failed on a fault of ours", fault)
-            run.state, run.finished_at = "failed", now
-            run.error = fault_of_ours(fault).as_data()
-            return run
-        if not passes:
-            run.state, run.finished_at = "filtered", now
-        return run
 
     def _settle(
         self,
@@ -409,21 +364,3 @@ class Events:
             # The owner must reconnect; look again now and then in case somebody else mended it.
             event.error["reason"] = connection_reason(event.connection_id)
             event.due_at = self._clock() + 300
-
-
-def envelope(event: EventRow, one: str, read: Found | None) -> dict[str, Any]:
-    """What expressions see as `trigger`: the event, the record's id, the record if read."""
-    told = event.account
-    return {
-        "event": {
-            "id": event.delivery_id,
-            "type": event.type,
-            "resource": event.resource,
-            "operation": event.operation,
-            "time": event.happened_at,
-            "company_id": int(told) if told.isdecimal() else told or None,
-        },
-        "id": int(one) if one.isdecimal() else one,
-        "resource": read.resource if read else None,
-        "enrichment": read.enrichment if read else "none",
-    }

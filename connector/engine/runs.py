@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from connector import paths
 from connector.engine.effects import Door, Effects
 from connector.engine.looking import Intent
+from connector.engine.origins import Origins
 from connector.engine.packing import decode_or_none
 from connector.engine.waits import Backoff, Clock, Park, Wait, fault_of_ours
 from connector.errors import (
@@ -84,6 +85,7 @@ class Runs:
         backoff: Backoff,
         clock: Clock,
         on_finished: Callable[[RunRow], None] | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self._catalog = catalog
         self._flows = flows
@@ -93,6 +95,7 @@ class Runs:
         self._backoff = backoff
         self._clock = clock
         self._on_finished = on_finished
+        self._origins = origins
 
     async def perform(self, run: RunRow) -> float | None:
         """Run the open steps; gives the time to come back (inf: when released), None at the end."""
@@ -253,7 +256,11 @@ class Runs:
             inputs=payload,
             business_key=step.business_key(progress.context, progress.now),
         )
-        return await self._effects.perform(intent, progress.store, door, find)
+        if self._origins is None:
+            return await self._effects.perform(intent, progress.store, door, find)
+        app = self._catalog.app(node.app)
+        async with self._origins.around(intent, app, account, run, progress.store):
+            return await self._effects.perform(intent, progress.store, door, find)
 
     def _close(self, run: RunRow, state: Any, error: ConnectorError | None) -> None:
         run.state, run.reason = state, None

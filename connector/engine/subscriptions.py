@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from connector.engine.alarms import Alarms
 from connector.engine.book import Book, as_hook
 from connector.engine.waits import Clock, fault_of_ours
 from connector.errors import ConnectorError, Issue
-from connector.model import App, Caller
+from connector.model import App, Caller, Json, Method
 from connector.store.rows import HookRow
 from connector.surprises import log_surprise
 
@@ -40,13 +41,14 @@ class CallerDoors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What was asked for the last time; `again_at` is None when all of it was had."""
+    """What was asked for the last time."""
 
     wanted: Mapping[Place, frozenset[str]]
     ways: Any
     """How the apps were reached: a connection that was renewed is worth another try."""
     tries: int
     again_at: float | None
+    """When to look again; None when all of it was had and is not checked."""
 
 
 class Subscriptions:
@@ -59,12 +61,18 @@ class Subscriptions:
         store_of: Callable[[str], Store],
         clock: Clock,
         public_url: str,
+        *,
+        alarms: Alarms | None = None,
+        check_seconds: float = 0,
     ) -> None:
+        """`check_seconds` is how often to look whether what we had is still there; 0 is never."""
         self._book = book
         self._doors = doors
         self._store_of = store_of
         self._clock = clock
         self.public_url = public_url
+        self._alarms = alarms
+        self._check_seconds = check_seconds
         self._turn = asyncio.Lock()
         self._asked: dict[str, _Asked] = {}
 
@@ -93,14 +101,19 @@ class Subscriptions:
                 for (connection_id, account), events in wanted.items()
             ]
             whole = all(_is_whole(one) for one in reports)
-            again_at = None if whole else self._clock() + _pause(tries, reports)
-            self._asked[tenant] = replace(asked, again_at=again_at)
+            if whole:
+                again_at = self._clock() + self._check_seconds if self._check_seconds else None
+                self._asked[tenant] = replace(asked, tries=0, again_at=again_at)
+            else:
+                again_at = self._clock() + _pause(tries, reports)
+                self._asked[tenant] = replace(asked, again_at=again_at)
             return reports
 
     async def repair(self, tenant: str) -> list[dict[str, Any]]:
-        """Ask again for what could not be had, when its time has come; may be called all the time.
+        """Look again when the time has come, and mend what is amiss; may be called all the time.
 
-        An app may have been away, or not have verified our address yet.
+        An app may have been away, or not have verified our address yet; it may have dropped a
+        subscription since.
         """
         return await self.reconcile(tenant, only_if_changed=True) if self._is_due(tenant) else []
 
@@ -135,43 +148,95 @@ class Subscriptions:
         try:
             door = await self._doors.open(tenant, connection_id, account=account)
             assert app.webhook is not None
-            record = await app.webhook.subscribe(door, as_hook(row), tuple(sorted(events)))
+            opening = _Opening(door, lambda: self._await_handshake(row))
+            record = await app.webhook.subscribe(opening, as_hook(row), tuple(sorted(events)))
         except ConnectorError as error:
             logger.warning("subscription of %s: %s", connection.name, error.message)
             return {**report, "error": error.as_data()}
         except Exception as fault:  # noqa: BLE001 - an app's fault must not stop the other apps
             log_surprise(logger, f"subscription of {connection.name}", fault)
             return {**report, "error": fault_of_ours(fault).as_data()}
+        issues = [one.model_dump(exclude_none=True) for one in _issues(app, record)]
+        if self._alarms is not None:
+            await self._watch(self._alarms, row, record, events, whole=not issues)
+        if isinstance(record, dict):
+            record = {**record, "checked_at": self._clock()}
         await self._store_of(tenant).save_hook(replace(row, subscription=record))
         self._book.forget()
-        issues = [one.model_dump(exclude_none=True) for one in _issues(app, record)]
         return {**report, "hook": row.id, "subscription": record, "issues": issues}
 
+    async def _await_handshake(self, row: HookRow) -> None:
+        """Before the app may challenge us: only then do we answer a challenge for a while."""
+        row.verify_until = self._clock() + HANDSHAKE_SECONDS
+        await self._store_of(row.tenant).save_hook(row)
+        self._book.forget()
+
+    async def _watch(
+        self, alarms: Alarms, row: HookRow, record: Any, events: frozenset[str], *, whole: bool
+    ) -> None:
+        before = row.subscription if isinstance(row.subscription, dict) else {}
+        lost = _lost(before, record if isinstance(record, dict) else {}, events)
+        if lost is not None:
+            await alarms.lost(row.connection_id, row.account, lost, before.get("checked_at"))
+        elif whole:
+            await alarms.mended(row.connection_id, row.account)
+
     async def _hook(self, tenant: str, connection_id: str, account: str) -> HookRow:
-        store = self._store_of(tenant)
-        now = self._clock()
         known = next(
             (
                 one
-                for one in await store.hooks()
+                for one in await self._store_of(tenant).hooks()
                 if one.connection_id == connection_id and one.account == account
             ),
             None,
         )
         hook_id = known.id if known else secrets.token_urlsafe(16)
-        row = HookRow(
+        return HookRow(
             id=hook_id,
             tenant=tenant,
             connection_id=connection_id,
             url=f"{self.public_url}/hooks/{hook_id}",
             account=account,
-            created_at=known.created_at if known else now,
-            verify_until=now + HANDSHAKE_SECONDS,
+            created_at=known.created_at if known else self._clock(),
+            verify_until=known.verify_until if known else None,
             subscription=known.subscription if known else None,
         )
-        await store.save_hook(row)
-        self._book.forget()
-        return row
+
+
+class _Opening:
+    """A caller that says so before the first request that changes something."""
+
+    def __init__(self, caller: Caller, before: Callable[[], Awaitable[None]]) -> None:
+        self.connection = caller.connection
+        self._caller = caller
+        self._before = before
+        self._said = False
+
+    async def request(self, method: Method, path: str, **given: Any) -> Json:
+        """Send one request with the connection's credentials."""
+        if method != "GET" and not self._said:
+            self._said = True
+            await self._before()
+        return await self._caller.request(method, path, **given)
+
+
+def _lost(
+    before: Mapping[str, Any], record: Mapping[str, Any], wanted: frozenset[str]
+) -> str | None:
+    """What became of a subscription that was as it should be, when it no longer is."""
+    if not before.get("verified") or before.get("sink") != record.get("sink"):
+        return None
+    if before.get("id") != record.get("id"):
+        return f"{before.get('id')} is gone."
+    found = record.get("found")
+    gone = [
+        one
+        for one in before.get("types") or ()
+        if one in wanted and isinstance(found, list) and one not in found
+    ]
+    if gone:
+        return f"{before.get('id')} no longer held {', '.join(gone)}."
+    return None if record.get("verified") else f"{before.get('id')} is no longer verified."
 
 
 def _is_one(app: App, event: str) -> bool:

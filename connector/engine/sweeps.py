@@ -7,17 +7,18 @@ other and with the moments that events tell, never with our clock.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
 from connector.engine.book import Book
+from connector.engine.covering import NOTHING, WRITES
 from connector.engine.enrich import Asker, is_older, turns
 from connector.engine.events import ActiveFlow
+from connector.engine.moments import SLACK, wall
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, StoreError, Throttled
 from connector.model import App, Reader
@@ -40,9 +41,6 @@ OVERLAP = timedelta(minutes=75)
 """Looked through once more each time: lists lag, and in autumn the local hour comes twice."""
 ZONES = timedelta(hours=14)
 """No local time is further from UTC."""
-SLACK = timedelta(seconds=2)
-"""An event may say that it happened this much before the date of its record."""
-WRITES = ("create", "update")
 PAGE_OF_EVENTS = 500
 
 Place = tuple[str, str, str]
@@ -90,7 +88,12 @@ class Sweeps:
         clock: Clock,
         hand_on: Callable[[EventRow], None],
         every: float,
+        *,
+        anew: bool = False,
+        watch: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`anew` begins where things stand now, whatever was stored; `watch` hears of each round
+        that swept something."""
         self._tenant = tenant
         self._book = book
         self._doors = doors
@@ -98,6 +101,8 @@ class Sweeps:
         self._clock = clock
         self._hand_on = hand_on
         self._every = every
+        self._anew = anew
+        self._watch = watch
         self._rows: dict[Place, SweepRow] | None = None
         self._not_before: dict[Place, float] = {}
         self._judged: set[Place] = set()
@@ -141,14 +146,17 @@ class Sweeps:
                 # Followed again later, it begins anew: what nobody followed was not missed.
                 await self._store.drop_sweep(row)
                 del rows[place]
-        for place, takers in wanted.items():
-            if self._is_due(place, rows.get(place), takers):
-                await self._guarded(place, rows.get(place), takers)
+        due = [one for one in wanted if self._is_due(one, rows.get(one), wanted[one])]
+        for place in due:
+            await self._guarded(place, rows.get(place), wanted[place])
+        if due and self._watch is not None:
+            await self._watch()
 
     async def _kept(self) -> dict[Place, SweepRow]:
         """How far each sweep has come; read once, because nobody else writes it."""
         if self._rows is None:
-            rows = await self._store.sweeps()
+            rows = [] if self._anew else await self._store.sweeps()
+            self._anew = False
             self._rows = {(one.connection_id, one.account, one.resource): one for one in rows}
         return self._rows
 
@@ -252,6 +260,8 @@ class Sweeps:
             for change, operation in missed:
                 await self._accept(found.place, change, operation)
             await self._keep(found.place, found.row)
+            if missed and self._watch is not None:
+                await self._watch()
         except StoreError as error:
             logger.warning("sweep of %s: %s", found.place[2], error.message)
             self._not_before[found.place] = self._clock() + AGAIN_SECONDS
@@ -310,7 +320,7 @@ class Sweeps:
             rest = [one for one in takers if "update" in one.operations and one not in makers]
             changed = change.updated_at != change.created_at
             if rest and changed and "update" in found.operations:
-                seen = [handled.get((one.row.id, change.item), "") for one in rest]
+                seen = [handled.get((one.row.id, change.item), NOTHING).updated_at for one in rest]
                 if not _covered(change, events, seen):
                     missed.append((change, "update"))
         return missed
@@ -342,17 +352,10 @@ def _covered(change: Change, events: Iterable[EventRow], handled: Iterable[str])
     if all(one and not is_older(one, change.updated_at) for one in handled):
         return True
     return any(
-        event.state == "received" or not _is_before(event.happened_at, change.updated_at)
+        event.state == "received"
+        or ((told := wall(event.happened_at)) and told + SLACK >= wall(change.updated_at))
         for event in events
     )
-
-
-def _is_before(happened_at: str, updated_at: str) -> bool:
-    """By the clock on the app's wall: a record tells no zone, and an event tells the local time."""
-    with contextlib.suppress(ValueError):
-        event, record = datetime.fromisoformat(happened_at), datetime.fromisoformat(updated_at)
-        return event.replace(tzinfo=None) + SLACK < record.replace(tzinfo=None)
-    return True
 
 
 def _reached(row: SweepRow | None, now: float) -> datetime:

@@ -100,6 +100,7 @@ class _Checker:
             key=flow.key,
             name=flow.name or flow.key,
             order=flow.order,
+            loops=flow.loops,
             trigger=CompiledTrigger(flow.trigger.node, flow.trigger.connection, inputs),
             condition=condition,
             steps=tuple(step for step in steps if step is not None),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from connector.errors import ExpressionError, FlowError, Issue
 from connector.expressions import Expression
-from connector.flow.model import Order
+from connector.flow.model import Loops, Order
 from connector.mapping import CompiledMapping
 from connector.paths import kind
 
@@ -98,6 +98,7 @@ class CompiledFlow:
     key: str
     name: str
     order: Order
+    loops: Loops
     trigger: CompiledTrigger
     condition: Condition | None
     steps: tuple[CompiledStep, ...]

@@ -13,6 +13,7 @@ from connector.flow.document import Spot, Value, spot_at
 from connector.model import Data, Json
 
 Order = Literal["per_record", "none"]
+Loops = Literal["ignore", "allow"]
 
 
 @dataclass(slots=True)
@@ -89,6 +90,8 @@ class Flow(Data):
     trigger: FlowTrigger
     when: str | None = None
     order: Order = "per_record"
+    loops: Loops = "ignore"
+    """Whether it follows what its own writes led to."""
     steps: tuple[Step, ...]
     places: Places = Attribute(default_factory=Places, exclude=True, repr=False)
 
@@ -115,6 +118,7 @@ class Flow(Data):
             "name": self.name,
             "description": self.description,
             "order": self.order if self.order != "per_record" else None,
+            "loops": self.loops if self.loops != "ignore" else None,
             "trigger": _said(trigger),
             "when": self.when,
             "steps": [_said(step) for step in steps],

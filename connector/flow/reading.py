@@ -8,13 +8,13 @@ from typing import Any, Final, get_args
 
 from connector.errors import FlowError, Issue
 from connector.flow.document import DocumentFault, Value, read_document
-from connector.flow.model import Flow, FlowTrigger, Order, Places, Step
+from connector.flow.model import Flow, FlowTrigger, Loops, Order, Places, Step
 from connector.mapping.findings import clip
 from connector.paths import did_you_mean, kind
 
 MAX_STEPS: Final = 100
 MAX_ISSUES: Final = 200
-_FLOW: Final = ("flow", "name", "description", "order", "trigger", "when", "steps")
+_FLOW: Final = ("flow", "name", "description", "order", "loops", "trigger", "when", "steps")
 _TRIGGER: Final = ("node", "connection", "with")
 _STEP: Final = ("id", "node", "connection", "when", "business_key", "map")
 _KEY: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -88,24 +88,26 @@ class _FlowReader:
             key=key,
             name=self._text(root, "", "name"),
             description=self._text(root, "", "description"),
-            order=self._order(root),
+            order=self._word(root, "order", "order", Order, "per_record"),
+            loops=self._word(root, "loops", "way with loops", Loops, "ignore"),
             trigger=self._trigger(root),
             when=self._text(root, "", "when", remedy=_EXPRESSION) or None,
             steps=self._steps(root),
             places=self.places,
         )
 
-    def _order(self, root: Value) -> Order:
-        value = self._text(root, "", "order") or "per_record"
-        if value not in get_args(Order):
+    def _word(self, root: Value, key: str, noun: str, words: Any, usual: str) -> Any:
+        """One of the words of a Literal; the usual one where the document names none."""
+        value = self._text(root, "", key) or usual
+        if value not in get_args(words):
             self._issue(
-                root.data["order"],
-                "order",
-                f"{value!r} is no order.",
-                f"Choose one of: {', '.join(get_args(Order))}.",
+                root.data[key],
+                key,
+                f"{value!r} is no {noun}.",
+                f"Choose one of: {', '.join(get_args(words))}.",
             )
-            return "per_record"
-        return value  # type: ignore[return-value]  # just compared with the Literal's values
+            return usual
+        return value
 
     def _trigger(self, root: Value) -> FlowTrigger:
         value = root.data.get("trigger")

@@ -69,6 +69,7 @@ async def open_runtime(
                 keep_payloads_days=settings.keep_payloads_days,
                 keep_events_days=settings.keep_events_days,
                 masked=settings.masked,
+                chain_runs=settings.chain_runs,
             ),
         )
     )

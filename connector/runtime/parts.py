@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from connector.engine.confirmed import Confirmed
 from connector.engine.dispatch import WORKERS
 from connector.engine.looking import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from connector.engine.origins import CHAIN
 from connector.engine.retention import Retention
 from connector.engine.sharing import SILENT_SECONDS
 from connector.engine.waits import RETRY_SECONDS, Clock
@@ -37,13 +38,16 @@ class Tuning:
     search_first: bool = False
     silent_seconds: float = SILENT_SECONDS
     """How long a process may be silent before others go on with what it has in hand."""
-    sweep_seconds: float = 0
-    """How often to look for changes that no event told of; 0 is never."""
     keep_payloads_days: float = 30
     keep_events_days: float = 0
     """How long after their end they are kept; 0 is for ever."""
     masked: Sequence[str] = ()
     """Names of fields that are masked once a run has succeeded."""
+    sweep_seconds: float = 3_600
+    """How often to look for changes that no event told of, and whether events still come to us; 0
+    is never."""
+    chain_runs: int = CHAIN
+    """How many runs may follow from each other's writes."""
 
 
 @dataclass(slots=True)

@@ -20,9 +20,8 @@ from connector.engine.doors import Doors
 from connector.engine.effects import Effects
 from connector.engine.events import Events
 from connector.engine.intake import Intake
+from connector.engine.origins import Origins
 from connector.engine.runs import Runs
-from connector.engine.subscriptions import Subscriptions
-from connector.engine.sweeps import Sweeps
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
@@ -30,6 +29,7 @@ from connector.runtime.adopting import Witness
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
+from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
@@ -83,6 +83,7 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
+        origins = Origins(parts.clock)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
             parts.catalog,
@@ -93,21 +94,33 @@ class Runtime:
             backoff,
             parts.clock,
             plugins.on_run_finished if plugins else None,
+            origins,
         )
-        make_events = partial(Events, self._book, self.doors, store_of, backoff, parts.clock)
+        make_events = partial(
+            Events,
+            self._book,
+            self.doors,
+            store_of,
+            backoff,
+            parts.clock,
+            origins=origins,
+            chain=tuning.chain_runs,
+        )
         self._drive = make_drive(parts, runs.perform, make_events)
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
-        subscriptions = Subscriptions(
-            self._book, self.doors, store_of, parts.clock, parts.public_url
-        )
-        sweeps = Sweeps(
-            parts.tenant, self._book, self.doors, self._store, parts.clock, self._hand_on,
-            tuning.sweep_seconds,
-        )  # fmt: skip
+        self._oversight = Oversight(parts, self._book, self.doors, self._hand_on)
         self.retention = parts.retention()
-        chores: dict[str, Chore] = {"sweeps": sweeps, "retention": self.retention}
+        chores: dict[str, Chore] = {
+            "sweeps": self._oversight.sweeps,
+            "retention": self.retention,
+        }
         self._watch = Watch(
-            parts.tenant, parts.database, self._drive, subscriptions, chores, self._stop_work
+            parts.tenant,
+            parts.database,
+            self._drive,
+            self._oversight.subscriptions,
+            chores,
+            self._stop_work,
         )
         witness = Witness(parts.catalog, self.doors)
         self._decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
@@ -256,8 +269,11 @@ class Runtime:
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
-        swept = {"recovered": await self._store.recovered()}
-        return {**await self._store.counts(), "sweep": swept}
+        return {**await self._store.counts(), "sweep": await self._oversight.swept()}
+
+    async def status(self) -> dict[str, Any]:
+        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
+        return {"counts": await self.counts(), **await self._oversight.status()}
 
     async def quotas(self) -> list[dict[str, Any]]:
         """What the accounts in use have used of their apps' quotas, and where that leads."""

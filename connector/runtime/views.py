@@ -12,7 +12,7 @@ from connector.model import App
 from connector.quota import quota_view
 from connector.redaction import redact
 from connector.store.port import Store
-from connector.store.rows import GONE, MASKED, SWEPT, EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import GONE, MASKED, EffectRow, EventRow, FlowRow, RunRow, StepRow
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def event_view(event: EventRow, runs: int) -> dict[str, Any]:
         "attempts": event.attempts,
         "due_at": event.due_at or None,
         "error": event.error,
-        "recovered": event.delivery_id.startswith(SWEPT),
+        "recovered": event.swept,
         "runs": runs,
     }
 
@@ -81,6 +81,7 @@ def run_details(
         "trigger": run.context.get("trigger"),
         "purged_at": run.context.get(GONE),
         "masked_at": run.context.get(MASKED),
+        "cause": cause_view(run.context.get("cause")),
         "steps": [
             {
                 "id": step.id,
@@ -97,6 +98,11 @@ def run_details(
         ],
         "effects": [effect_view(effect) for effect in effects],
     }
+
+
+def cause_view(cause: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The run whose write this one follows from; not `sure` when it may be somebody else's."""
+    return {name: cause[name] for name in ("run", "depth", "sure")} if cause else None
 
 
 def effect_view(effect: EffectRow) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from typing import Any, Protocol
 
 from connector.quota import Account, Change
 from connector.store.rows import (
+    AlarmRow,
     ConnectionRow,
     EffectRow,
     EventRow,
     FlowRow,
+    HandledRow,
     HookRow,
+    OriginRow,
     RunAge,
     RunRow,
     StepRow,
@@ -141,8 +144,8 @@ class Store(Keeping, Protocol):
 
     async def handled(
         self, connection_id: str, account: str, resource: str, items: Sequence[str]
-    ) -> Mapping[tuple[int, str], str]:
-        """When each of these records was changed, as each flow last handled it: (flow, record)."""
+    ) -> Mapping[tuple[int, str], HandledRow]:
+        """What each flow has handled of each of these records, by flow and record."""
         ...
 
     async def sweeps(self) -> list[SweepRow]:
@@ -157,8 +160,38 @@ class Store(Keeping, Protocol):
         """Forget a sweep: nobody follows its records any more."""
         ...
 
-    async def recovered(self) -> int:
-        """How many events a sweep has found."""
+    async def recovered(self, since: float) -> list[dict[str, Any]]:
+        """How many changes sweeps have found for each place: `ever` (as far as kept), `lately`.
+
+        A place is a `connection_id`, an `account` and a `resource`; `first_id` is the first event
+        of the late ones.
+        """
+        ...
+
+    async def heard(self, connection_id: str, account: str, after: int) -> bool:
+        """Whether the app has sent an event after the one with this id."""
+        ...
+
+    async def origins(
+        self, realm: str, place: str, items: Sequence[str]
+    ) -> Mapping[str, list[OriginRow]]:
+        """The writes of ours that made or changed these records, the newest first."""
+        ...
+
+    async def save_origin(self, row: OriginRow, forget_before: float) -> None:
+        """Keep where a record's change came from; those from before a time are forgotten."""
+        ...
+
+    async def alarms(self, *, ended: bool = False) -> list[AlarmRow]:
+        """What lasts, the newest first; with `ended`, what is over as well."""
+        ...
+
+    async def raise_alarm(self, row: AlarmRow) -> bool:
+        """Store an alarm, unless one of its kind and place lasts already; tells whether it did."""
+        ...
+
+    async def end_alarm(self, kind: str, connection_id: str, account: str, now: float) -> bool:
+        """Note that it is over; tells whether it had lasted."""
         ...
 
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:

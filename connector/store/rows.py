@@ -39,6 +39,31 @@ class EventRow:
     owner: str = ""
     """The process that has it in hand, where several drive one database."""
 
+    @property
+    def swept(self) -> bool:
+        """Whether no app sent it: a sweep found what it tells of."""
+        return self.delivery_id.startswith(SWEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class HandledRow:
+    """What a flow has handled of a record.
+
+    Moments that are compared across events and records are seconds on the app's own wall, whatever
+    its zone; 0 is never.
+    """
+
+    updated_at: str = ""
+    """The newest state that it was run with, in the app's own words; empty when it reads none."""
+    made: str = ""
+    """Who told it that the record was made: `event` or `sweep`; empty when nobody did."""
+    told_to: float = 0
+    """The newest moment that an event of the app told of."""
+    swept_to: float = 0
+    """Up to which moment a sweep's findings, and the states they were run with, reach."""
+    swept_by: int = 0
+    """The event that the latest of them became."""
+
 
 @dataclass(slots=True)
 class FlowRow:
@@ -75,8 +100,8 @@ class RunRow:
     finished_at: float | None = None
     error: Any = None
     id: int = 0
-    updated_at: str = ""
-    """When the app says its record was changed; kept as what the flow has handled, no column."""
+    handled: HandledRow | None = None
+    """What its flow has handled of its record with this run; kept by itself, no column."""
     fresh: bool = False
     """Stored a moment ago by this very process, so that it has no steps yet; not a column."""
 
@@ -166,6 +191,42 @@ class SweepRow:
     newest: str
     floor: str
     swept_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRow:
+    """A record that a write of ours has made or changed, so that its echo is known.
+
+    `realm` is the account at the app (or the connection), `place` where its records of this kind
+    lie; `flows` are those that led to the write, the one that wrote it last.
+    """
+
+    realm: str
+    place: str
+    item_id: str
+    effect_key: str
+    run_id: int
+    depth: int
+    flows: tuple[int, ...]
+    made: bool
+    sent_at: float
+    done_at: float
+    updated_at: str = ""
+    """When the record says that it was changed by this write, in the app's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRow:
+    """What a person must know although work goes on; `ended_at` is None while it lasts."""
+
+    kind: str
+    connection_id: str
+    account: str
+    since: float
+    message: str
+    remedy: str = ""
+    details: Any = None
+    ended_at: float | None = None
 
 
 @dataclass(slots=True)

@@ -182,6 +182,11 @@ def _add_flows(router: APIRouter, runtime: Runtime) -> None:
 
 
 def _add_events(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/status", tags=["events"], response_model=shapes.Status)
+    async def get_status() -> Response:
+        """How much there is of everything, what no event told of, and the alarms that last."""
+        return Exact(await runtime.status())
+
     @router.get("/events", tags=["events"], response_model=shapes.Page)
     async def list_events(limit: Limit = 50, cursor: Cursor = None) -> Response:
         """What came in, newest first."""

@@ -81,6 +81,14 @@ class Items(BaseModel):
     items: list[dict[str, Any]]
 
 
+class Status(BaseModel):
+    """Counts by state, what no event told of, and the alarms that last."""
+
+    counts: dict[str, dict[str, int]]
+    recovered: list[dict[str, Any]]
+    alarms: list[dict[str, Any]]
+
+
 class Page(Items):
     """A part of a list, newest first; `next` is the cursor of the following part, if any."""
 

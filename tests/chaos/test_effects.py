@@ -38,8 +38,6 @@ from tests.chaos.effects_world import (
 )
 from tests.engine.virtual import simulate
 
-__all__ = ["postgres", "postgres_url"]
-
 SEEDS = int(os.environ.get("CONNECTOR_CHAOS_EFFECTS", "3"))
 FIRST = int(os.environ.get("CONNECTOR_CHAOS_SEED", "0"))
 KINDS = sorted(ACTIONS)

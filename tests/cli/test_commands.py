@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,34 @@ def test_what_happened_is_told_in_words(toured: Any) -> None:
     for word in ("find", "create", "skipped", "POST http://127.0.0.1:", "/api/customers"):
         assert word in shown
     assert "company = Officine Adda S.r.l." in shown
+
+
+def test_what_is_lost_and_what_we_caused_is_told(toured: Any, place: Path) -> None:
+    with sqlite3.connect(place / "connector.db") as file:
+        (context,) = file.execute("SELECT context FROM run WHERE id = 1").fetchone()
+        caused = {**json.loads(context), "cause": {"run": 7, "depth": 2, "sure": True}}
+        file.execute(
+            "UPDATE run SET context = ?, state = 'filtered', reason = 'It was our own.'",
+            (json.dumps(caused),),
+        )
+        (account,) = file.execute("SELECT account FROM event WHERE ids != '[]'").fetchone()
+        file.execute(
+            "INSERT INTO event (tenant, connection_id, delivery_id, type, resource, operation,"
+            " account, ids, received_at) SELECT tenant, connection_id, 'sweep:one', type, resource,"
+            " operation, account, ids, unixepoch() - 60 FROM event WHERE ids != '[]'"
+        )
+        file.execute(
+            "INSERT INTO alarm (tenant, kind, connection_id, account, since, message, remedy)"
+            " SELECT tenant, 'subscription_lost', id, '', 0, 'It is gone.', 'It is made again.'"
+            " FROM connection LIMIT 1"
+        )
+    file.close()
+    told = " ".join(connector("events").err.split())
+    assert f"{account} entities.clients: 1 changes of the last day were told by no event" in told
+    assert "It is gone. It is made again." in told
+    shown = connector("run-show", "1").out
+    assert "state    filtered: It was our own." in shown
+    assert "cause    caused by our own write of run 7 · 2 in a row" in shown
 
 
 def test_looking_changes_nothing(toured: Any, place: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector.engine.enrich import is_older
-from connector.engine.events import STALE
+from connector.engine.making import STALE
 from connector.store.rows import RunRow
 from tests.engine.test_events import play
 from tests.engine.world import RAW, Flow, Step, World

@@ -140,6 +140,7 @@ class Flow:
     operations: frozenset[str] = frozenset({"update", "create", "delete"})
     account: str | None = None
     order: str = "per_record"
+    loops: str = "ignore"
 
     def filter(self, context: dict[str, Any], now: datetime) -> bool:
         return self.passes(context)

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -159,7 +159,7 @@ class World:
             config, clock=lambda: datetime.fromtimestamp(clock(), UTC), http=self.outside.send
         )
         self.fic.app, self.perfex.app = self.sandbox.fic_app, self.sandbox.perfex_app
-        self.tuning = tuning
+        self.tuning = None if tuning is None else replace(tuning, sweep_seconds=0)
         self.settings = Settings.load(
             database=f"sqlite:///{self.file}",
             public_url=HUB,

@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from connector.store.rows import (
+    AlarmRow,
     ConnectionRow,
     EffectRow,
     EventRow,
     FlowRow,
+    HandledRow,
     HookRow,
+    OriginRow,
     RunRow,
     StepRow,
     SweepRow,
@@ -123,6 +126,35 @@ def effect_row(tenant: str, run_id: int, **changes: Any) -> EffectRow:
     return changed(row, changes)
 
 
+def origin_row(tenant: str, run_id: int, **changes: Any) -> OriginRow:
+    row = OriginRow(
+        realm="books:7",
+        place="/c/{}/clients",
+        item_id="1",
+        effect_key=f"key-{tenant}",
+        run_id=run_id,
+        depth=1,
+        flows=(1,),
+        made=True,
+        sent_at=NOW,
+        done_at=NOW,
+        updated_at=f"2023-11-14 of {tenant}",
+    )
+    return replace(row, **changes)
+
+
+def alarm_row(tenant: str, **changes: Any) -> AlarmRow:
+    row = AlarmRow(
+        kind="webhooks_silent",
+        connection_id=f"conn-{tenant}",
+        account="7",
+        since=NOW,
+        message=f"No event has come to {tenant}.",
+        details={"of": tenant},
+    )
+    return replace(row, **changes)
+
+
 def changed(row: Any, changes: dict[str, Any]) -> Any:
     for name, value in changes.items():
         setattr(row, name, value)
@@ -153,12 +185,15 @@ async def fill(store: TenantStore) -> Filled:
     event = event_row(name)
     event.id = await store.accept(event) or 0
     event.state = "matched"
-    handles = run_row(name, event.id, flow_id=flow.id, updated_at=f"2023-11-14 of {name}")
+    handled = HandledRow(f"2023-11-14 of {name}")
+    handles = run_row(name, event.id, flow_id=flow.id, handled=handled)
     (run,) = await store.match(event, [handles])
     await store.record_step(run, step_row(run.id, name))
     await store.save_effect(
         effect_row(name, run.id, natural_key="data.code=7", remote_id=f"id in {name}")
     )
     await store.save_sweep(sweep_row(name))
+    await store.save_origin(origin_row(name, run.id), NOW - 60)
+    await store.raise_alarm(alarm_row(name))
     await store.audit(NOW, f"somebody of {name}", "adopt", "effect", {"of": name})
     return Filled(store, flow, event.id, run.id)

@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 
 from connector.errors import StoreError
+from connector.store.rows import HandledRow
 from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
 from tests.store.kit import (
     NOW,
     Filled,
+    alarm_row,
     connection_row,
     effect_row,
     event_row,
     fill,
     hook_row,
+    origin_row,
     run_row,
     step_row,
     sweep_row,
@@ -43,7 +46,10 @@ READS: dict[str, Call] = {
         f"conn-{whose.tenant}", "7", "client", ["1", "2"]
     ),
     "sweeps": lambda store, _: store.sweeps(),
-    "recovered": lambda store, _: store.recovered(),
+    "recovered": lambda store, _: store.recovered(0),
+    "heard": lambda store, whose: store.heard(f"conn-{whose.tenant}", "7", 0),
+    "origins": lambda store, _: store.origins("books:7", "/c/{}/clients", ["1"]),
+    "alarms": lambda store, _: store.alarms(),
     "items_with_runs": lambda store, whose: store.items_with_runs(whose.event),
     "run": lambda store, whose: store.run(whose.run),
     "runs": lambda store, whose: store.runs(event_id=whose.event),
@@ -86,7 +92,11 @@ WRITES: dict[str, Call] = {
     ),
     "match": lambda store, whose: store.match(
         event_row(store.tenant, id=whose.event, state="failed"),
-        [run_row(store.tenant, whose.event, flow_id=whose.flow.id, updated_at="2099-01-01")],
+        [
+            run_row(
+                store.tenant, whose.event, flow_id=whose.flow.id, handled=HandledRow("2099-01-01")
+            )
+        ],
     ),
     "add_run": lambda store, whose: store.add_run(
         run_row(store.tenant, whose.event, flow_id=whose.flow.id)
@@ -103,6 +113,15 @@ WRITES: dict[str, Call] = {
         sweep_row(whose.tenant, newest="stolen", floor="stolen")
     ),
     "drop_sweep": lambda store, whose: store.drop_sweep(sweep_row(whose.tenant)),
+    "save_origin": lambda store, whose: store.save_origin(
+        origin_row(whose.tenant, whose.run, effect_key="stolen"), NOW + 60
+    ),
+    "raise_alarm": lambda store, whose: store.raise_alarm(
+        alarm_row(whose.tenant, message="stolen")
+    ),
+    "end_alarm": lambda store, whose: store.end_alarm(
+        "webhooks_silent", f"conn-{whose.tenant}", "7", NOW
+    ),
     "release_runs": lambda store, _: store.release_runs("connection:one"),
     "reopen_event": lambda store, whose: store.reopen_event(whose.event),
     "reopen_run": lambda store, whose: store.reopen_run(whose.parked),
@@ -128,6 +147,8 @@ TABLES = {
     "audit": "tenant = ?",
     "resource_snapshot": "tenant = ?",
     "sweep": "tenant = ?",
+    "origin": "tenant = ?",
+    "alarm": "tenant = ?",
 }
 
 

@@ -152,6 +152,9 @@ class FakeRuntime:
             raise ConnectorError("Adopting needs the id.", field="remote_id")
         return {"key": key, "run": 4, "state": "done"}
 
+    async def status(self) -> dict[str, Any]:
+        return {"counts": {"event": {"matched": 2}}, "recovered": self.rows, "alarms": self.rows}
+
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         self._note("list_audits", limit)
         return [{"who": "api", "what": "drop"}]

@@ -454,6 +454,19 @@ class TestQuotas:
         assert runtime.calls == [("quotas",)]
 
 
+class TestStatus:
+    async def test_tells_counts_recovered_changes_and_alarms(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        runtime.rows = [{"message": "No event has come."}]
+        reply = await web.api("GET", "/status")
+        assert reply.json() == {
+            "counts": {"event": {"matched": 2}},
+            "recovered": runtime.rows,
+            "alarms": runtime.rows,
+        }
+
+
 class TestDocument:
     async def test_is_served_to_holders_of_the_token(self, web: Served) -> None:
         reply = await web.api("GET", "/openapi.json")

@@ -40,10 +40,11 @@ Told = tuple[Row, list[str]]
 async def subscribe(caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json:
     """Adopt, move or create the hook's subscription so that it holds at least these events.
 
-    Gives `{id, sink, verified, types, missing, warnings, elsewhere, challenges}`: types are events
-    without the vendor's prefix, `missing` those that could not be had, `elsewhere` maps the missing
-    ones to the id of another subscription of ours that holds them. An event that cannot exist is
-    missing, and the others are had all the same.
+    Gives `{id, sink, verified, types, found, missing, warnings, elsewhere, challenges}`: types are
+    events without the vendor's prefix, `found` those that were there before we asked, `missing`
+    those that could not be had, `elsewhere` maps the missing ones to the id of another subscription
+    of ours that holds them. An event that cannot exist is missing, and the others are had all the
+    same.
     """
     asked = expand(events)
     wanted = [event for event in asked if _possible(event)]
@@ -53,6 +54,7 @@ async def subscribe(caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json
     others = [row for row in present if not _is_ours(row, hook)]
     ours = [await _moved(caller, place, row, hook) for row in present if _is_ours(row, hook)]
     row, beside = (ours[0], _union(ours[1:])) if ours else ({}, [])
+    found = _union(ours)
     if row and _given_up(hook, row):
         await caller.request("DELETE", f"{place}/{_id(row)}")
         wanted, row = list(dict.fromkeys([*wanted, *_types(row)])), {}
@@ -67,7 +69,8 @@ async def subscribe(caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json
         warnings += await _ask_again(caller, place, row)
     got = list(dict.fromkeys([*_types(row), *beside]))
     challenges = 1 if fresh else _challenges(hook, row) + 1
-    return _record(hook, row, got, asked, warnings, others, challenges)
+    record = _record(hook, row, got, asked, warnings, others, challenges)
+    return {**record, "found": found}
 
 
 def _possible(event: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from connector.store.rows import SWEPT, EventRow, RunRow, SweepRow
+from connector.store.rows import EventRow, HandledRow, RunRow, SweepRow
 from connector.store.sql.backend import Statement, TenantRows
 
 
@@ -13,13 +13,14 @@ class Snapshots(TenantRows):
 
     async def handled(
         self, connection_id: str, account: str, resource: str, items: Sequence[str]
-    ) -> Mapping[tuple[int, str], str]:
-        """When each of these records was changed, as each flow last handled it: (flow, record)."""
+    ) -> Mapping[tuple[int, str], HandledRow]:
+        """What each flow has handled of each of these records, by flow and record."""
         if not items:
             return {}
         marks = ",".join("?" * len(items))
         rows = await self._all(
-            "SELECT flow_id, item_id, updated_at FROM resource_snapshot WHERE tenant = ?"
+            "SELECT flow_id, item_id, updated_at, made, told_to, swept_to, swept_by"
+            " FROM resource_snapshot WHERE tenant = ?"
             f" AND connection_id = ? AND account = ? AND resource = ? AND item_id IN ({marks})",
             self.tenant,
             connection_id,
@@ -27,7 +28,7 @@ class Snapshots(TenantRows):
             resource,
             *items,
         )
-        return {(row[0], row[1]): row[2] for row in rows}
+        return {(row[0], row[1]): HandledRow(*row[2:]) for row in rows}
 
     async def sweeps(self) -> list[SweepRow]:
         """How far each sweep has come."""
@@ -64,28 +65,31 @@ class Snapshots(TenantRows):
             )
         )
 
-    async def recovered(self) -> int:
-        """How many events a sweep has found."""
-        row = await self._one(
-            "SELECT count(*) FROM event WHERE tenant = ? AND delivery_id LIKE ?",
-            self.tenant,
-            f"{SWEPT}%",
-        )
-        return int(row[0])
-
     def _now_handled(self, event: EventRow, runs: Iterable[RunRow]) -> list[Statement]:
         """What keeps the states that these runs of an event handle."""
         return [
             (
                 "INSERT INTO resource_snapshot (tenant, connection_id, account, resource, item_id,"
-                " flow_id, updated_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " flow_id, updated_at, made, told_to, swept_to, swept_by, seen_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (tenant, connection_id, account, resource, item_id, flow_id)"
-                " DO UPDATE SET updated_at = excluded.updated_at, seen_at = excluded.seen_at",
+                " DO UPDATE SET updated_at = excluded.updated_at, seen_at = excluded.seen_at,"
+                # Events of one record may be matched side by side: none takes back another's news.
+                " made = CASE WHEN resource_snapshot.made = '' THEN excluded.made"
+                " ELSE resource_snapshot.made END,"
+                " told_to = CASE WHEN resource_snapshot.told_to > excluded.told_to"
+                " THEN resource_snapshot.told_to ELSE excluded.told_to END,"
+                " swept_to = CASE WHEN resource_snapshot.swept_to > excluded.swept_to"
+                " THEN resource_snapshot.swept_to ELSE excluded.swept_to END,"
+                " swept_by = CASE WHEN resource_snapshot.swept_to > excluded.swept_to"
+                " THEN resource_snapshot.swept_by ELSE excluded.swept_by END",
                 (
                     self.tenant, event.connection_id, event.account, event.resource, run.item_id,
-                    run.flow_id, run.updated_at, run.created_at,
+                    run.flow_id, run.handled.updated_at, run.handled.made,
+                    run.handled.told_to, run.handled.swept_to, run.handled.swept_by,
+                    run.created_at,
                 ),
             )
             for run in runs
-            if run.updated_at
+            if run.handled is not None
         ]  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 from connector.store.sql.keeping import Keeping
 from connector.store.sql.quotas import OwnQuotas
 from connector.store.sql.setup import SetUp
+from connector.store.sql.watching import Watching
 from connector.store.sql.work import Work
 from connector.store.sql.writes import Writes
 
 
-class TenantStore(SetUp, Work, Writes, OwnQuotas, Keeping):
+class TenantStore(SetUp, Work, Writes, Watching, OwnQuotas, Keeping):
     """Everything of one tenant; reads see every commit, writes return after theirs."""
