@@ -203,7 +203,7 @@ class Process:
         self.pause_before_answer = 0.0
         confirmed = Confirmed(tale.journal, lambda tenant: self._store, now)
         self.effects = tale.build.effects(
-            now, KEY, confirmed=confirmed, search_first=tale.search_first
+            now, KEY, confirmed=confirmed, search_first=tale.search_first, monotonic=now
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -243,9 +243,12 @@ class Process:
     def read_error(self, answer: Answer) -> Any:
         return self.tale.books.read_error(answer)
 
-    async def send(self, prepared: HttpRequest, *, write: bool) -> Answer:
+    async def send(
+        self, prepared: HttpRequest, *, write: bool, not_after: float | None = None
+    ) -> Answer:
         await asyncio.sleep(self.pause_before_send)
-        if self.tale.owner is not self and self.tale.build.keeps_its_lease:
+        late = self.tale.owner is not self or (not_after is not None and now() > not_after)
+        if late and self.tale.build.keeps_its_lease:
             raise NotSent("The time in which this process may send is over.")
         try:
             return await self.tale.books.send(prepared, write=write)

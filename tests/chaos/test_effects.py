@@ -24,6 +24,7 @@ from connector.errors import Invalid, NotSent, Unclear
 from connector.store.rows import EffectRow
 from connector.store.side_journal import SideJournal
 from connector.store.sql.database import SqlDatabase
+from connector.store.sql.turns import Turns
 from connector.store.sqlite.database import Database
 from tests.chaos.effects_faults import POINTS
 from tests.chaos.effects_world import (
@@ -176,7 +177,8 @@ class TakesNoTurns(Effects):
     """Two events about one fact go side by side."""
 
     async def perform(self, intent: Intent, store: Any, *rest: Any) -> Any:
-        return await self._perform(intent.key(store.tenant), intent, store, *rest)
+        async with Turns().take("alone") as turn:
+            return await self._perform(intent.key(store.tenant), intent, store, *rest, turn)
 
 
 class ForgetsItWasSending(Effects):

@@ -360,7 +360,7 @@ async def test_a_refusal_is_told_as_it_is(driver: Driver, fault: str, error: typ
 async def test_an_error_before_the_door_means_that_nothing_was_sent(driver: Driver) -> None:
     door = Remote(driver.clock)
 
-    async def closed(prepared: HttpRequest, *, write: bool) -> Any:
+    async def closed(prepared: HttpRequest, **how: Any) -> Any:
         raise NotConnected("There is no connection any more.")
 
     door.send = closed
@@ -509,10 +509,10 @@ async def test_writes_of_different_facts_do_not_wait_for_each_other(driver: Driv
     gate = asyncio.Event()
     send = driver.remote.send
 
-    async def held(prepared: HttpRequest, *, write: bool) -> Any:
+    async def held(prepared: HttpRequest, **how: Any) -> Any:
         if b'"first"' in prepared.body:
             await gate.wait()
-        return await send(prepared, write=write)
+        return await send(prepared, **how)
 
     driver.remote.send = held
     first = asyncio.create_task(

@@ -651,8 +651,8 @@ def test_a_kill_while_a_write_is_under_way_writes_once(tmp_path: Path) -> None:
         send = world.books.send
         under_way = asyncio.Event()
 
-        async def hang(prepared: Any, *, write: bool) -> Any:
-            await send(prepared, write=write)
+        async def hang(prepared: Any, **how: Any) -> Any:
+            await send(prepared, **how)
             under_way.set()
             await asyncio.get_running_loop().create_future()
 
