@@ -65,7 +65,7 @@ def run_area(name: str, area: Area, given: argparse.Namespace) -> int:
         return 3
     path = ROOT / area.modules[0]
     code = compile(path.read_text("utf-8"), str(path), "exec")
-    untouched = judged(ROOT, [(path, lambda: code)], area.tests, limit=600, jobs=1)
+    untouched = judged(ROOT, [(path, lambda: code)], area.tests[:1], limit=600, jobs=1)
     if [end for _, end in untouched] != [SURVIVED]:
         print(f"{name}: a module that was not changed is taken for a mutant")
         return 3

@@ -44,6 +44,7 @@ AREAS = {
             "scopes statements syntax values",
         ),
         (
+            "tests/expressions/test_golden.py",
             "tests/expressions/test_evaluating.py",
             "tests/expressions/test_limits.py",
             "tests/expressions/test_filters.py",
