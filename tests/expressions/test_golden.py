@@ -379,7 +379,7 @@ def lines() -> dict[str, dict[str, Any]]:
 KEPT = lines() if FILE.exists() else {}
 
 
-@pytest.mark.parametrize("source", sources(), ids=lambda one: repr(one[:60]))
+@pytest.mark.parametrize("source", [*sources()], ids=lambda one: repr(one[:60]))
 def test_it_gives_costs_and_says_what_it_did(source: str) -> None:
     assert json.loads(json.dumps(told(source), ensure_ascii=True)) == KEPT[source]
 
