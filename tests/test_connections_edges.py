@@ -285,10 +285,14 @@ def test_file_and_folder_are_synced_before_a_key_is_used(
         real(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
+    handles = len(os.listdir("/proc/self/fd"))
     load_keys(None, path, may_create=True)
     assert synced == ["connector.key", tmp_path.name]
     add_key(path)
     assert synced[2:] == ["connector.key.new", tmp_path.name]
+    with alone(path):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == handles, "a handle was left open"
 
 
 def test_a_key_that_another_process_makes_at_the_same_moment_counts(

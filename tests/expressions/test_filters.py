@@ -390,3 +390,8 @@ class TestOwnFilters:
         made = Filter.of(simple, "other_name")
         assert (made.name, made.example, made.result) == ("other_name", "", None)
         assert made.help == "Simple => but no example."
+
+
+def test_a_filter_without_a_docstring_explains_nothing() -> None:
+    made = Filter.of(lambda value: value, "same")
+    assert (made.help, made.example, made.result) == ("", "", None)

@@ -123,6 +123,7 @@ VALUES = """
 {{ rows | tojson }}
 {{ dicts | map(attribute='c.d') | list }}
 {{ dicts | selectattr('a', 'eq', 1) | map(attribute='b') | join(' ') }}
+{{ dicts | selectattr('a') | list | length }}{{ dicts | rejectattr('a') | list | length }}
 {{ dicts | groupby('a') | length }}
 {{ dicts | sort(attribute='b') | length }}
 {{ dicts | unique(attribute='a') | length }}
@@ -145,6 +146,7 @@ VALUES = """
 {{ (1, 2) }}
 {{ 7 // 2 }}{{ -7 // 2 }}{{ 7.5 // 2 }}{{ -7.5 // 2 }}{{ 7.5 // -2 }}
 {{ 7 % 3 }}{{ -7 % 3 }}{{ 7.5 % 2 }}{{ -7.5 % 2 }}{{ 7.5 % -2 }}{{ 8.0 % 2 }}{{ -8.0 // 2 }}
+{{ 2.5 % 2 }}{{ 0.75 % 0.5 }}{{ -0.25 % 0.5 }}{{ 0.75 // 0.5 }}{{ 0.25 % -0.5 }}{{ 6 % 3.0 }}
 {{ 1 / 3 }} {{ 6 / 3 }} {{ price / 2 }}
 {{ price + 1 }} {{ price - n }} {{ price * price }} {{ -price }} {{ +price }} {{ -n }} {{ n - 1.5 }}
 {{ n > 6 }}{{ n >= 7 }}{{ n < 7 }}{{ n <= 6 }}{{ n == 7.0 }}{{ n != 7 }}{{ 1 < n < 9 }}{{ 1 < n < 3 }}
