@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup run test lint format bench chaos lock clean
+.PHONY: help setup run test lint format bench chaos mutate lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -60,8 +60,11 @@ chaos: $(DEV_SET) $(SELF)  ## kill it again and again: no event lost, nothing wr
 	CONNECTOR_CHAOS_EVENTS=3000 CONNECTOR_CHAOS_KILLS=60 CONNECTOR_CHAOS_CUTS=200 \
 		CONNECTOR_CHAOS_FAULTS=40 CONNECTOR_CHAOS_SPELLS=20 CONNECTOR_CHAOS_EDGE=5 \
 		CONNECTOR_CHAOS_SECRETS=10000 CONNECTOR_CHAOS_ROTATION_KILLS=50 \
-		CONNECTOR_CHAOS_EFFECTS=50 \
-		$(BIN)/python -m pytest tests/chaos --timeout=3600 $(PYTEST)
+		CONNECTOR_CHAOS_EFFECTS=50 CONNECTOR_CHAOS_ATTACKS=5000 CONNECTOR_CHAOS_PAUSES=12 \
+		$(BIN)/python -m pytest tests/chaos tests/expressions/test_attacks.py --timeout=3600 $(PYTEST)
+
+mutate: $(DEV_SET) $(SELF)  ## put small faults into the rooms that matter most: are they noticed?
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 # The second file holds the pins of the first, so that one .venv serves both.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

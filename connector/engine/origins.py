@@ -20,6 +20,7 @@ from connector.model import Action, App
 from connector.store.rows import EventRow, OriginRow, RunRow
 
 if TYPE_CHECKING:
+    from connector.catalog import Catalog
     from connector.engine.looking import Intent
     from connector.store.port import Store
 
@@ -29,6 +30,8 @@ KEEP_SECONDS = 60 * 86_400.0
 """An event may come very late; a chain of runs is still explained weeks later."""
 HEARD_SECONDS = 15.0
 """How long an event waits for a write under way that it may be the echo of."""
+GLANCE_SECONDS = 0.2
+"""How often to look whether a write of another process has been heard of."""
 SKEW = 5.0
 """How far the app's clock and ours may lie apart."""
 
@@ -85,8 +88,10 @@ def realm_of(app: App, account: str, connection_id: str) -> str:
 class Origins:
     """Keeps where changes of ours came from, and knows them again."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, catalog: Catalog | None = None) -> None:
+        """With a `catalog`, other processes write as well, and only the store tells of theirs."""
         self._clock = clock
+        self._catalog = catalog
         self._under_way: dict[tuple[str, str, str], set[asyncio.Event]] = {}
 
     @contextlib.asynccontextmanager
@@ -150,7 +155,24 @@ class Origins:
                 # An app may tell of a write before it has answered it.
                 for one in under_way:
                     await one.wait()
+                # Another process tells nobody of its own that it is done.
+                while await self._elsewhere(app, realm, place, store):  # noqa: ASYNC110
+                    await asyncio.sleep(GLANCE_SECONDS)
         return await store.origins(realm, place, items)
+
+    async def _elsewhere(self, app: App, realm: str, place: str, store: Store) -> bool:
+        """Whether another process writes there, or has written and not yet kept the origin."""
+        if self._catalog is None:
+            return False
+        for connection_id, node, inputs in await store.unheard(self._clock() - HEARD_SECONDS):
+            action = self._catalog.nodes.get(node)
+            if not isinstance(action, Action) or action.app != app.key:
+                continue
+            account = str(inputs.get(app.account_input, "")) if app.account_input else ""
+            target = target_of(app, action, inputs)
+            if target and target.place == place and realm_of(app, account, connection_id) == realm:
+                return True
+        return False
 
 
 def _dated(app: App, place: str, output: Any) -> str:

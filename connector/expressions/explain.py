@@ -76,7 +76,7 @@ def _limits() -> Iterator[tuple[str, str]]:
     yield "Brackets, signs or blocks inside each other", show(limits.MAX_NESTING)
     yield "Loops inside each other", show(limits.MAX_LOOPS)
     yield "Steps while it is worked out", show(limits.MAX_STEPS)
-    yield "Time while it is worked out", f"{limits.MAX_SECONDS * 1000:.0f} ms"
+    yield "Processor time while it is worked out", f"{limits.MAX_SECONDS * 1000:.0f} ms"
     yield "Memory while it is worked out", f"{limits.MAX_ALLOCATED // kib**2} MiB"
     yield "A text", f"{limits.MAX_TEXT // kib} KiB"
     yield "Rows of a list, entries of an object", show(limits.MAX_ROWS)

@@ -83,7 +83,7 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
-        origins = Origins(parts.clock)
+        origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
             parts.catalog,

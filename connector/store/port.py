@@ -178,6 +178,10 @@ class Store(Keeping, Protocol):
         """The writes of ours that made or changed these records, the newest first."""
         ...
 
+    async def unheard(self, since: float) -> list[tuple[str, str, dict[str, Any]]]:
+        """Connection, node and inputs of writes since then whose origin is not kept yet."""
+        ...
+
     async def save_origin(self, row: OriginRow, forget_before: float) -> None:
         """Keep where a record's change came from; those from before a time are forgotten."""
         ...

@@ -12,6 +12,7 @@ import logging
 import os
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -46,6 +47,7 @@ SPELLS = int(os.environ.get("CONNECTOR_CHAOS_SPELLS", "6"))
 FEWEST = 40
 SHORTEST = 12
 API_TOKEN = "canary-api-token-5f1e77aa90"
+KEY = base64.b64encode(Random("key").randbytes(32)).decode()
 INVOICE = """\
   - id: create
     node: fatture_in_cloud.create_issued_document
@@ -192,6 +194,64 @@ class Collected:
             self.add("an error as data", encode_text(error.as_data()))
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an installation keeps what it stores."""
+
+    folder: Path
+    url: str = ""
+    """Of a PostgreSQL database; empty for a file of SQLite in the folder."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What an installation there is told."""
+        return {"database": self.url, "key": SecretStr(KEY)} if self.url else {}
+
+    def tell(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Set the variables for commands."""
+        monkeypatch.setenv(
+            "CONNECTOR_DATABASE", self.url or f"sqlite:///{self.folder / 'connector.db'}"
+        )
+        if self.url:
+            monkeypatch.setenv("CONNECTOR_KEY", KEY)
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Every file, and every row of every table, each by its name."""
+        for file in sorted(self.folder.rglob("*")):
+            if file.is_file() and file.suffix != ".key":
+                yield file.name, file.read_bytes()
+        if self.url:
+            yield from dumped(self.url)
+
+
+def dumped(url: str) -> Iterator[tuple[str, bytes]]:
+    """Every table of a PostgreSQL database as text, and those of binary columns as they are."""
+    import psycopg
+
+    with psycopg.connect(url) as reader:
+        tables = reader.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables"
+            " WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        assert len(tables) > 8
+        for schema, table in tables:
+            rows = reader.execute(f'SELECT * FROM "{schema}"."{table}"').fetchall()
+            cells = (cell for row in rows for cell in row)
+            yield (
+                f"table {table}",
+                b"\n".join(c if isinstance(c, bytes) else str(c).encode() for c in cells),
+            )
+            with reader.cursor().copy(f'COPY "{schema}"."{table}" TO STDOUT') as copy:
+                yield f"table {table}, as text", b"".join(bytes(part) for part in copy)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "sqlite":
+        return Place(tmp_path)
+    return Place(tmp_path, request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
 def logs() -> Iterator[io.StringIO]:
     """Everything that anybody logs, at DEBUG."""
@@ -207,9 +267,9 @@ def logs() -> Iterator[io.StringIO]:
 
 
 def test_no_secret_is_found_in_the_database_the_logs_the_answers_or_the_errors(
-    tmp_path: Path, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    place: Place, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    canaries, said, found = search(tmp_path, logs, monkeypatch, SPELLS)
+    canaries, said, found = search(place, logs, monkeypatch, SPELLS)
     print(f"seed {SEED}: {len(canaries.known)} canaries; characters searched: {sizes(said)}")
     assert len(canaries.known) >= FEWEST
     assert "parked" in said.parts["parked writes"][0]
@@ -218,22 +278,23 @@ def test_no_secret_is_found_in_the_database_the_logs_the_answers_or_the_errors(
 
 
 def test_the_same_search_finds_canaries_where_answers_are_not_scrubbed(
-    tmp_path: Path, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    place: Place, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Scrubber, "answer", lambda self, answer: answer)
-    _, _, found = search(tmp_path, logs, monkeypatch, 2)
+    _, _, found = search(place, logs, monkeypatch, 2)
     print(f"seed {SEED}, answers not scrubbed: {sorted(set(found))}")
-    assert found
+    stored = "in table " if place.url else "in connector.db"
+    assert any(stored in one for one in found)
 
 
 def search(
-    tmp_path: Path, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch, spells: int
+    place: Place, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch, spells: int
 ) -> tuple[Canaries, Collected, list[str]]:
     """Push secrets through everything; which there were, what was said, where one was found."""
     said, canaries = Collected(), Canaries()
-    pushed(tmp_path, said, canaries, spells)
+    pushed(place, said, canaries, spells)
     said.add("the logs at DEBUG", logs.getvalue())
-    monkeypatch.setenv("CONNECTOR_DATABASE", f"sqlite:///{tmp_path / 'connector.db'}")
+    place.tell(monkeypatch)
     for command in ("connections", "events", "runs", "parked", "flow list"):
         for form in ("--json", ""):
             told = connector(*command.split(), *form.split())
@@ -249,9 +310,8 @@ def search(
         for place, texts in said.parts.items()
         for one in canaries.found_in(place, "\n".join(texts).encode())
     ]
-    for file in sorted(tmp_path.rglob("*")):
-        if file.is_file() and file.suffix != ".key":
-            found += canaries.found_in(file.name, file.read_bytes())
+    for name, content in place.contents():
+        found += canaries.found_in(name, content)
     return canaries, said, found
 
 
@@ -260,17 +320,18 @@ def sizes(said: Collected) -> str:
 
 
 @story
-async def pushed(tmp_path: Path, said: Collected, canaries: Canaries, spells: int) -> None:
+async def pushed(place: Place, said: Collected, canaries: Canaries, spells: int) -> None:
     """Connect, refresh, fail and run, again and again, with vendors that tell."""
     draw = Random(SEED)
-    async with world(tmp_path, connected=False) as w:
+    async with world(place.folder, connected=False, settings=place.settings) as w:
         w.settings = w.settings.model_copy(update={"api_token": SecretStr(API_TOKEN)})
         w.hub.app = make_app(w.runtime, w.settings)
         fic = w.fic.app = Telltale(w.fic.app, canaries, draw)
         perfex = w.perfex.app = Telltale(w.perfex.app, canaries, draw)
         canaries.add("our API token", API_TOKEN)
         canaries.add("our client secret", w.sandbox.fic.app.client_secret)
-        canaries.add("the key", (tmp_path / "connector.key").read_text().strip())
+        key = KEY if place.url else (place.folder / "connector.key").read_text().strip()
+        canaries.add("the key", key)
         listen(w, canaries)
         await w.consent()
         await w.connect_perfex()
@@ -280,7 +341,8 @@ async def pushed(tmp_path: Path, said: Collected, canaries: Canaries, spells: in
         for spell in range(spells):
             await one_spell(w, spell, fic, perfex, said, canaries)
         await look(w, said)
-        keep_copies(tmp_path)
+        if not place.url:
+            keep_copies(place.folder)
         assert fic.told + perfex.told > spells * 3
 
 

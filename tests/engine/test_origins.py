@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from connector.engine.origins import cause_of, place_of, realm_of, target_of
+from connector.engine.origins import HEARD_SECONDS, Origins, cause_of, place_of, realm_of, target_of
 from connector.model import Action, App, Reader, Request, Token
 from connector.store.rows import EventRow, OriginRow
+from tests.engine.virtual import START, simulate
 
 WRITTEN = "2026-03-04 10:00:00"
 AT = 1_772_614_800.0
@@ -159,3 +164,63 @@ def test_two_connections_to_one_account_see_the_same_records() -> None:
     assert realm_of(APP, "7", "one") == realm_of(APP, "7", "two")
     assert realm_of(APP, "", "one") != realm_of(APP, "", "two")
     assert realm_of(APP.model_copy(update={"account_input": None}), "7", "one") == "one"
+
+
+class Elsewhere:
+    """The store as another process leaves it: a write whose origin is kept after some looks."""
+
+    tenant = "main"
+
+    def __init__(self, looks: int, path_company: int = 7) -> None:
+        self.looks = looks
+        self.asked = 0
+        self.inputs = {"company_id": path_company}
+
+    async def unheard(self, since: float) -> list[tuple[str, str, dict[str, Any]]]:
+        assert since == START - HEARD_SECONDS
+        self.asked += 1
+        return [("conn", "books.create", self.inputs)] if self.asked <= self.looks else []
+
+    async def origins(self, realm: str, place: str, items: Sequence[str]) -> dict[str, Any]:
+        return {"5": [OURS]} if self.asked > self.looks else {}
+
+
+@pytest.mark.parametrize(
+    ("looks", "company", "found"),
+    [(3, 7, True), (0, 7, True), (3, 8, False), (10_000, 7, False)],
+    ids=["heard of soon", "heard of", "of another account", "never heard of"],
+)
+def test_an_echo_waits_for_the_write_of_another_process(
+    looks: int, company: int, found: bool
+) -> None:
+    create = Action(
+        app="books",
+        key="create",
+        noun="Client",
+        label="Create",
+        description="Makes one.",
+        request=Request(method="POST", path="/c/{company_id}/clients"),
+    )
+    nodes = SimpleNamespace(nodes={"books.create": create})
+    store = Elsewhere(looks, company)
+
+    async def story() -> dict[str, Any]:
+        clock = asyncio.get_running_loop().time
+        origins = Origins(lambda: START, nodes)  # type: ignore[arg-type]
+        began = clock()
+        told_of = await origins.of(APP, replace(told(""), account="7"), ["5"], store)  # type: ignore[arg-type]
+        assert clock() - began <= HEARD_SECONDS + 1
+        return dict(told_of)
+
+    assert bool(simulate(story)) is found
+
+
+def test_without_other_processes_the_store_is_not_asked() -> None:
+    store = Elsewhere(3)
+    told_of = Origins(lambda: START).of
+
+    async def story() -> None:
+        await told_of(APP, told(""), ["5"], store)  # type: ignore[arg-type]
+
+    simulate(story)
+    assert store.asked == 0

@@ -10,6 +10,7 @@ import pytest
 from connector.errors import ExpressionError
 from connector.expressions import Budget, Filter, compile_expression, default_filters, evaluate
 from connector.expressions.checks import checks
+from connector.expressions.filter import need_list, need_number, need_text
 
 FILTERS = default_filters()
 
@@ -390,3 +391,21 @@ class TestOwnFilters:
         made = Filter.of(simple, "other_name")
         assert (made.name, made.example, made.result) == ("other_name", "", None)
         assert made.help == "Simple => but no example."
+
+
+def test_a_filter_without_a_docstring_explains_nothing() -> None:
+    made = Filter.of(lambda value: value, "same")
+    assert (made.help, made.example, made.result) == ("", "", None)
+
+
+def test_all_that_a_filter_without_budget_takes_and_gives_is_counted() -> None:
+    budget = Budget(clock=lambda: 0.0)
+    assert Filter("same", lambda value: value)(budget, [1, [2], {"a": 3}]) == [1, [2], {"a": 3}]
+    assert budget.steps == 8 + 3 + 8  # measured, copied, measured
+
+
+def test_what_is_asked_for_is_named() -> None:
+    for need, what in ((need_text, "text"), (need_number, "a number"), (need_list, "a list")):
+        with pytest.raises(ExpressionError, match=f"The value must be {what}, but it is") as caught:
+            need(True)
+        assert (caught.value.remedy or "") == ("Make text of it with | string." * (what == "text"))

@@ -20,8 +20,8 @@ from connector.errors import ExpressionError
 from connector.expressions import Budget, compile_expression, default_filters
 from connector.expressions.checks import checks
 from connector.expressions.limits import MAX_ALLOCATED, MAX_OUTPUT, MAX_STEPS
+from tests.expressions.mischief import SECRET, unpleasant
 
-SECRET = "s3cr3t-t0ken"
 MOST_MEMORY = 24 * 1024 * 1024  # of 64 MB that a process may grow by; tracing itself costs
 
 ESCAPES = r"""
@@ -384,78 +384,9 @@ SYNTAX = [
 ]
 
 
-class Thing:
-    """An object with something to hide, such as an HTTP answer."""
-
-    secret = SECRET
-    _hidden = SECRET
-
-    def __str__(self) -> str:
-        return SECRET
-
-    def __getitem__(self, key: object) -> str:
-        return SECRET
-
-    def __eq__(self, other: object) -> bool:
-        raise AssertionError("foreign code ran")
-
-    __hash__ = None  # type: ignore[assignment] # nothing may hash it either
-
-    def upper(self) -> str:
-        return SECRET
-
-
-def call() -> str:
-    """A function that must never be called."""
-    raise AssertionError("foreign code ran")
-
-
 @pytest.fixture(scope="module")
 def data() -> dict[str, Any]:
-    """Every kind of unpleasant data, as large as it may be."""
-    text = "a" * (256 * 1024)
-    deep: list[Any] = []
-    shared: list[Any] = ["x" * 100]
-    shared2: list[Any] = ["x" * 100]
-    circle: list[Any] = []
-    circle.append(circle)
-    for _ in range(3_000):
-        deep = [deep]
-    for _ in range(60):
-        shared, shared2 = [shared, shared], [shared2, shared2]
-    return {
-        "x": Thing(),
-        "holder": {"x": Thing(), "_hidden": SECRET},
-        "_secret": SECRET,
-        "call": call,
-        "text": text,
-        "text2": text[:-1] + "b",
-        "needle": "a" * 5_000 + "b" + "a" * 5_000,
-        "blanks": "a " * (128 * 1024),
-        "controls": "\x01" * (256 * 1024),
-        "ligatures": "ﬃ" * 80_000,
-        "percents": "%" * 4_000,
-        "texts": ["a" * 200_000 + str(number) for number in range(20)] * 900,
-        "texts2": ["a" * 200_000 + str(number) for number in range(20)] * 900,
-        "rows": list(range(20_000)),
-        "more": list(range(50_000)),
-        "decimals": [Decimal(number) / 7 for number in range(19_000)],
-        "colliding": [(2**61 - 1) * number for number in range(19_000)],
-        "colliding2": [(2**61 - 1) * number for number in range(19_000)],
-        "wide": {str(number): number for number in range(20_000)},
-        "wide2": {str(number): number for number in range(20_000)},
-        "long_keys": {"k" * 2_000 + str(number): number for number in range(5_000)},
-        "deep": deep,
-        "shared": shared,
-        "shared2": shared2,
-        "circle": circle,
-        "huge_int": 1 << 4_000_000,
-        "huge_decimal": Decimal("1e999999"),
-        "tiny_decimal": Decimal("1e-999999"),
-        "nan": Decimal("NaN"),
-        "infinity": Decimal("Infinity"),
-        "infinity_float": float("inf"),
-    }
+    return unpleasant()
 
 
 @pytest.fixture(autouse=True)

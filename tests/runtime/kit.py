@@ -161,13 +161,16 @@ class World:
         self.fic.app, self.perfex.app = self.sandbox.fic_app, self.sandbox.perfex_app
         self.tuning = None if tuning is None else replace(tuning, sweep_seconds=0)
         self.settings = Settings.load(
-            database=f"sqlite:///{self.file}",
             public_url=HUB,
             api_token=SecretStr("a token of sixteen and more"),
             fatture_in_cloud_client_id=self.sandbox.fic.app.client_id,
             fatture_in_cloud_client_secret=SecretStr(self.sandbox.fic.app.client_secret),
             # Off unless a story is about it: its calls would stand between those of the others.
-            **{"sweep_seconds": 0, **(settings or {})},
+            **{
+                "database": f"sqlite:///{self.file}",
+                "sweep_seconds": 0,
+                **(settings or {}),
+            },
         )
         self.runtime: Runtime
 

@@ -65,6 +65,7 @@ READS: dict[str, Call] = {
         f"conn-{whose.tenant}", "books.create_client", [f"id in {whose.tenant}"]
     ),
     "audits": lambda store, _: store.audits(),
+    "unheard": lambda store, _: store.unheard(0),
     "quotas": lambda store, _: store.quotas(),
     "run_ages": lambda store, _: store.run_ages(0, 10),
     "old_events": lambda store, _: store.old_events(0, NOW + 1, 10),
@@ -175,7 +176,9 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     (ended,) = await alfa.store.match(event, [over])
     alfa.ended = ended.id
     await alfa.store.record_step(ended, step_row(ended.id, "alfa"))
-    await alfa.store.save_effect(effect_row("alfa", alfa.ended, key="key of the ended one"))
+    await alfa.store.save_effect(
+        effect_row("alfa", alfa.ended, key="key of the ended one", sends=1)
+    )
     return alfa, beta
 
 

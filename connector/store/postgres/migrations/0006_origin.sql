@@ -25,6 +25,9 @@ CREATE TABLE origin (
     PRIMARY KEY (tenant, realm, place, item_id, effect_key)
 );
 CREATE INDEX origin_age ON origin (tenant, done_at);
+-- Which writes of other processes have no origin yet.
+CREATE INDEX origin_effect ON origin (tenant, effect_key);
+CREATE INDEX effect_lately ON effect (tenant, updated_at);
 
 -- What a person must know although work goes on, one of a kind and place at a time.
 CREATE TABLE alarm (

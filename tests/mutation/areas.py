@@ -1,0 +1,63 @@
+"""What is mutated, and by which tests it must be noticed; the quickest tests come first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Area:
+    """Modules that belong together, as paths below the checkout."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+def _below(folder: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}.py" for name in names.split())
+
+
+AREAS = {
+    "verifier": Area(
+        _below("connector/apps/fatture_in_cloud", "tokens webhooks envelope"),
+        (
+            "tests/test_webhook_edges.py",
+            "tests/test_webhook_fatture_in_cloud.py",
+            "tests/test_webhook_with_sandbox.py",
+        ),
+    ),
+    "crypto": Area(
+        _below("connector/connections", "vault keys rotation keyring"),
+        (
+            "tests/test_connections_edges.py",
+            "tests/test_connections.py",
+            "tests/test_key_rotation.py",
+        ),
+    ),
+    "evaluator": Area(
+        _below(
+            "connector/expressions",
+            "arithmetic calls checks compiler expression filter frames limits lookups methods "
+            "scopes statements syntax values",
+        ),
+        (
+            "tests/expressions/test_golden.py",
+            "tests/expressions/test_evaluating.py",
+            "tests/expressions/test_limits.py",
+            "tests/expressions/test_filters.py",
+            "tests/expressions/test_against_jinja.py",
+            "tests/test_docs_expressions.py",
+        ),
+    ),
+    "effects": Area(
+        _below("connector/engine", "effects looking proof packing confirmed waits"),
+        (
+            "tests/engine/test_effects.py",
+            "tests/engine/test_confirmed.py",
+            "tests/engine/test_effects_random.py",
+        ),
+    ),
+}
