@@ -61,6 +61,7 @@ chaos: $(DEV_SET) $(SELF)  ## kill it again and again: no event lost, nothing wr
 		CONNECTOR_CHAOS_FAULTS=40 CONNECTOR_CHAOS_SPELLS=20 CONNECTOR_CHAOS_EDGE=5 \
 		CONNECTOR_CHAOS_SECRETS=10000 CONNECTOR_CHAOS_ROTATION_KILLS=50 \
 		CONNECTOR_CHAOS_EFFECTS=50 CONNECTOR_CHAOS_ATTACKS=5000 CONNECTOR_CHAOS_PAUSES=12 \
+		CONNECTOR_CHAOS_RESTARTS=15 \
 		$(BIN)/python -m pytest tests/chaos tests/expressions/test_attacks.py --timeout=3600 $(PYTEST)
 
 mutate: $(DEV_SET) $(SELF)  ## put small faults into the rooms that matter most: are they noticed?

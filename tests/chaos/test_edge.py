@@ -32,7 +32,7 @@ from connector.settings import Settings
 from connector.web.app import make_app
 from connector.web.protocol import GuardedProtocol
 from tests.chaos.attackers import HUGE, Plan
-from tests.chaos.test_kill import ROOT, Server, free_port, rows, until
+from tests.chaos.programs import ROOT, Program, free_port, rows_of, until
 from tests.runtime.kit import FATTURE, flow
 from tests.web.kit import HOOK, FakeRuntime, request, served, settings
 
@@ -89,7 +89,7 @@ class Target:
 
     def accepted(self) -> int:
         query = f"SELECT count(DISTINCT delivery_id) FROM event WHERE type = '{TYPE}'"
-        return int(rows(self.database, query)[0][0])
+        return int(rows_of(f"sqlite:///{self.database}")(query)[0][0])
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +115,7 @@ async def target(folder: Path) -> AsyncIterator[Target]:
             steps = LOOK.replace("COMPANY", str(company))
             document = flow(company=company, steps=steps, types="[create]")
             await runtime.apply_flow(document, enable=True)
-        server = Server(environment, folder / "server.log")
+        server = Program("serve", environment, folder / "server.log")
         await server.start()
         webhooks = served.sandbox.fic.webhooks
         await until(
