@@ -45,6 +45,7 @@ class SharedDrive:
         name: str,
         *,
         silent_seconds: float = SILENT_SECONDS,
+        listen: bool = True,
     ) -> None:
         self._claims = claims
         self._perform = perform
@@ -52,6 +53,7 @@ class SharedDrive:
         self._workers = workers
         self._name = name
         self._silent_seconds = silent_seconds
+        self._listens = listen
         self._events = make_events(self.run, None, self._let_go)
         self._make_events = make_events
         self._runs: dict[int, asyncio.Task[None]] = {}
@@ -67,8 +69,9 @@ class SharedDrive:
         self._loops = [
             self._spawn(self._claim(), "connector-claim"),
             self._spawn(self._beat(), "connector-beat"),
-            self._spawn(self._listen(), "connector-listen"),
         ]
+        if self._listens:
+            self._loops.append(self._spawn(self._listen(), "connector-listen"))
 
     async def stop(self) -> None:
         """Stop at the next safe point and give everything back at once."""

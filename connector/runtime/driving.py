@@ -31,4 +31,5 @@ def make_drive(parts: Parts, perform: Perform, make_events: MakeEvents) -> Drive
         tuning.workers,
         worker_name(),
         silent_seconds=tuning.silent_seconds,
+        listen=tuning.listen,
     )

@@ -38,6 +38,9 @@ class Tuning:
     search_first: bool = False
     silent_seconds: float = SILENT_SECONDS
     """How long a process may be silent before others go on with what it has in hand."""
+    listen: bool = True
+    """Whether to be told at once of events that another process stored; else they are found at
+    the next look, a second later."""
     keep_payloads_days: float = 30
     keep_events_days: float = 0
     """How long after their end they are kept; 0 is for ever."""

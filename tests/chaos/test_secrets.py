@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from connector.codec import decode, encode_text
 from connector.errors import ConnectorError
 from connector.redaction import Scrubber
+from connector.runtime import Tuning
 from connector.sandbox.fic.signing import Signer
 from connector.sandbox.fic.webhooks import CHALLENGE
 from connector.web.app import make_app
@@ -323,7 +324,9 @@ def sizes(said: Collected) -> str:
 async def pushed(place: Place, said: Collected, canaries: Canaries, spells: int) -> None:
     """Connect, refresh, fail and run, again and again, with vendors that tell."""
     draw = Random(SEED)
-    async with world(place.folder, connected=False, settings=place.settings) as w:
+    # Time passes when nobody waits for a socket, and who listens waits for ever.
+    tuning = Tuning(listen=False)
+    async with world(place.folder, connected=False, settings=place.settings, tuning=tuning) as w:
         w.settings = w.settings.model_copy(update={"api_token": SecretStr(API_TOKEN)})
         w.hub.app = make_app(w.runtime, w.settings)
         fic = w.fic.app = Telltale(w.fic.app, canaries, draw)
