@@ -73,7 +73,8 @@ def check(
     else:
         print_issues(flow, told.issues)
         if not errors:
-            console().print("The flow is fine.", markup=False)
+            warned = "The flow can run; see the warnings." if told.issues else "The flow is fine."
+            console().print(warned, markup=False)
     if errors:
         raise typer.Exit(3)
 

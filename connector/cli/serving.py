@@ -142,6 +142,9 @@ def _log(settings: Settings) -> None:
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if settings.log_level != "debug":
+        # That it waits for this and that is no news to whoever runs the server.
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _warn_of_misspelt() -> None:

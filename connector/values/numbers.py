@@ -21,7 +21,7 @@ _AMBIGUOUS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _ENGLISH_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+\.[0-9]+|[+-]?[0-9]+(,[0-9]{3}){2,}")
 
 
-def exact(value: Any) -> Decimal:
+def exact(value: Any, example: str = "1234.56 or 1.234,56") -> Decimal:
     """A number or a text as an exact number, whatever its Italian or plain form.
 
     Raises MappingError for what is no number, and for text that can mean two numbers.
@@ -30,7 +30,7 @@ def exact(value: Any) -> Decimal:
         raise misfit("a number", value, "Choose a number.")
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise _too_long(value)  # before it is written out, which takes its time
-    number = _from_text(value) if isinstance(value, str) else Decimal(str(value))
+    number = _from_text(value, example) if isinstance(value, str) else Decimal(str(value))
     if not number.is_finite():
         raise MappingError(
             "This is not a finite number (NaN or Infinity).",
@@ -68,7 +68,7 @@ def integer(value: Any) -> int:
         return value
     if isinstance(value, bool):
         raise misfit("a whole number", value, "Write {{ 1 if … else 0 }}.")
-    number = exact(value)
+    number = exact(value, "1234")
     if number != number.to_integral_value():
         raise MappingError(
             "This number is not whole.",
@@ -89,7 +89,7 @@ def number(value: Any) -> Decimal | int:
     return int(number) if whole else number
 
 
-def _from_text(value: str) -> Decimal:
+def _from_text(value: str, example: str) -> Decimal:
     text = value.strip()
     if len(text) > 2 * MAX_DIGITS:
         raise misfit("a number", value, "The text is too long for a number.")
@@ -111,5 +111,5 @@ def _from_text(value: str) -> Decimal:
     if _ENGLISH_GROUPS.fullmatch(text):
         remedy = "Remove the English commas: {{ … | replace(',', '') }}."
     else:
-        remedy = "Write it as 1234.56 or 1.234,56, without currency signs or words."
+        remedy = f"Write it as {example}, without currency signs or words."
     raise misfit("a number", value, remedy)

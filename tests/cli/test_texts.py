@@ -97,3 +97,21 @@ def test_serve_warns_of_a_misspelt_variable(place: Path) -> None:
     assert "warning: CONNECTOR_PROT: There is no such setting, so it is ignored." in said.err
     assert "'CONNECTOR_PORT'" in said.err
     assert said.err.count("warning: CONNECTOR_") == 1
+
+
+def test_a_flow_with_warnings_is_not_called_fine(place: Path) -> None:
+    lines = EXAMPLE.read_text("utf-8").replace(
+        "      data.company:", "      data.userid: 5\n      data.company:", 1
+    )
+    (place / "flow.yaml").write_text(lines, "utf-8")
+    said = connector("check", "flow.yaml")
+    assert (said.code, said.out) == (0, "The flow can run; see the warnings.\n")
+    assert "read-only" in said.err
+
+
+def test_a_whole_number_is_not_asked_for_with_decimals(place: Path) -> None:
+    text = EXAMPLE.read_text("utf-8").replace("company_id: 108061", "company_id: abc", 1)
+    (place / "flow.yaml").write_text(text, "utf-8")
+    said = connector("check", "flow.yaml")
+    assert said.code == 3
+    assert "Write it as 1234, without" in said.out + said.err
