@@ -118,9 +118,15 @@ class AppCaller:
         """Prove that the connection works. Raises ApiError when it does not."""
         try:
             await self.read(self.app.check, {})
-        except Missing:
-            # That there is no such record is said only to those who may ask.
-            return
+        except Missing as error:
+            if self.app.check_may_miss:
+                return
+            raise NotSent(
+                f"{self.app.title} was not found at {self.connection.base_url}.",
+                field="address",
+                remedy="Check the address: something else answers there.",
+                who="connection_owner",
+            ) from error
 
     async def send(
         self, prepared: HttpRequest, *, write: bool, not_after: float | None = None

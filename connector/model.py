@@ -390,6 +390,8 @@ class App(Data):
     quotas: tuple[Quota, ...] = ()
     check: Request
     """A cheap read that proves a connection works."""
+    check_may_miss: bool = False
+    """Whether "no such record" proves it as well, since only those who may ask are told."""
     read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
     """Turns an answer into the error it means, or None when it is a success."""
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)

@@ -414,6 +414,7 @@ async def test_a_first_subscription_is_created_with_concrete_types() -> None:
         "warnings": [],
         "elsewhere": {},
         "challenges": 1,
+        "found": [],
     }
 
 

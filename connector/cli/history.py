@@ -45,7 +45,7 @@ def events(
                 row["id"],
                 local(row["received_at"]),
                 f"{row['resource']}.{row['operation']}",
-                ", ".join(row["ids"][:5]),
+                ", ".join(row["ids"]),
                 f"{row['state']} (recovered)" if row["recovered"] else row["state"],
                 row["runs"],
             )

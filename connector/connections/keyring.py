@@ -6,6 +6,7 @@ used twice. So a refresh happens under a lock, on what the store holds at that m
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +20,7 @@ from connector.connections.vault import Vault
 from connector.errors import (
     ApiError,
     NotSent,
+    StoreBusy,
     StoreError,
     Throttled,
     Unauthorized,
@@ -35,6 +37,7 @@ Headers = tuple[tuple[str, str], ...]
 FIELD = "tokens"
 EARLY_SECONDS = (300.0, 900.0)
 """A token is renewed this long before its end, at a drawn moment: not all at the same."""
+SAVE_AGAIN_SECONDS = (0.05, 0.5, 2.0)
 AGAIN_SECONDS = 60.0
 """After an early renewal that failed while the old token still works."""
 
@@ -148,9 +151,17 @@ class Keyring:
             return await self._lost(app, rows, row, tokens, error)
         # Held before it is stored: if storing fails, this process at least can go on with it.
         self._hold(rows, row.id, fresh)
-        if not await self._save(rows, row, fresh, after=1):
-            return await self._theirs(app, rows, row)
-        return fresh
+        for delay in (*SAVE_AGAIN_SECONDS, None):
+            try:
+                if await self._save(rows, row, fresh, after=1):
+                    return fresh
+                break
+            except StoreBusy:
+                # The old refresh token is dead: only here is the new one known.
+                if delay is None:
+                    raise
+                await asyncio.sleep(delay)
+        return await self._theirs(app, rows, row)
 
     async def _lost(
         self,

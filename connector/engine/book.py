@@ -1,4 +1,4 @@
-"""What the engine looks up all the time, kept in memory and never stale: hooks, apps, flows.
+"""What the engine looks up all the time, kept in memory and asked for anew: hooks, apps, flows.
 
 Another process (a command at the shell) may change them, so a look-up first asks the store for its
 revision: once in a turn of the event loop, because a commit wakes many runs in the same turn. Where
@@ -63,14 +63,15 @@ class Book:
         revision = await self._database.revision()
         self._asked = asyncio.get_running_loop()
         if self._fresh_seconds:
-            self._asked.call_later(self._fresh_seconds, self._ask_again)
+            self._asked.call_later(self._fresh_seconds, self.ask_again)
         else:
-            self._asked.call_soon(self._ask_again)
+            self._asked.call_soon(self.ask_again)
         if revision != self._revision:
             self._revision = revision
             self.forget()
 
-    def _ask_again(self) -> None:
+    def ask_again(self) -> None:
+        """Ask the store at the next look-up, however fresh the last answer is."""
         self._asked = None
 
     async def hook(self, hook_id: str) -> OpenHook:

@@ -52,7 +52,7 @@ from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
 
 if TYPE_CHECKING:
-    from connector.store.port import Turn
+    from connector.store.claiming import Turn
 
 
 SEND_SECONDS = 10.0
@@ -133,9 +133,7 @@ class Effects(Looking):
         if effect.state == "planned" and intent.action.check is not None:
             await self._check(intent.action.check, intent, effect, store, door)
         if effect.state == "planned":
-            # What was looked for is worth nothing if another may have written it since.
-            await turn.check()
-            await self._send(intent, effect, store, door, find)
+            await self._send(intent, effect, store, door, find, turn)
         return self._end(effect)
 
     def _end(self, effect: EffectRow) -> Any:
@@ -213,7 +211,13 @@ class Effects(Looking):
             await self._adopt(effect, store, remote_id, there)
 
     async def _send(
-        self, intent: Intent, effect: EffectRow, store: EffectStore, door: Door, find: Find
+        self,
+        intent: Intent,
+        effect: EffectRow,
+        store: EffectStore,
+        door: Door,
+        find: Find,
+        turn: Turn,
     ) -> None:
         if self._before_write is not None:
             self._before_write(effect)
@@ -223,6 +227,13 @@ class Effects(Looking):
         # must not send when it wakes.
         not_after = self._monotonic() + SEND_SECONDS
         await self._save(effect, store, "sending")
+        try:
+            # Whoever has the turn after us finds the intent; before it was stored, he did not.
+            await turn.check()
+        except StoreError:
+            effect.sends -= 1
+            await self._save(effect, store, "planned")
+            raise
         if intent.action.run is not None:
             await self._run_own_code(intent, effect, store, door, find)
             return
@@ -325,7 +336,9 @@ class Effects(Looking):
 
 def _may_change(effect: EffectRow, run_id: int) -> bool:
     if effect.state == "refused":
-        return effect.run_id != run_id
+        # What a person has dropped is not to be written by a replay.
+        dropped = any(note.get("dropped") for note in effect.evidence)
+        return effect.run_id != run_id and not dropped
     # Only a newer run: two that share a business key must not take turns at rendering.
     return effect.state == "planned" and effect.sends == 0 and effect.run_id < run_id
 

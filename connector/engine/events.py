@@ -67,6 +67,8 @@ class FlowBook(Protocol):
 
     async def app(self, tenant: str, connection_id: str) -> App: ...
 
+    def ask_again(self) -> None: ...
+
 
 class Askers(Protocol):
     """Opens the way to read an app."""
@@ -127,10 +129,6 @@ class Events:
         if self._stopping:
             return
         delay = event.due_at - self._clock()
-        if delay > 0 and self._let_go is not None:
-            # It is stored with its time: whoever has room then takes it.
-            self._known.discard(event.id)
-            return
         if delay > 0:
             loop = asyncio.get_running_loop()
             self._timers[event.id] = loop.call_later(delay, self._ripe, event)
@@ -216,16 +214,21 @@ class Events:
     async def _put_back(self, events: Sequence[EventRow], due_at: float) -> None:
         """Not matched and not stored anew: they are tried again at this time."""
         if self._let_go is not None:
+            # Forgotten first: given back, an event may be claimed anew at any moment.
+            self._known.difference_update(event.id for event in events)
             await self._let_go(events, due_at)
+            return
         for event in events:
             event.due_at = due_at
             self._place(event)
 
     async def _batch(self, group: Group, batch: Sequence[EventRow]) -> None:
-        tenant, connection_id = group[:2]
-        store = self._store_of(tenant)
-        flows = await self._book.following(tenant, connection_id)
-        wanted = [(event, [flow for flow in flows if flow.wants(event)]) for event in batch]
+        store = self._store_of(group[0])
+        wanted = await self._takers(batch)
+        if self._let_go is not None and any(not takers for _, takers in wanted):
+            # A flow may have been switched on elsewhere a moment ago.
+            self._book.ask_again()
+            wanted = await self._takers(batch)
         known: dict[int, set[tuple[int, str]]] = {}
         ids: dict[str, bool] = {}
         for event, takers in wanted:
@@ -254,10 +257,15 @@ class Events:
                 await self._give_back(event, outcome, store)
             elif outcome is not None:
                 raise outcome
-            elif event.state == "received":
+            elif event.state == "received" and self._let_go is None:
                 self._place(event)
-            if event.state != "received":
+            if event.state != "received" or self._let_go is not None:
+                # One that waits is stored with its time: whoever has room then takes it.
                 self._known.discard(event.id)
+
+    async def _takers(self, batch: Sequence[EventRow]) -> list[tuple[EventRow, list[ActiveFlow]]]:
+        flows = await self._book.following(batch[0].tenant, batch[0].connection_id)
+        return [(event, [flow for flow in flows if flow.wants(event)]) for event in batch]
 
     async def _match(
         self,

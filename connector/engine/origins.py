@@ -155,24 +155,28 @@ class Origins:
                 # An app may tell of a write before it has answered it.
                 for one in under_way:
                     await one.wait()
-                # Another process tells nobody of its own that it is done.
-                while await self._elsewhere(app, realm, place, store):  # noqa: ASYNC110
+                # Another process tells nobody of its own that it is done. Those that it begins
+                # only now are not waited for: their echo comes later still.
+                waited = await self._elsewhere(app, realm, place, store)
+                while waited:
                     await asyncio.sleep(GLANCE_SECONDS)
+                    waited &= await self._elsewhere(app, realm, place, store)
         return await store.origins(realm, place, items)
 
-    async def _elsewhere(self, app: App, realm: str, place: str, store: Store) -> bool:
-        """Whether another process writes there, or has written and not yet kept the origin."""
+    async def _elsewhere(self, app: App, realm: str, place: str, store: Store) -> set[str]:
+        """Writes there, by any process, whose origin is not kept yet."""
+        found: set[str] = set()
         if self._catalog is None:
-            return False
-        for connection_id, node, inputs in await store.unheard(self._clock() - HEARD_SECONDS):
+            return found
+        for key, connection_id, node, inputs in await store.unheard(self._clock() - HEARD_SECONDS):
             action = self._catalog.nodes.get(node)
             if not isinstance(action, Action) or action.app != app.key:
                 continue
             account = str(inputs.get(app.account_input, "")) if app.account_input else ""
             target = target_of(app, action, inputs)
             if target and target.place == place and realm_of(app, account, connection_id) == realm:
-                return True
-        return False
+                found.add(key)
+        return found
 
 
 def _dated(app: App, place: str, output: Any) -> str:

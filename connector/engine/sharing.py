@@ -15,7 +15,7 @@ from connector.store.rows import EventRow, RunRow
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
-    from connector.store.port import Claims
+    from connector.store.claiming import Claims
 
 logger = logging.getLogger("connector.engine")
 
@@ -28,7 +28,9 @@ LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 1.0
 FAULT_SECONDS = 60.0
 EVENTS_AT_ONCE = 200
-BEATS_PER_MENDING = 15
+MOST_EVENTS = 2_000
+"""A place that is slow holds only its own: the next claim leaves out what it has in hand."""
+BEATS_PER_MENDING = 150
 SETTLED_SECONDS = 0.05
 
 
@@ -128,8 +130,9 @@ class SharedDrive:
             took = False
             try:
                 if self._unsure:
-                    await self._claims.hold_only(list(self._runs), self._events.known)
+                    # First: what fails meanwhile makes us unsure again.
                     self._unsure = False
+                    await self._claims.hold_only(list(self._runs), self._events.known)
                 took = await self._claim_runs() | await self._claim_events()
             except StoreError as error:
                 self._unsure = True
@@ -150,33 +153,36 @@ class SharedDrive:
             return False
         runs = await self._claims.runs(room, self._clock())
         for run in runs:
-            task = asyncio.create_task(self._go_on(run), name="connector-run")
-            self._runs[run.id] = task
+            if run.id not in self._runs:
+                self._runs[run.id] = asyncio.create_task(self._go_on(run), name="connector-run")
         return bool(runs)
 
     async def _claim_events(self) -> bool:
-        room = EVENTS_AT_ONCE - self._events.open
-        if room < EVENTS_AT_ONCE // 2:
+        if self._events.open >= MOST_EVENTS:
             return False
-        events = await self._claims.events(room, self._clock())
+        events = await self._claims.events(EVENTS_AT_ONCE, self._clock())
         for event in events:
             self._events.enqueue(event)
         return bool(events)
 
     async def _beat(self) -> None:
-        beats = 0
+        beats = heard = 0
         while True:
             await asyncio.sleep(self._silent_seconds / BEATS)
             beats += 1
             try:
                 if not await self._claims.beat():
                     await self._begin_anew()
-                for name in await self._claims.tend(self._silent_seconds):
+                heard += 1
+                # When the database was away, all were silent: each gets its time to say so.
+                names = await self._claims.tend(self._silent_seconds) if heard > BEATS else []
+                for name in names:
                     logger.warning("worker %s has fallen silent: others go on with its work", name)
                     self._wake.set()
                 if beats % BEATS_PER_MENDING == 0 and await self._claims.release_mended():
                     self._wake.set()
             except StoreError as error:
+                heard = 0
                 logger.warning("no beat: %s", error.message)
             except Exception as fault:  # noqa: BLE001 - the next beat must come
                 log_surprise(logger, "a beat", fault)
@@ -206,7 +212,8 @@ class SharedDrive:
         else:
             self._look_at(due_at)
         finally:
-            self._runs.pop(run.id, None)
+            if self._runs.get(run.id) is asyncio.current_task():
+                del self._runs[run.id]
             self._wake.set()
 
     def _look_at(self, due_at: float | None) -> None:

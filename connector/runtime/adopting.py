@@ -43,6 +43,8 @@ class Witness:
                 raise _refusal(error, remote_id) from error
             return Testimony(output_of(None, number), error.message)
         doubt = unlike(action, effect.inputs, effect.marker, record, remote_id)
+        if not doubt and not action.identity.marker and not effect.natural_key:
+            doubt = "it was written without a mark and without a key, so nothing tells that it is"
         if doubt and not force:
             raise ConnectorError(
                 f"The record {remote_id} is not the one that was written: {doubt}.",

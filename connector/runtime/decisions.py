@@ -75,7 +75,10 @@ class Decisions:
         said = {"adopt": adopted, "send_again": "sent again", "drop": "dropped"}
         now = self._clock()
         effect.updated_at = now
-        effect.evidence.append({"at": now, "message": f"{said[choice]}, decided by {who}"})
+        note: dict[str, Any] = {"at": now, "message": f"{said[choice]}, decided by {who}"}
+        if choice == "drop":
+            note |= {"dropped": True, "remedy": "It is not written, by a replay neither."}
+        effect.evidence.append(note)
         details = {"run": effect.run_id, "node": effect.node, "remote_id": remote_id}
         if doubt:
             details["forced"] = doubt

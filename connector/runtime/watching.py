@@ -52,6 +52,7 @@ class Watch:
         self._stop_work = stop_work
         self._task: asyncio.Task[None] | None = None
         self._listening = False
+        self._asking = False
         self._doing: set[str] = set()
 
     async def start(self) -> None:
@@ -78,7 +79,8 @@ class Watch:
     async def reconcile(self) -> list[dict[str, Any]]:
         """Make the apps send what the enabled flows follow, now and after each change."""
         self._listening = True
-        return await self._subscriptions.reconcile(self._tenant) if await self._asks() else []
+        self._asking = await self._asks()
+        return await self._subscriptions.reconcile(self._tenant) if self._asking else []
 
     async def _asks(self) -> bool:
         """Whether this process is the one of all that listen which asks the apps for events."""
@@ -95,7 +97,7 @@ class Watch:
                 await self._stop(name)
 
     async def _forever(self) -> None:
-        seen = await self._database.revision()
+        seen = -1
         for look in itertools.count(1):
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -117,12 +119,19 @@ class Watch:
         if look % LOOKS_PER_SWEEP == 0 and not self._drive.matching:
             # A commit that told us it failed may have reached the disk all the same.
             await self._drive.look()
-        asks = self._listening and await self._asks()
-        if asks:
+        await self._keep_subscriptions(changed=revision != seen)
+        if revision != seen:
+            await self._drive.look()
+        return revision
+
+    async def _keep_subscriptions(self, *, changed: bool) -> None:
+        if not self._listening:
+            return
+        asked, self._asking = self._asking, await self._asks()
+        if self._asking and not asked:
+            # Whoever asked before may have gone in the middle of it.
+            await self._subscriptions.reconcile(self._tenant)
+        elif self._asking:
             await self._subscriptions.repair(self._tenant)
-        if revision == seen:
-            return seen
-        await self._drive.look()
-        if asks:
-            await self._subscriptions.reconcile(self._tenant, only_if_changed=True)
-        return await self._database.revision()
+            if changed:
+                await self._subscriptions.reconcile(self._tenant, only_if_changed=True)

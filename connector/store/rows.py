@@ -102,6 +102,8 @@ class RunRow:
     id: int = 0
     handled: HandledRow | None = None
     """What its flow has handled of its record with this run; kept by itself, no column."""
+    owner: str = ""
+    """The process that has it in hand, where several drive one database."""
     fresh: bool = False
     """Stored a moment ago by this very process, so that it has no steps yet; not a column."""
 

@@ -161,7 +161,7 @@ async def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -
 async def test_the_disk_of_this_test_finds_a_store_that_does_not_sync_its_commits(
     tmp_path: Path,
 ) -> None:
-    times = max(4, CUTS // 10)
+    times = max(10, CUTS // 10)
     with synchronous("normal", 1):
         promised, missing = await cut_often(tmp_path, times)
     cuts = {number for number, _ in missing}

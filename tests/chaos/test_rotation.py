@@ -166,6 +166,7 @@ async def test_every_secret_is_read_throughout_and_the_rotation_comes_to_its_end
         clear = newest.open(sealed, tenant=tenant, connection=name, field=FIELD)
         assert clear == f"the token of {name}".encode()
     assert (await unlock(database, Settings.load())).derive("effect-marker") == marks
-    # Each rotation goes on with the key of the one before that was cut off.
-    assert len(keys) == 2
+    # Each rotation goes on with the key of the one before that was cut off; one that came to its
+    # end before its kill, or in that very moment, leaves the next one to begin anew.
+    assert 2 <= len(keys) <= 3 + KILLS - killed
     await database.close()

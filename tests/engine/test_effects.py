@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from connector.errors import (
 )
 from connector.model import HttpRequest
 from connector.store.rows import EffectRow
+from connector.store.sql.turns import Turn
 from connector.store.sqlite.database import Database
 from tests.engine import remote as remote_module
 from tests.engine.driving import INSTALLATION, SECOND_LOOK, SETTLE, Driver, Story, intent
@@ -671,3 +673,36 @@ async def test_searching_first_shows_several_that_carry_the_mark_to_a_person(
 async def test_without_searching_first_an_invoice_is_not_looked_for(driver: Driver) -> None:
     await driver.drive(intent(INVOICE))
     assert driver.remote.searches == []
+
+
+class LostTurn(Turn):
+    """The turn went to another process while the intent was being stored."""
+
+    async def check(self) -> None:
+        raise StoreBusy("The connection that held this process's turns was lost.")
+
+
+@contextlib.asynccontextmanager
+async def _lost(*names: str) -> AsyncIterator[Turn]:
+    yield LostTurn()
+
+
+async def test_nothing_is_sent_when_the_turn_was_lost(driver: Driver) -> None:
+    driver.effects._turn = _lost
+    with pytest.raises(StoreBusy):
+        await driver.once(intent(INVOICE))
+    assert driver.remote.sent == []
+    (row,) = await driver.store.effects()
+    assert (row.state, row.sends) == ("planned", 0)
+
+
+async def test_what_a_person_dropped_is_not_written_by_a_replay(driver: Driver) -> None:
+    await driver.once(intent(INVOICE))
+    (row,) = await driver.store.effects()
+    row.state = "refused"
+    row.evidence.append({"at": 1, "message": "dropped, decided by me", "dropped": True})
+    await driver.store.save_effect(row)
+    sent = len(driver.remote.sent)
+    with pytest.raises(Refused, match="dropped"):
+        await driver.once(intent(INVOICE, run_id=99))
+    assert len(driver.remote.sent) == sent

@@ -176,10 +176,10 @@ class Elsewhere:
         self.asked = 0
         self.inputs = {"company_id": path_company}
 
-    async def unheard(self, since: float) -> list[tuple[str, str, dict[str, Any]]]:
+    async def unheard(self, since: float) -> list[tuple[str, str, str, dict[str, Any]]]:
         assert since == START - HEARD_SECONDS
         self.asked += 1
-        return [("conn", "books.create", self.inputs)] if self.asked <= self.looks else []
+        return [("key", "conn", "books.create", self.inputs)] if self.asked <= self.looks else []
 
     async def origins(self, realm: str, place: str, items: Sequence[str]) -> dict[str, Any]:
         return {"5": [OURS]} if self.asked > self.looks else {}

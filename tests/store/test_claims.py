@@ -85,7 +85,7 @@ async def test_a_run_is_in_one_hand_only(one: Database, two: Database) -> None:
 async def test_each_claim_comes_with_the_whole_run(one: Database) -> None:
     (made,) = await matched(one, "7")
     (claimed,) = await one.claims.runs(5, NOW)
-    assert claimed == replace(made, epoch=1, fresh=True)
+    assert claimed == replace(made, epoch=1, owner=one.claims.worker)
 
 
 async def test_the_second_of_a_lane_waits_for_the_first_whoever_has_it(
@@ -93,10 +93,11 @@ async def test_the_second_of_a_lane_waits_for_the_first_whoever_has_it(
 ) -> None:
     (first,) = await matched(one, "7")
     (second,) = await matched(one, "7", created_at=NOW + 1)
-    assert ids(await one.claims.runs(5, NOW)) == [first.id]
+    (held,) = await one.claims.runs(5, NOW)
+    assert held.id == first.id
     assert await two.claims.runs(5, NOW) == []
-    first.epoch, first.state, first.finished_at = 1, "succeeded", NOW
-    await one.tenant("main").record_run(first)
+    held.state, held.finished_at = "succeeded", NOW
+    await one.tenant("main").record_run(held)
     assert ids(await two.claims.runs(5, NOW)) == [second.id]
 
 
@@ -158,7 +159,7 @@ async def test_what_one_gives_back_another_takes_when_it_is_due(
     await one.claims.give_back(run, NOW + 5)
     assert await two.claims.runs(5, NOW + 4) == []
     (again,) = await two.claims.runs(5, NOW + 5)
-    assert (again.id, again.epoch, again.fresh) == (run.id, 2, False)
+    assert (again.id, again.epoch, again.owner) == (run.id, 2, two.claims.worker)
 
 
 async def test_a_run_that_waits_is_in_nobodys_hand(one: Database, two: Database) -> None:
@@ -348,3 +349,86 @@ async def test_a_state_whose_confirmation_was_lost_may_be_stored_again(one: Data
     await store.save_effect(again)
     assert again.version == effect.version
     assert await store.effect("k") == effect
+
+
+async def test_a_claim_that_the_database_forgot_in_a_power_cut_stores_nothing(
+    one: Database, two: Database, postgres_url: str
+) -> None:
+    await matched(one, "7")
+    (lost,) = await one.claims.runs(5, NOW)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("UPDATE run SET owner = '', epoch = epoch - 1")
+    (held,) = await two.claims.runs(5, NOW)
+    assert held.epoch == lost.epoch, "the number comes again"
+    lost.state, lost.finished_at = "failed", NOW
+    with pytest.raises(TakenOver):
+        await one.tenant("main").record_step(lost, step_row(lost.id))
+    with pytest.raises(TakenOver):
+        await one.tenant("main").record_run(lost)
+    held.state, held.finished_at = "succeeded", NOW
+    await two.tenant("main").record_run(held)
+
+
+async def test_a_run_that_has_steps_is_not_taken_for_a_fresh_one(one: Database) -> None:
+    (made,) = await matched(one, "7")
+    await one.tenant("main").record_step(made, step_row(made.id))
+    (claimed,) = await one.claims.runs(5, NOW)
+    assert not claimed.fresh
+
+
+async def test_a_run_that_goes_on_after_a_person_waits_for_a_later_one_at_work(
+    one: Database, two: Database
+) -> None:
+    (parked,) = await matched(one, "7", state="parked", finished_at=NOW)
+    (later,) = await matched(one, "7", created_at=NOW + 1)
+    (held,) = await one.claims.runs(5, NOW)
+    assert held.id == later.id
+    assert await one.tenant("main").reopen_run(parked.id)
+    assert await two.claims.runs(5, NOW) == []
+    held.state, held.finished_at = "succeeded", NOW
+    await one.tenant("main").record_run(held)
+    assert ids(await two.claims.runs(5, NOW)) == [parked.id]
+
+
+async def test_a_held_place_with_many_events_hides_no_other_place(
+    one: Database, two: Database
+) -> None:
+    store = one.tenant("main")
+    for number in range(220):
+        await accepted(store, f"here-{number}")
+    there = await accepted(store, "there", account="8")
+    await one.claims.events(5, NOW)
+    assert ids(await two.claims.events(5, NOW)) == [there.id]
+
+
+class Torn(Session):
+    """Loses its connection after the first lock that it takes."""
+
+    torn = False
+
+    async def ask(self, sql: str, *values: Any) -> Any:
+        told = await super().ask(sql, *values)
+        if not self.torn and "try_advisory" in sql:
+            self.torn = True
+            await self.close()
+        return told
+
+
+async def test_a_turn_that_was_begun_in_a_lost_session_is_begun_anew(
+    one: Database, postgres_url: str
+) -> None:
+    async def connect() -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(
+            postgres_url, autocommit=True, cursor_factory=psycopg.AsyncRawCursor
+        )
+
+    session = Torn(connect)
+    other = Session(connect)
+    async with SharedTurns(session).take("client/1", "key") as turn:
+        await turn.check()
+        for name in ("client/1", "key"):
+            with pytest.raises(StoreBusy):
+                async with SharedTurns(other, patience=0).take(name):
+                    raise AssertionError("two have it")
+    await session.close()
+    await other.close()

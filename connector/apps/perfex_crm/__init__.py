@@ -27,6 +27,7 @@ def build() -> App:
         ),
         # The cheapest read there is: that no such customer exists proves the token, too.
         check=Request(method="GET", path="/customers/1"),
+        check_may_miss=True,
         read_error=read_error,
     )
 

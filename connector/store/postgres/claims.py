@@ -7,7 +7,6 @@ the only truth; no second list of jobs can disagree with them.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -41,17 +40,19 @@ WITH RECURSIVE who AS (
 """The tenants that have something ready, one look at the index for each."""
 
 _FOR_OWNERS = "state = 'waiting' AND reason LIKE 'connection:%'"
+_READY_RUNS = f"finished_at IS NULL AND owner = '' AND NOT ({_FOR_OWNERS})"
+"""As the index `run_ready` has it."""
 _CLAIM_RUNS = f"""
-{_TENANTS.format(table="run", ready="finished_at IS NULL AND owner = ''")},
+{_TENANTS.format(table="run", ready=_READY_RUNS)},
 heads AS (
     SELECT one.id, one.turn FROM who CROSS JOIN LATERAL (
         SELECT run.id, row_number() OVER (ORDER BY run.due_at, run.id) AS turn FROM run
-        WHERE run.tenant = who.tenant AND finished_at IS NULL AND owner = '' AND due_at <= ?1
-        AND NOT ({_FOR_OWNERS})
+        WHERE run.tenant = who.tenant AND {_READY_RUNS} AND due_at <= ?1
+        -- Not while an earlier one of its lane is open, or a later one is at work (it was parked).
         AND (ordered = 0 OR NOT EXISTS (
-            SELECT 1 FROM run AS earlier WHERE earlier.flow_id = run.flow_id
-            AND earlier.item_id = run.item_id AND earlier.id < run.id
-            AND earlier.finished_at IS NULL AND earlier.ordered = 1
+            SELECT 1 FROM run AS other WHERE other.flow_id = run.flow_id
+            AND other.item_id = run.item_id AND other.finished_at IS NULL AND other.ordered = 1
+            AND (other.id < run.id OR other.owner <> '')
         ))
         ORDER BY run.due_at, run.id LIMIT ?2
     ) AS one
@@ -62,24 +63,24 @@ picked AS (
 )
 UPDATE run SET owner = ?3, epoch = epoch + 1
 WHERE id IN (SELECT id FROM picked) AND EXISTS (SELECT 1 FROM worker WHERE worker.id = ?3)
-RETURNING {RUN_COLUMNS}
+RETURNING {RUN_COLUMNS}, NOT EXISTS (SELECT 1 FROM step WHERE step.run_id = run.id)
 """
 _CLAIM_EVENTS = f"""
 {_TENANTS.format(table="event", ready="state = 'received' AND owner = ''")},
 due AS (
     SELECT one.* FROM who CROSS JOIN LATERAL (
-        SELECT id, tenant, connection_id, resource, account FROM event
+        SELECT id, tenant FROM event
         WHERE event.tenant = who.tenant AND state = 'received' AND owner = '' AND due_at <= ?1
+        AND NOT EXISTS (
+            SELECT 1 FROM event AS held WHERE held.state = 'received' AND held.owner <> ''
+            AND held.tenant = event.tenant AND held.connection_id = event.connection_id
+            AND held.resource = event.resource AND held.account = event.account
+        )
         ORDER BY id LIMIT {LOOK_AHEAD}
     ) AS one
 ),
 ranked AS (
     SELECT id, row_number() OVER (PARTITION BY tenant ORDER BY id) AS turn FROM due
-    WHERE NOT EXISTS (
-        SELECT 1 FROM event AS held WHERE held.state = 'received' AND held.owner <> ''
-        AND held.tenant = due.tenant AND held.connection_id = due.connection_id
-        AND held.resource = due.resource AND held.account = due.account
-    )
 )
 UPDATE event SET owner = ?3
 WHERE id IN (SELECT id FROM ranked ORDER BY turn, id LIMIT ?2)
@@ -91,9 +92,9 @@ RETURNING {EVENT_COLUMNS}
 class Claims:
     """What one process has in hand; on a connection of its own, whose commits need no disk.
 
-    Should the database forget a claim in a power cut, the epoch that it wrote is gone as well, and
-    whoever claims again is the only one who can store anything. Beats go over the session: they
-    must come also while a claim waits for a process that was paused in the middle of its own.
+    Should the database forget a claim in a power cut, what it wrote is gone as well: its holder is
+    not the owner any more and can store nothing. Beats go over the session: they must come also
+    while a claim waits for a process that was paused in the middle of its own.
     """
 
     def __init__(
@@ -147,9 +148,9 @@ class Claims:
     async def runs(self, limit: int, now: float) -> list[RunRow]:
         """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
         rows = await self._claiming.all(_CLAIM_RUNS, now, limit, self.worker, lock=CLAIM_LOCK)
-        runs = [run_row(row) for row in rows]
-        for run in runs:
-            run.fresh = run.epoch == 1 and run.replay == 0
+        runs = [run_row(row[:-1]) for row in rows]
+        for run, row in zip(runs, rows, strict=True):
+            run.fresh = row[-1]
         return runs
 
     async def events(self, limit: int, now: float) -> list[EventRow]:
@@ -254,16 +255,13 @@ class Claims:
 
     async def woken(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever an event is stored anywhere, until cancelled; a hint, no promise."""
-        connection = await self._connect()
         try:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            async for _ in connection.notifies():
-                wake()
+            async with await self._connect() as connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                async for _ in connection.notifies():
+                    wake()
         except psycopg.Error as error:
             raise translated_error(error) from error
-        finally:
-            with contextlib.suppress(psycopg.Error):
-                await connection.close()
 
     async def close(self) -> None:
         """Close the connection."""

@@ -72,11 +72,9 @@ class Database(SqlDatabase):
             max_size=READERS,
             open=False,
             timeout=CONNECT_SECONDS,
-            kwargs={
-                "autocommit": True,
-                "cursor_factory": AsyncRawCursor,
-                "application_name": self._name,
-            },
+            # Or it would try ever more rarely, and be late when the server is back.
+            reconnect_timeout=CONNECT_SECONDS,
+            kwargs=self._manner(),
         )
         await self._pool.open()
         await self._counter.open()
@@ -129,13 +127,24 @@ class Database(SqlDatabase):
         await self._session.close()
 
     async def _connect(self) -> AsyncConnection[Any]:
-        return await AsyncConnection.connect(
-            self._url,
-            autocommit=True,
-            cursor_factory=AsyncRawCursor,
-            connect_timeout=CONNECT_SECONDS,
-            application_name=self._name,
-        )
+        connection = await AsyncConnection.connect(self._url, **self._manner())
+        # One that stops in the middle of a transaction must not keep its rows.
+        await connection.execute("SET idle_in_transaction_session_timeout = '15s'")
+        return connection
+
+    def _manner(self) -> dict[str, Any]:
+        """How to connect: to a server that takes writes, and not waiting for one that vanished."""
+        return {
+            "autocommit": True,
+            "cursor_factory": AsyncRawCursor,
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": self._name,
+            "target_session_attrs": "read-write",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        }
 
 
 async def refuse_half_moved(connection: AsyncConnection[Any]) -> None:

@@ -19,6 +19,15 @@ logger = logging.getLogger("connector.store")
 
 MAX_UNITS = 500
 RECONNECT_SECONDS = 0.5
+AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    # A server that was made a standby, or is to be promoted.
+    psycopg.errors.ReadOnlySqlTransaction,
+    TimeoutError,
+)
+STORE_SECONDS = 30.0
+"""A server that vanished without a word must not be waited for."""
 Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 
 
@@ -68,13 +77,14 @@ class Journal:
                 continue
             units, self._pending = self._pending[:MAX_UNITS], self._pending[MAX_UNITS:]
             try:
-                await self._store(units)
+                async with asyncio.timeout(STORE_SECONDS):
+                    await self._store(units)
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 fault = translated_error(error)
                 for _, done in units:
                     _fail(done, fault)
                 await self._disconnect()
-                if isinstance(error, psycopg.OperationalError):
+                if isinstance(error, AWAY):
                     await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _store(
@@ -85,6 +95,8 @@ class Journal:
             connection = self._connection = await self._connect()
         try:
             outcomes = await self._together(connection, [unit for unit, _ in units])
+        except psycopg.errors.ReadOnlySqlTransaction:
+            raise
         except (psycopg.OperationalError, psycopg.InterfaceError):
             if not connection.closed and len(units) > 1:
                 # A deadlock with another process, not a lost connection.
@@ -149,7 +161,7 @@ def _fail(done: asyncio.Future[Outcome], error: StoreError) -> None:
 def translated_error(error: BaseException) -> StoreError:
     """Ours for theirs; the text names neither values nor the address."""
     name = type(error).__name__
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if isinstance(error, AWAY):
         return StoreBusy(
             f"The database cannot be reached or cannot write now ({name}).",
             remedy="It goes on by itself when the database is back.",

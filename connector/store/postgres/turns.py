@@ -16,6 +16,8 @@ from connector.store.postgres.marks import translated
 from connector.store.sql.turns import Turn, Turns
 
 PATIENCE_SECONDS = 5.0
+ANSWER_SECONDS = 15.0
+"""A server that vanished without a word must not be waited for."""
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 _FREE = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
@@ -46,21 +48,25 @@ class Session:
         """The rows of a query, alone under `lock` if any. Raises StoreBusy when it is gone."""
         async with self._alone:
             try:
-                connection = self._connection or await self._open()
-                if lock is None:
-                    return await (await connection.execute(translated(sql), values)).fetchall()
-                # All in one message, so that a pause of this process holds up nobody.
-                async with connection.pipeline(), connection.transaction():
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", (lock,))
-                    cursor = await connection.execute(translated(sql), values)
-                return await cursor.fetchall()
-            except psycopg.Error as error:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return await self._ask(sql, values, lock)
+            except (psycopg.Error, TimeoutError) as error:
                 await self._drop()
                 raise translated_error(error) from error
             except asyncio.CancelledError:
                 # The answer would meet the next question.
                 await self._drop()
                 raise
+
+    async def _ask(self, sql: str, values: Sequence[Any], lock: int | None) -> list[Any]:
+        connection = self._connection or await self._open()
+        if lock is None:
+            return await (await connection.execute(translated(sql), values)).fetchall()
+        # All in one message, so that a pause of this process holds up nobody.
+        async with connection.pipeline(), connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", (lock,))
+            cursor = await connection.execute(translated(sql), values)
+        return await cursor.fetchall()
 
     async def close(self) -> None:
         """End the session, and with it every lock."""
@@ -86,9 +92,9 @@ class Session:
 class SharedTurn(Turn):
     """A turn that lasts as long as the session in which it was taken."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, number: int) -> None:
         self._session = session
-        self._number = session.number
+        self._number = number
 
     async def check(self) -> None:
         """Raise StoreBusy when another process may have the turn by now."""
@@ -122,14 +128,9 @@ class SharedTurns(Turns):
     async def _lock(self, names: Sequence[str]) -> SharedTurn:
         waited, pauses = 0.0, iter(PAUSES)
         while True:
-            taken: list[str] = []
-            for name in names:
-                if not await self._session.ask(TRY_LOCK, name):
-                    break
-                taken.append(name)
-            else:
-                return SharedTurn(self._session)
-            await self._free(taken)
+            held = await self._try(names)
+            if held is not None:
+                return held
             if waited >= self._patience:
                 raise StoreBusy(
                     "Another process is writing the same record.",
@@ -138,6 +139,25 @@ class SharedTurns(Turns):
             pause = next(pauses, PAUSES[-1])
             await asyncio.sleep(pause)
             waited += pause
+
+    async def _try(self, names: Sequence[str]) -> SharedTurn | None:
+        """All of the names in one session, or none."""
+        taken: list[str] = []
+        number = 0
+        try:
+            for name in names:
+                if not await self._session.ask(TRY_LOCK, name):
+                    break
+                number = number or self._session.number
+                taken.append(name)
+            # Those of an earlier session went with it.
+            if len(taken) == len(names) and self._session.number == number:
+                return SharedTurn(self._session, number)
+        except BaseException:
+            await asyncio.shield(self._free(taken))
+            raise
+        await self._free(taken)
+        return None
 
     async def _free(self, names: Sequence[str]) -> None:
         for name in names:

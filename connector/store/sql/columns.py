@@ -22,7 +22,7 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, tenant, flow_id, flow_version, event_id, item_id, replay, state, reason, context,"
-    " attempts, due_at, epoch, created_at, finished_at, error, ordered"
+    " attempts, due_at, epoch, created_at, finished_at, error, ordered, owner"
 )
 STEP_COLUMNS = (
     "run_id, position, id, state, summary, output, error, exchange, started_at, finished_at"
@@ -60,6 +60,7 @@ INSERT_RUN = (
 INSERT_STEP = (
     f"INSERT INTO step ({STEP_COLUMNS})"
     " SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM run WHERE tenant = ? AND id = ? AND epoch = ?"
+    " AND owner = ?"
     " ON CONFLICT (run_id, position) DO UPDATE SET id = excluded.id, state = excluded.state,"
     " summary = excluded.summary, output = excluded.output, error = excluded.error,"
     " exchange = excluded.exchange, started_at = excluded.started_at,"
@@ -93,7 +94,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
         id=row[0], tenant=row[1], flow_id=row[2], flow_version=row[3], event_id=row[4],
         item_id=row[5], replay=row[6], state=row[7], reason=row[8], context=decode(row[9]),
         attempts=row[10], due_at=row[11], epoch=row[12], created_at=row[13],
-        finished_at=row[14], error=json_value(row[15]), ordered=bool(row[16]),
+        finished_at=row[14], error=json_value(row[15]), ordered=bool(row[16]), owner=row[17],
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from connector.store.port import Claims
+from connector.store.claiming import Claims
 from connector.store.rows import EventRow, HookRow, RunRow
 from connector.store.sql.backend import Outcome, Statement
 from connector.store.sql.columns import (

@@ -91,17 +91,18 @@ class Watching(TenantRows):
             ("DELETE FROM origin WHERE tenant = ? AND done_at < ?", (self.tenant, forget_before)),
         )  # fmt: skip
 
-    async def unheard(self, since: float) -> list[tuple[str, str, dict[str, Any]]]:
-        """Connection, node and inputs of writes since then whose origin is not kept yet."""
+    async def unheard(self, since: float) -> list[tuple[str, str, str, dict[str, Any]]]:
+        """Key, connection, node and inputs of writes since then whose origin is not kept yet."""
         rows = await self._all(
-            "SELECT connection_id, node, inputs FROM effect WHERE tenant = ? AND updated_at >= ?"
-            " AND sends > 0 AND (state = 'sending' OR (state = 'done' AND NOT EXISTS ("
+            "SELECT key, connection_id, node, inputs FROM effect"
+            " WHERE tenant = ? AND updated_at >= ? AND sends > 0"
+            " AND (state = 'sending' OR (state = 'done' AND NOT EXISTS ("
             "SELECT 1 FROM origin WHERE origin.tenant = effect.tenant"
             " AND origin.effect_key = effect.key)))",
             self.tenant,
             since,
         )
-        return [(row[0], row[1], decode(row[2])) for row in rows]
+        return [(row[0], row[1], row[2], decode(row[3])) for row in rows]
 
     # --- alarms -------------------------------------------------------------------------------
 

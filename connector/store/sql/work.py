@@ -275,10 +275,10 @@ class Work(Snapshots):
             (
                 "UPDATE run SET state = ?, reason = ?, attempts = ?, due_at = ?,"
                 " finished_at = ?, error = ?, owner = ''"
-                " WHERE tenant = ? AND id = ? AND epoch = ?",
+                " WHERE tenant = ? AND id = ? AND epoch = ? AND owner = ?",
                 (
                     run.state, run.reason, run.attempts, run.due_at, run.finished_at,
-                    json_text(run.error), self.tenant, run.id, run.epoch,
+                    json_text(run.error), self.tenant, run.id, run.epoch, run.owner,
                 ),
             ),
         )  # fmt: skip
@@ -289,7 +289,7 @@ class Work(Snapshots):
             (
                 step.position, step.id, step.state, step.summary,
                 json_text(step.output), json_text(step.error), json_text(step.exchange),
-                step.started_at, step.finished_at, self.tenant, run.id, run.epoch,
+                step.started_at, step.finished_at, self.tenant, run.id, run.epoch, run.owner,
             ),
         )  # fmt: skip
 

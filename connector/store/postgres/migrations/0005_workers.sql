@@ -15,7 +15,8 @@ CREATE TABLE worker (
     connections TEXT NOT NULL
 );
 
-CREATE INDEX run_ready ON run (tenant, due_at, id) WHERE finished_at IS NULL AND owner = '';
+CREATE INDEX run_ready ON run (tenant, due_at, id) WHERE finished_at IS NULL AND owner = ''
+    AND NOT (state = 'waiting' AND reason LIKE 'connection:%');
 CREATE INDEX run_lane ON run (flow_id, item_id, id) WHERE finished_at IS NULL AND ordered = 1;
 CREATE INDEX run_held ON run (owner) WHERE finished_at IS NULL AND owner <> '';
 CREATE INDEX event_ready ON event (tenant, id) WHERE state = 'received' AND owner = '';
