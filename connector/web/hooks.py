@@ -92,9 +92,15 @@ class HookEdge:
         """
         storing = asyncio.create_task(self._runtime.receive(hook_id, inbound))
         self._storing.add(storing)
-        storing.add_done_callback(self._storing.discard)
+        storing.add_done_callback(self._stored)
         async with asyncio.timeout(self._limits.hook_seconds):
             return await asyncio.shield(storing)
+
+    def _stored(self, storing: asyncio.Task[Json | None]) -> None:
+        self._storing.discard(storing)
+        if not storing.cancelled():
+            # The sender was told 503 when it took too long; its end is no news any more.
+            storing.exception()
 
     async def _read(self, scope: Scope, receive: Receive) -> Inbound:
         method: str = scope["method"]
