@@ -31,6 +31,7 @@ from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
 from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
+from connector.runtime.people import People
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
@@ -124,6 +125,7 @@ class Runtime:
         )
         witness = Witness(parts.catalog, self.doors)
         self._decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
+        self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -266,6 +268,10 @@ class Runtime:
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         """What people decided, the newest first."""
         return await self._store.audits(limit)
+
+    async def note(self, who: str, what: str, subject: str, details: Any = None) -> None:
+        """Record what a person decided."""
+        await self._store.audit(self._clock(), who, what, subject, details or {})
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state, and what sweeps recovered."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Literal, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
+from connector.runtime.people import People
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
@@ -49,6 +50,8 @@ class Runtime(Hooks, Protocol):
     A getter gives None where this tenant has no such record; so do `enable_flow` and `replay`.
     Lists come newest first and hold the rows with an id below `before`.
     """
+
+    people: People
 
     @property
     def catalog(self) -> Catalog: ...
@@ -110,6 +113,10 @@ class Runtime(Hooks, Protocol):
 
     async def list_audits(self, limit: int = 100) -> Sequence[Row]:
         """What people decided."""
+        ...
+
+    async def note(self, who: str, what: str, subject: str, details: Any = None) -> None:
+        """Record what a person decided."""
         ...
 
     async def quotas(self) -> Sequence[Row]:
