@@ -29,8 +29,10 @@ from connector.runtime.adopting import Witness
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
+from connector.runtime.looking_back import LookingBack
 from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
+from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
@@ -124,6 +126,8 @@ class Runtime:
         )
         witness = Witness(parts.catalog, self.doors)
         self._decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
+        replaying = Replaying(self._store, self._decisions, parts.clock, self._go_on)
+        self.past = LookingBack(self._store, parts.clock, replaying)
         self._started = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -183,6 +187,10 @@ class Runtime:
             reasons["writes"] = "The database must first take what the apps have confirmed."
         return reasons
 
+    async def is_driven(self) -> bool:
+        """Whether some process drives runs now, so that what is decided goes on at once."""
+        return self._started or await self._database.is_driven()
+
     async def settled(self) -> None:
         """Return when no event and no run is open."""
         await self._drive.settled()
@@ -240,10 +248,7 @@ class Runtime:
         Raises ConnectorError for a run that succeeded, unless `from_step` names where to begin, and
         FlowError when the present flow does not want the record.
         """
-        new = await self._decisions.replay_run(run_id, from_step)
-        if new is not None:
-            self._go_on(new)
-        return None if new is None else new.id
+        return await self.past.replaying.one(run_id, from_step)
 
     async def replay_event(self, event_id: int) -> bool:
         """Match an event once more, for flows that had no run for it; tells whether it could."""
