@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.adopting import Witness
+from connector.runtime.comparing import compared
 from connector.runtime.views import effect_view
 from connector.store.rows import GONE, MASKED, EffectRow, FlowRow, RunRow, StepRow
 
@@ -39,9 +40,40 @@ class Decisions:
     async def parked(self) -> list[dict[str, Any]]:
         """The writes that wait for a person, with all that is known of them."""
         return [
-            {**effect_view(effect), "run": effect.run_id}
+            {
+                **effect_view(effect),
+                "run": effect.run_id,
+                "connection_id": effect.connection_id,
+                "created_at": effect.created_at,
+            }
             for effect in await self._store.effects(state="parked")
         ]
+
+    async def meant(self, key: str) -> list[dict[str, Any]]:
+        """The fields that a parked write was to have, as `compared` without a record."""
+        return compared((await self._parked(key)).inputs, None)
+
+    async def look(self, key: str, remote_id: str | None = None) -> dict[str, Any]:
+        """Look in the app now: `candidates` for a parked write, and one of them beside it.
+
+        `compared` holds the fields of the record with `remote_id`, else of the likeliest. Raises
+        ConnectorError when the app cannot be asked.
+        """
+        effect = await self._parked(key)
+        candidates = await self._witness.candidates(effect)
+        chosen = next((one for one in candidates if remote_id in (None, one["id"])), None)
+        record = chosen["record"] if chosen else None
+        if chosen is None and remote_id is not None:
+            record = await self._witness.show(effect, remote_id)
+        claimed = await self._store.claimed_ids(
+            effect.connection_id, effect.node, [one["id"] for one in candidates]
+        )
+        return {
+            "at": self._clock(),
+            "candidates": [{**one, "taken": one["id"] in claimed} for one in candidates],
+            "shown": remote_id or (chosen["id"] if chosen else None),
+            "compared": compared(effect.inputs, record),
+        }
 
     async def resolve(
         self,
@@ -142,6 +174,7 @@ class Decisions:
         if from_step is None and old.state == "succeeded":
             raise ConnectorError(
                 f"Run {run_id} succeeded: there is nothing to do again.",
+                field="from",
                 remedy="Name the step to start from, if you want to repeat it all the same.",
             )
         return old, flow

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from connector.errors import ConnectorError
 from connector.runtime.views import account_view, event_view, line_view, run_details
 from connector.store.rows import EventFilter, RunFilter
 
 if TYPE_CHECKING:
+    from connector.engine.book import Book
     from connector.engine.waits import Clock
     from connector.runtime.replaying import Replaying
     from connector.store.port import Store
@@ -24,8 +26,9 @@ SHARES = (50, 95, 99)
 class LookingBack:
     """Answers for one tenant; whoever asks needs no running engine."""
 
-    def __init__(self, store: Store, clock: Clock, replaying: Replaying) -> None:
+    def __init__(self, store: Store, book: Book, clock: Clock, replaying: Replaying) -> None:
         self._store = store
+        self._book = book
         self._clock = clock
         self.replaying = replaying
 
@@ -60,9 +63,21 @@ class LookingBack:
         event = await self._store.event(run.event_id)
         return {
             **run_details(run, flows, steps, effects),
+            "plan": await self._plan(run),
             "event": event_view(event, 0) if event else None,
             "replays": await self._same(run),
         }
+
+    async def _plan(self, run: RunRow) -> list[dict[str, str]]:
+        """The steps of the run's own version of its flow, also those that did not begin."""
+        try:
+            flow = await self._book.compiled(run.tenant, run.flow_id, run.flow_version)
+        except ConnectorError:
+            # What it needs may be gone since; what has happened is shown all the same.
+            return []
+        return [
+            {"id": one.id, "node": one.node, "connection": one.connection} for one in flow.steps
+        ]
 
     async def _same(self, run: RunRow) -> list[dict[str, Any]]:
         lines, _ = await self._store.look_up_runs(

@@ -125,9 +125,9 @@ class Runtime:
             self._stop_work,
         )
         witness = Witness(parts.catalog, self.doors)
-        self._decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
-        replaying = Replaying(self._store, self._decisions, parts.clock, self._go_on)
-        self.past = LookingBack(self._store, parts.clock, replaying)
+        self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
+        replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
+        self.past = LookingBack(self._store, self._book, parts.clock, replaying)
         self._started = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -242,31 +242,33 @@ class Runtime:
         effects = await self._store.effects(run_id=run_id)
         return run_details(run, await self._flow_keys(), steps, effects)
 
-    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
+    async def replay(
+        self, run_id: int, from_step: str | None = None, *, who: str = ""
+    ) -> int | None:
         """Run it again from its first step that is not done; gives the new run's id.
 
         Raises ConnectorError for a run that succeeded, unless `from_step` names where to begin, and
         FlowError when the present flow does not want the record.
         """
-        return await self.past.replaying.one(run_id, from_step)
+        return await self.past.replaying.one(run_id, from_step, who=who)
 
     async def replay_event(self, event_id: int) -> bool:
         """Match an event once more, for flows that had no run for it; tells whether it could."""
-        done = await self._decisions.replay_event(event_id)
+        done = await self.decisions.replay_event(event_id)
         if done and self._started:
             await self._drive.look()
         return done
 
     async def list_parked(self) -> list[dict[str, Any]]:
         """The writes that wait for a person, with their evidence."""
-        return await self._decisions.parked()
+        return await self.decisions.parked()
 
     async def resolve(
         self, key: str, choice: Choice, *, who: str, remote_id: str | None = None,
         force: bool = False,
     ) -> dict[str, Any]:  # fmt: skip
         """Decide a parked write: `adopt` (with `remote_id`), `send_again` or `drop`; audited."""
-        return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id, force=force)
+        return await self.decisions.resolve(key, choice, who=who, remote_id=remote_id, force=force)
 
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         """What people decided, the newest first."""
