@@ -32,6 +32,7 @@ from connector.runtime.driving import make_drive, worker_name
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
+from connector.runtime.people import People
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
@@ -128,6 +129,7 @@ class Runtime:
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
+        self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -273,6 +275,10 @@ class Runtime:
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         """What people decided, the newest first."""
         return await self._store.audits(limit)
+
+    async def note(self, who: str, what: str, subject: str, details: Any = None) -> None:
+        """Record what a person decided."""
+        await self._store.audit(self._clock(), who, what, subject, details or {})
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state, and what sweeps recovered."""

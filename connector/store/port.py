@@ -18,10 +18,12 @@ from connector.store.rows import (
     HandledRow,
     HookRow,
     OriginRow,
+    PersonRow,
     RunAge,
     RunFilter,
     RunLine,
     RunRow,
+    SessionRow,
     StepRow,
     SweepRow,
 )
@@ -53,7 +55,51 @@ class Keeping(Protocol):
         ...
 
 
-class Store(Keeping, Protocol):
+class People(Protocol):
+    """Who may use one tenant's pages; secrets are handed in as hashes."""
+
+    async def people(self) -> list[PersonRow]:
+        """Everybody who has a passphrase, by name."""
+        ...
+
+    async def person(self, name: str) -> PersonRow | None:
+        """Who has this name."""
+        ...
+
+    async def save_person(self, row: PersonRow) -> None:
+        """Add somebody, or replace role and passphrase; every session of that name ends."""
+        ...
+
+    async def drop_person(self, name: str) -> bool:
+        """Remove somebody with all sessions; tells whether there was such a person."""
+        ...
+
+    async def session(self, session_id: str) -> SessionRow | None:
+        """The session with this id."""
+        ...
+
+    async def save_session(self, row: SessionRow, forget_before: float) -> None:
+        """Begin a session; those that began before a time are removed."""
+        ...
+
+    async def see_session(self, session_id: str, now: float) -> None:
+        """Note that a session is in use."""
+        ...
+
+    async def drop_session(self, session_id: str) -> None:
+        """End a session."""
+        ...
+
+    async def save_link(self, link_id: str, name: str, role: str, expires_at: float) -> None:
+        """Remember a one-time link."""
+        ...
+
+    async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
+        """Name and role of a one-time link, once; None when it is unknown, used or too old."""
+        ...
+
+
+class Store(Keeping, People, Protocol):
     """One tenant's rows: reads see every commit, writes return after theirs."""
 
     tenant: str

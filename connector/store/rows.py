@@ -46,6 +46,27 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonRow:
+    """Somebody who may use the pages; the passphrase is kept as its hash."""
+
+    name: str
+    role: str
+    passphrase: str = field(repr=False)
+    created_at: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One browser that is logged in; its id is the hash of what the browser holds."""
+
+    id: str
+    name: str
+    role: str
+    created_at: float
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class HandledRow:
     """What a flow has handled of a record.
 
