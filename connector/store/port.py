@@ -12,6 +12,7 @@ from connector.store.rows import (
     AlarmRow,
     ConnectionRow,
     EffectRow,
+    EventFilter,
     EventRow,
     FlowRow,
     HandledRow,
@@ -19,6 +20,8 @@ from connector.store.rows import (
     OriginRow,
     PersonRow,
     RunAge,
+    RunFilter,
+    RunLine,
     RunRow,
     SessionRow,
     StepRow,
@@ -261,6 +264,46 @@ class Store(Keeping, People, Protocol):
         """The newest runs first, filtered by state, flow key or event."""
         ...
 
+    async def look_up_runs(
+        self, asked: RunFilter, limit: int, before: int | None = None
+    ) -> tuple[list[RunLine], int | None]:
+        """The newest runs that fit; and the run that a search in texts stopped at, if it did."""
+        ...
+
+    async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
+        """How many runs that fit are in each of these states, counted up to a thousand."""
+        ...
+
+    async def look_up_events(
+        self, asked: EventFilter, limit: int, before: int | None = None
+    ) -> list[EventRow]:
+        """The newest events that fit."""
+        ...
+
+    async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:
+        """How many runs of each of these events are in each state."""
+        ...
+
+    async def account(self, span: tuple[float, float]) -> dict[str, dict[str, int]]:
+        """What became of the events of a time: `events`, their `runs` and `replays` by state."""
+        ...
+
+    async def over_time(
+        self, spans: Sequence[tuple[float, float]], flow: str | None
+    ) -> list[dict[str, int]]:
+        """How many runs ended in each stretch of time, by state."""
+        ...
+
+    async def accepted_over_time(self, spans: Sequence[tuple[float, float]]) -> list[int]:
+        """How many events came in each stretch of time."""
+        ...
+
+    async def seconds_taken(
+        self, spans: Sequence[tuple[float, float]], flow: str | None
+    ) -> list[list[float]]:
+        """From accepting an event to the end of its run, for the last of each stretch of time."""
+        ...
+
     async def run_counts(self, events: Sequence[int]) -> Mapping[int, int]:
         """How many runs each of these events has."""
         ...
@@ -369,6 +412,10 @@ class Database(Protocol):
 
     async def open(self) -> None:
         """Make it ready for use. Raises StoreError."""
+        ...
+
+    async def is_driven(self) -> bool:
+        """Whether a process, this one or another, drives the runs of this database now."""
         ...
 
     async def is_owner(self) -> bool:
