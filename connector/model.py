@@ -149,6 +149,7 @@ class Identity(Data):
     marker: str | None = None
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
+    """Paths of inputs, the strongest first; `a+b` is one key made of both."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
@@ -225,6 +226,9 @@ class Action(Operation):
     kind: Literal["action"] = "action"
     identity: Identity = Identity()
     destructive: bool = False
+    prepare: OwnCode | None = Attribute(default=None, exclude=True)
+    """Reads once, before the write is recorded, and gives the inputs as they are sent: names become
+    the app's ids, totals are added. It never writes, and is not asked again for the same write."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
     """Reads before each send: raises Refused when this must not be sent, gives the record when
     what is wanted is there already, and nothing when it may go."""

@@ -163,7 +163,10 @@ class Effects(Looking):
     ) -> EffectRow:
         now = self._clock()
         marker = marker_of(self._installation_key, key)
-        inputs = marked(intent.inputs, intent.action.identity.marker, marker)
+        given = intent.inputs
+        if intent.action.prepare is not None:
+            given = await intent.action.prepare(door, given)
+        inputs = marked(given, intent.action.identity.marker, marker)
         effect = EffectRow(
             key=key,
             tenant=store.tenant,

@@ -23,7 +23,7 @@ from connector.catalog import Catalog, load_catalog
 from connector.codec import encode
 from connector.expressions import evaluate
 from connector.http import HttpClient
-from connector.model import Action, Answer, Connection, HttpRequest, Search
+from connector.model import Action, Answer, Caller, Connection, HttpRequest, Search
 from connector.plugins import build_plugins
 from connector.quota import Limiter, MemoryLedger
 from connector.rendering import build_request, render_request
@@ -108,7 +108,8 @@ class TestRecorded:
             output = await node.run(replay, case["input"])
         else:
             assert node.request is not None
-            prepared = render_request(replay.app, replay.connection, node.request, case["input"])
+            inputs = await as_sent(node, replay, case["input"])
+            prepared = render_request(replay.app, replay.connection, node.request, inputs)
             answer = replay.send(prepared)
             output = paths.get(answer, node.result) if node.result else answer
             if "proof" in case:
@@ -197,12 +198,18 @@ async def test_goes_through_httpx_as_it_was_recorded(
         if node.run is not None:
             assert await node.run(caller, case["input"]) == case["output"]
         else:
-            prepared = caller.render(node, case["input"])
+            prepared = caller.render(node, await as_sent(node, caller, case["input"]))
             answer = await caller.send(prepared, write=isinstance(node, Action))
             assert caller.read_error(answer) is None
     sent = httpx_mock.get_requests()
     assert [told(as_ours(one)) for one in sent] == [one["request"] for one in case["exchanges"]]
     assert {one.headers["authorization"] for one in sent} == {"Bearer t0ken"}
+
+
+async def as_sent(node: Action | Search, caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of a node after it has read what it needs."""
+    prepare = getattr(node, "prepare", None)
+    return await prepare(caller, inputs) if prepare else inputs
 
 
 def as_ours(request: httpx.Request) -> HttpRequest:
