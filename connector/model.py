@@ -149,6 +149,7 @@ class Identity(Data):
     marker: str | None = None
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
+    """Paths of inputs, the strongest first; `a+b` is one key made of both."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
