@@ -63,6 +63,8 @@ class Field(Data):
     help: str = ""
     group: str = ""
     """The title of the object it belongs to, for forms."""
+    choices_from: str = ""
+    """The app's list that its values are chosen from, by the key of a ChoiceSource."""
     by_id: str | None = None
     """Path of the id that already chooses the object this field only describes."""
 
@@ -149,6 +151,7 @@ class Identity(Data):
     marker: str | None = None
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
+    """Paths of inputs, the strongest first; `a+b` is one key made of both."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
@@ -188,6 +191,27 @@ OwnCode = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
 """What a node does that a request cannot say: given its inputs, gives its record."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a write is made of, after its app was read: nothing has been sent."""
+
+    inputs: dict[str, Any]
+    request: Request | None = None
+    """The request to send instead of the node's own (change what is there, not make it)."""
+    record: dict[str, Any] | None = None
+    """The record as it was read."""
+    state: str = ""
+    """Which state was read: its own `updated_at`."""
+    differs: tuple[str, ...] = ()
+    """What the record shows otherwise than it is wanted."""
+    enough: bool = False
+    """The record is used as it is, and nothing is sent."""
+
+
+Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
+"""Reads what a write depends on, each time before it is sent; it may not write."""
+
+
 class Node(Data):
     """What a Trigger, an Action and a Search share."""
 
@@ -217,6 +241,8 @@ class Operation(Node):
     run: OwnCode | None = Attribute(default=None, exclude=True)
     summary: str = ""
     """One line for the run list, an expression over `input` and `output`."""
+    operations: tuple[str, ...] = ()
+    """The operations of the app that it uses, by the app's own names."""
 
 
 class Action(Operation):
@@ -225,6 +251,11 @@ class Action(Operation):
     kind: Literal["action"] = "action"
     identity: Identity = Identity()
     destructive: bool = False
+    """It deletes, or cannot be taken back: every face asks before it is switched on."""
+    removes: str | None = None
+    """The input that names the record it deletes: that it is gone already is a success."""
+    prepare: Preparing | None = Attribute(default=None, exclude=True)
+    """Reads before each send and gives what is sent: an update that keeps what others wrote."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
     """Reads before each send: raises Refused when this must not be sent, gives the record when
     what is wanted is there already, and nothing when it may go."""
@@ -269,6 +300,38 @@ class Token(Data):
     header: str
     prefix: str = ""
     help: str = ""
+
+
+class ChoiceSource(Data):
+    """A list of an app from which a person chooses a value, by its words instead of its id.
+
+    Each row is read by `request`, by own code (`read`, which is told `search`), or stands in
+    `fixed`. `label` and `also` are expressions over `row`; all of them name the row.
+    """
+
+    title: str
+    request: Request | None = None
+    read: Callable[[Caller, dict[str, Any]], Awaitable[list[Any]]] | None = Attribute(
+        default=None, exclude=True
+    )
+    fixed: tuple[Choice, ...] = ()
+    result: str = "data"
+    """Path in the answer where the rows lie."""
+    value: str = "id"
+    """Path in a row of the value that is sent; empty when the row is the value."""
+    label: str = "{{ row.name }}"
+    also: tuple[str, ...] = ()
+    unless: str = ""
+    """Path in a row that hides it when it is true."""
+    needs: tuple[str, ...] = ()
+    """Inputs of the node that say which list is meant, such as the company."""
+    searched: bool = False
+    """It may be long: the app looks for `search`, and it is never listed whole."""
+    open: bool = False
+    """Other values are accepted too; nothing is looked up when a flow runs."""
+    seconds: float = 600
+    """How long what was read counts as fresh."""
+    scopes: tuple[str, ...] = ()
 
 
 class Quota(Data):
@@ -392,6 +455,8 @@ class App(Data):
     auth: OAuth2 | Token
     headers: Mapping[str, str] = {}
     quotas: tuple[Quota, ...] = ()
+    choices: Mapping[str, ChoiceSource] = {}
+    """The lists that fields are chosen from (`Field.choices_from`)."""
     check: Request
     """A cheap read that proves a connection works."""
     check_may_miss: bool = False

@@ -14,6 +14,7 @@ from connector.engine.deriving import Derived
 from connector.engine.enrich import Asker, Found, enrich
 from connector.engine.making import Known, Making, in_turn
 from connector.engine.origins import CHAIN, Origins, place_of_states
+from connector.engine.precedence import Precedence
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import (
     ApiError,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector.engine")
 
 MAX_TOGETHER = 200
+FEW_TOGETHER = 10
+"""While other events arrive: matching these takes about as long as answering one or two."""
 STORE_RETRY_SECONDS = 1.0
 BASELINE_SECONDS = 5.0
 NO_BASELINE = ConnectorError(
@@ -105,6 +108,7 @@ class Events:
         *,
         origins: Origins | None = None,
         chain: int = CHAIN,
+        precedence: Precedence | None = None,
     ) -> None:
         """`let_go` gives events back until a time; without it, those that wait do so here."""
         self._book = book
@@ -116,6 +120,7 @@ class Events:
         self._room = room
         self._let_go = let_go
         self._origins = origins
+        self._precedence = precedence or Precedence()
         self._making = Making(clock, chain)
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -198,7 +203,8 @@ class Events:
         while queue:
             if self._room is not None:
                 await self._room()
-            batch = alike(queue, MAX_TOGETHER)
+            await self._precedence.turn()
+            batch = alike(queue, FEW_TOGETHER if self._precedence.busy else MAX_TOGETHER)
             try:
                 await self._batch(group, batch)
             except StoreError as error:
