@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MARKER_SHOWN = "#MARKOFRUN234"
 """Stands for the mark of a real run, which differs for each write."""
-PREPARED = "Before it is sent, names become ids and values are added that only the app can tell."
 UNKNOWN_HOST = "https://your-server.invalid"
 """Stands for the address of a connection that has not been made."""
 
@@ -132,8 +131,12 @@ def _step(
             inputs = marked(mapped.payload, place, MARKER_SHOWN)
             request = render_request(app, connection, node.request, inputs)
             told.request = redact(request)
-            if isinstance(node, Action) and node.prepare is not None:
-                told.warnings.append(PREPARED)
+        if isinstance(node, Action) and node.prepare is not None:
+            told.warnings.append(
+                "The app is read first; what is sent is then made of that and of these inputs."
+            )
+        if isinstance(node, Action) and node.destructive:
+            told.warnings.append("This cannot be taken back.")
     except ConnectorError as error:
         told.state, told.error = "failed", error
         return told

@@ -12,13 +12,18 @@ from connector.store.rows import (
     AlarmRow,
     ConnectionRow,
     EffectRow,
+    EventFilter,
     EventRow,
     FlowRow,
     HandledRow,
     HookRow,
     OriginRow,
+    PersonRow,
     RunAge,
+    RunFilter,
+    RunLine,
     RunRow,
+    SessionRow,
     StepRow,
     SweepRow,
 )
@@ -50,7 +55,51 @@ class Keeping(Protocol):
         ...
 
 
-class Store(Keeping, Protocol):
+class People(Protocol):
+    """Who may use one tenant's pages; secrets are handed in as hashes."""
+
+    async def people(self) -> list[PersonRow]:
+        """Everybody who has a passphrase, by name."""
+        ...
+
+    async def person(self, name: str) -> PersonRow | None:
+        """Who has this name."""
+        ...
+
+    async def save_person(self, row: PersonRow) -> None:
+        """Add somebody, or replace role and passphrase; every session of that name ends."""
+        ...
+
+    async def drop_person(self, name: str) -> bool:
+        """Remove somebody with all sessions; tells whether there was such a person."""
+        ...
+
+    async def session(self, session_id: str) -> SessionRow | None:
+        """The session with this id."""
+        ...
+
+    async def save_session(self, row: SessionRow, forget_before: float) -> None:
+        """Begin a session; those that began before a time are removed."""
+        ...
+
+    async def see_session(self, session_id: str, now: float) -> None:
+        """Note that a session is in use."""
+        ...
+
+    async def drop_session(self, session_id: str) -> None:
+        """End a session."""
+        ...
+
+    async def save_link(self, link_id: str, name: str, role: str, expires_at: float) -> None:
+        """Remember a one-time link."""
+        ...
+
+    async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
+        """Name and role of a one-time link, once; None when it is unknown, used or too old."""
+        ...
+
+
+class Store(Keeping, People, Protocol):
     """One tenant's rows: reads see every commit, writes return after theirs."""
 
     tenant: str
@@ -215,6 +264,46 @@ class Store(Keeping, Protocol):
         """The newest runs first, filtered by state, flow key or event."""
         ...
 
+    async def look_up_runs(
+        self, asked: RunFilter, limit: int, before: int | None = None
+    ) -> tuple[list[RunLine], int | None]:
+        """The newest runs that fit; and the run that a search in texts stopped at, if it did."""
+        ...
+
+    async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
+        """How many runs that fit are in each of these states, counted up to a thousand."""
+        ...
+
+    async def look_up_events(
+        self, asked: EventFilter, limit: int, before: int | None = None
+    ) -> list[EventRow]:
+        """The newest events that fit."""
+        ...
+
+    async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:
+        """How many runs of each of these events are in each state."""
+        ...
+
+    async def account(self, span: tuple[float, float]) -> dict[str, dict[str, int]]:
+        """What became of the events of a time: `events`, their `runs` and `replays` by state."""
+        ...
+
+    async def over_time(
+        self, spans: Sequence[tuple[float, float]], flow: str | None
+    ) -> list[dict[str, int]]:
+        """How many runs ended in each stretch of time, by state."""
+        ...
+
+    async def accepted_over_time(self, spans: Sequence[tuple[float, float]]) -> list[int]:
+        """How many events came in each stretch of time."""
+        ...
+
+    async def seconds_taken(
+        self, spans: Sequence[tuple[float, float]], flow: str | None
+    ) -> list[list[float]]:
+        """From accepting an event to the end of its run, for the last of each stretch of time."""
+        ...
+
     async def run_counts(self, events: Sequence[int]) -> Mapping[int, int]:
         """How many runs each of these events has."""
         ...
@@ -323,6 +412,10 @@ class Database(Protocol):
 
     async def open(self) -> None:
         """Make it ready for use. Raises StoreError."""
+        ...
+
+    async def is_driven(self) -> bool:
+        """Whether a process, this one or another, drives the runs of this database now."""
         ...
 
     async def is_owner(self) -> bool:
