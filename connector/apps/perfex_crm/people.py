@@ -44,7 +44,7 @@ async def changed_contact(
     caller: Caller, inputs: dict[str, Any], data: dict[str, Any]
 ) -> dict[str, Any]:
     """A change as it is sent: marks that are not repeated would be taken away."""
-    record = await CONTACTS.get(caller, inputs)
+    record = inputs.get("record") or await CONTACTS.get(caller, inputs)
     if "is_primary" in data and not is_on(data["is_primary"]) and is_on(record.get("is_primary")):
         raise Refused(
             "A customer must have a primary contact.",
@@ -60,9 +60,5 @@ async def ensured_contact(
     caller: Caller, inputs: dict[str, Any], data: dict[str, Any]
 ) -> dict[str, Any]:
     """A person that is made or changed: what only a new one needs does no harm to an old one."""
-    found = await CONTACTS.find(
-        caller, {"customer_id": inputs["customer_id"], "email": data.get("email")}
-    )
-    if not found["found"]:
-        return await new_contact(caller, inputs, data)
-    return await changed_contact(caller, {**inputs, "contact_id": found["id"]}, data)
+    write = changed_contact if inputs.get("record") else new_contact
+    return await write(caller, inputs, data)

@@ -12,7 +12,7 @@ from connector.errors import Conflict, MappingError
 from connector.model import Caller, Choice, Field, Prepared, Preparing, Request
 
 Complete = Callable[[Caller, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]]]
-"""Given the inputs and their data, gives the data as it is sent."""
+"""Given the inputs and their data, gives the data as it is sent; an ensure adds the `record`."""
 
 CLEAR = Field(
     path=updating.CLEAR,
@@ -120,7 +120,7 @@ def ensuring(
             return Prepared(inputs=inputs, record=record, enough=True)
         data = await _named(caller, resource, given)
         if complete is not None:
-            data = await complete(caller, inputs, data)
+            data = await complete(caller, {**inputs, "record": record}, data)
         ready = {**inputs, "data": data}
         if record is None:
             return Prepared(inputs=ready)
