@@ -253,8 +253,11 @@ class Store(History, Keeping, People, Protocol):
         """Those of these remote ids that a write of ours has made or adopted already."""
         ...
 
-    async def reopen_run(self, run_id: int) -> bool:
-        """Make a parked run go on; tells whether it was parked."""
+    async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:
+        """Store what a person decided of a write, the audit of it, and that its run goes on.
+
+        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile.
+        """
         ...
 
     async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:
