@@ -165,6 +165,8 @@ class Identity(Data):
     """Path of the moment a record was made."""
     shows: str | None = None
     """The input whose values the found record must show: what a mere yes says is not believed."""
+    gives: Literal["answer", "record"] = "answer"
+    """What later steps get: what was answered, or the record that was read back (by `shows`)."""
     list_lag_seconds: float = 5
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
