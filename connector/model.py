@@ -327,8 +327,12 @@ class ChoiceSource(Data):
     """Path in a row that hides it when it is true."""
     needs: tuple[str, ...] = ()
     """Inputs of the node that say which list is meant, such as the company."""
+    page_size: int = 0
+    """How many rows a full page has, where the request has a `{page}` (from 1)."""
     searched: bool = False
     """It may be long: the app looks for `search`, and it is never listed whole."""
+    search_filter: Callable[[str], str] | None = Attribute(default=None, exclude=True)
+    """Turns what is looked for into `{search}`, in the app's own language."""
     open: bool = False
     """Other values are accepted too; nothing is looked up when a flow runs."""
     seconds: float = 600
