@@ -69,6 +69,10 @@ class FattureWebhooks:
             silent=not envelope.known,
         )
 
+    def trusting(self, key: str) -> FattureWebhooks:
+        """The same for an emulated app, which signs with a key of its own."""
+        return FattureWebhooks((key,))
+
     async def subscribe(self, caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json:
         """Make one shared subscription send these events to the hook; see `subscriptions`."""
         return await subscribe(caller, hook, events)
