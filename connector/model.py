@@ -363,6 +363,10 @@ class Reader(Data):
     """Where a record says when it was changed, so that an older state never follows a newer one."""
     created_at: str | None = "created_at"
     """Where it says when it was made."""
+    more: Mapping[str, Request] = {}
+    """Reads what a record does not carry itself, kept in it under these names."""
+    more_when: tuple[str, tuple[str, ...]] | None = None
+    """The place in a record, and the values there with which there is more to read."""
     sweep: Request | None = None
     """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
     dates of a record are used."""

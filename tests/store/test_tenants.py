@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from connector.errors import StoreError
-from connector.store.rows import EventFilter, HandledRow, PersonRow, RunFilter, SessionRow
+from connector.store.rows import (
+    EventFilter,
+    HandledRow,
+    PersonRow,
+    RunFilter,
+    SessionRow,
+    WatchRow,
+)
 from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
 from tests.store.kit import (
@@ -47,6 +54,8 @@ READS: dict[str, Call] = {
         f"conn-{whose.tenant}", "7", "client", ["1", "2"]
     ),
     "sweeps": lambda store, _: store.sweeps(),
+    "watches": lambda store, _: store.watches(),
+    "states": lambda store, whose: store.states("7:/c", [whose.flow.id], ["1"]),
     "recovered": lambda store, _: store.recovered(0),
     "heard": lambda store, whose: store.heard(f"conn-{whose.tenant}", "7", 0),
     "origins": lambda store, _: store.origins("books:7", "/c/{}/clients", ["1"]),
@@ -124,6 +133,11 @@ WRITES: dict[str, Call] = {
         step_row(whose.run, store.tenant),
     ),
     "hurry_events": lambda store, whose: store.hurry_events(f"conn-{whose.tenant}"),
+    "save_watch": lambda store, whose: store.save_watch(WatchRow(whose.flow.id, "stolen", NOW)),
+    "drop_watch": lambda store, whose: store.drop_watch(whose.flow.id),
+    "add_states": lambda store, whose: store.add_states(
+        whose.flow.id, "7:/c", {"1": ({"of": "a thief"}, "")}, NOW
+    ),
     "save_sweep": lambda store, whose: store.save_sweep(
         sweep_row(whose.tenant, newest="stolen", floor="stolen")
     ),
@@ -181,6 +195,8 @@ TABLES = {
     "audit": "tenant = ?",
     "resource_snapshot": "tenant = ?",
     "sweep": "tenant = ?",
+    "derived_watch": "tenant = ?",
+    "derived_state": "tenant = ?",
     "origin": "tenant = ?",
     "alarm": "tenant = ?",
     "person": "tenant = ?",

@@ -17,8 +17,10 @@ from connector.store.rows import (
     HookRow,
     OriginRow,
     RunRow,
+    StateRow,
     StepRow,
     SweepRow,
+    WatchRow,
 )
 
 
@@ -121,6 +123,30 @@ class Store(History, Keeping, People, Protocol):
         """What each flow has handled of each of these records, by flow and record."""
         ...
 
+    async def watches(self) -> dict[int, WatchRow]:
+        """Since when each flow of a derived trigger watches, by flow."""
+        ...
+
+    async def save_watch(self, row: WatchRow) -> None:
+        """Store since when a flow watches, or how far it has come."""
+        ...
+
+    async def drop_watch(self, flow_id: int) -> None:
+        """Forget what a flow has seen: it watches no more, or begins anew."""
+        ...
+
+    async def states(
+        self, place: str, flows: Sequence[int], items: Sequence[str]
+    ) -> dict[tuple[int, str], StateRow]:
+        """The newest states of these records, by flow and record."""
+        ...
+
+    async def add_states(
+        self, flow_id: int, place: str, states: Mapping[str, tuple[Any, str]], now: float
+    ) -> None:
+        """Store where records stood when a flow began to watch; what it has seen since stays."""
+        ...
+
     async def sweeps(self) -> list[SweepRow]:
         """How far each sweep has come."""
         ...
@@ -172,7 +198,10 @@ class Store(History, Keeping, People, Protocol):
         ...
 
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
-        """Store an event's runs and its new state in one commit; gives the runs that are new."""
+        """Store an event's runs and its new state in one commit; gives the runs that are new.
+
+        Raises Raced, and stores nothing, when a derived state is not the newest any more.
+        """
         ...
 
     async def runs(
