@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from connector.quota import Account, Change
 from connector.store.claiming import Claims, Turn
+from connector.store.past import History
 from connector.store.rows import (
     AlarmRow,
     ConnectionRow,
     EffectRow,
-    EventFilter,
     EventRow,
     FlowRow,
     HandledRow,
@@ -20,8 +20,6 @@ from connector.store.rows import (
     OriginRow,
     PersonRow,
     RunAge,
-    RunFilter,
-    RunLine,
     RunRow,
     SessionRow,
     StepRow,
@@ -99,7 +97,7 @@ class People(Protocol):
         ...
 
 
-class Store(Keeping, People, Protocol):
+class Store(Keeping, People, History, Protocol):
     """One tenant's rows: reads see every commit, writes return after theirs."""
 
     tenant: str
@@ -262,46 +260,6 @@ class Store(Keeping, People, Protocol):
         event_id: int | None = None,
     ) -> list[RunRow]:
         """The newest runs first, filtered by state, flow key or event."""
-        ...
-
-    async def look_up_runs(
-        self, asked: RunFilter, limit: int, before: int | None = None
-    ) -> tuple[list[RunLine], int | None]:
-        """The newest runs that fit; and the run that a search in texts stopped at, if it did."""
-        ...
-
-    async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
-        """How many runs that fit are in each of these states, counted up to a thousand."""
-        ...
-
-    async def look_up_events(
-        self, asked: EventFilter, limit: int, before: int | None = None
-    ) -> list[EventRow]:
-        """The newest events that fit."""
-        ...
-
-    async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:
-        """How many runs of each of these events are in each state."""
-        ...
-
-    async def account(self, span: tuple[float, float]) -> dict[str, dict[str, int]]:
-        """What became of the events of a time: `events`, their `runs` and `replays` by state."""
-        ...
-
-    async def over_time(
-        self, spans: Sequence[tuple[float, float]], flow: str | None
-    ) -> list[dict[str, int]]:
-        """How many runs ended in each stretch of time, by state."""
-        ...
-
-    async def accepted_over_time(self, spans: Sequence[tuple[float, float]]) -> list[int]:
-        """How many events came in each stretch of time."""
-        ...
-
-    async def seconds_taken(
-        self, spans: Sequence[tuple[float, float]], flow: str | None
-    ) -> list[list[float]]:
-        """From accepting an event to the end of its run, for the last of each stretch of time."""
         ...
 
     async def run_counts(self, events: Sequence[int]) -> Mapping[int, int]:
