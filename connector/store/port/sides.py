@@ -1,4 +1,4 @@
-"""What single rooms ask of a tenant's rows: who may enter, what is kept, what was and how it went."""
+"""What single rooms ask of a tenant's rows: who may enter, what is kept, what was."""
 
 from __future__ import annotations
 
