@@ -33,6 +33,10 @@ EMULATED_KEY = "emulated_key"
 """The setting of a connection that holds the public key of an emulated app."""
 
 
+FORMER_NAMES = "former_names"
+"""The setting of a connection that holds the names that it had."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenHook:
     """A hook ready to receive."""
@@ -102,6 +106,8 @@ class Book:
         if known is None:
             row = await self._database.tenant(tenant).connection(id_or_name)
             if row is None:
+                row = await self._once_named(tenant, id_or_name)
+            if row is None:
                 raise NotConnected(
                     f"There is no connection named {id_or_name!r}.",
                     remedy=f"Make it with `connector connect APP --name {shlex.quote(id_or_name)}`,"
@@ -110,6 +116,11 @@ class Book:
                 )
             known = self._connections[(tenant, id_or_name)] = row
         return known
+
+    async def _once_named(self, tenant: str, name: str) -> ConnectionRow | None:
+        """The connection that had this name before: runs may still go by an older version."""
+        rows = await self._database.tenant(tenant).connections()
+        return next((row for row in rows if name in row.settings.get(FORMER_NAMES, ())), None)
 
     async def app(self, tenant: str, connection_id: str) -> App:
         """The app of a connection."""

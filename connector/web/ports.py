@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Literal, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
+from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
@@ -54,6 +55,7 @@ class Runtime(Hooks, Protocol):
     """
 
     people: People
+    accounts: Accounts
     past: LookingBack
     decisions: Decisions
 

@@ -54,6 +54,21 @@ class Store(History, Keeping, People, Protocol):
         """Mark a connection as usable or as waiting for its owner."""
         ...
 
+    async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
+        """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
+        ...
+
+    async def drop_hooks(self, connection_id: str) -> None:
+        """Forget the hooks of a connection: what comes to them is unknown from now on."""
+        ...
+
+    async def drop_connection(self, connection_id: str, now: float) -> bool:
+        """Remove a connection with its secrets, hooks and sweeps; tells whether it was there.
+
+        Its events, runs and writes stay. Its alarms end.
+        """
+        ...
+
     async def hooks(self) -> list[HookRow]:
         """Every hook."""
         ...

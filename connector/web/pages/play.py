@@ -146,6 +146,7 @@ class Playground:
             ("perfex_crm", PERFEX, told["authtoken"], perfex),
         ):
             await runtime.connect_with_token(app, name, token, settings)
+        await runtime.accounts.forget_hooks(FATTURE)
 
 
 class Pages:
