@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from connector import finding as finding
+    from connector import finding as finding, updating as updating
     from connector.catalog import Catalog as Catalog, load_catalog as load_catalog
     from connector.errors import (
         ApiError as ApiError,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         Inbound as Inbound,
         OAuth2 as OAuth2,
         Operation as Operation,
+        Prepared as Prepared,
         Quota as Quota,
         Reader as Reader,
         Request as Request,
@@ -80,7 +81,6 @@ if TYPE_CHECKING:
     from connector.settings import Settings as Settings
 
 _WHERE = {
-    "finding": (),
     "catalog": ("Catalog", "load_catalog"),
     "errors": (
         "ApiError",
@@ -127,6 +127,7 @@ _WHERE = {
         "Inbound",
         "OAuth2",
         "Operation",
+        "Prepared",
         "Quota",
         "Reader",
         "Request",
@@ -142,7 +143,7 @@ _WHERE = {
     "settings": ("Settings",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
-_MODULE_OF["finding"] = ""
+_MODULE_OF |= {"finding": "", "updating": ""}
 
 __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - the table above is the one list
 

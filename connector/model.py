@@ -188,6 +188,27 @@ OwnCode = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
 """What a node does that a request cannot say: given its inputs, gives its record."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a write is made of, after its app was read: nothing has been sent."""
+
+    inputs: dict[str, Any]
+    request: Request | None = None
+    """The request to send instead of the node's own (change what is there, not make it)."""
+    record: dict[str, Any] | None = None
+    """The record as it was read."""
+    state: str = ""
+    """Which state was read: its own `updated_at`."""
+    differs: tuple[str, ...] = ()
+    """What the record shows otherwise than it is wanted."""
+    enough: bool = False
+    """The record is used as it is, and nothing is sent."""
+
+
+Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
+"""Reads what a write depends on, each time before it is sent; it may not write."""
+
+
 class Node(Data):
     """What a Trigger, an Action and a Search share."""
 
@@ -217,6 +238,8 @@ class Operation(Node):
     run: OwnCode | None = Attribute(default=None, exclude=True)
     summary: str = ""
     """One line for the run list, an expression over `input` and `output`."""
+    operations: tuple[str, ...] = ()
+    """The operations of the app that it uses, by the app's own names."""
 
 
 class Action(Operation):
@@ -225,6 +248,11 @@ class Action(Operation):
     kind: Literal["action"] = "action"
     identity: Identity = Identity()
     destructive: bool = False
+    """It deletes, or cannot be taken back: every face asks before it is switched on."""
+    removes: str | None = None
+    """The input that names the record it deletes: that it is gone already is a success."""
+    prepare: Preparing | None = Attribute(default=None, exclude=True)
+    """Reads before each send and gives what is sent: an update that keeps what others wrote."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
     """Reads before each send: raises Refused when this must not be sent, gives the record when
     what is wanted is there already, and nothing when it may go."""

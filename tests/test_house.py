@@ -31,7 +31,7 @@ HOUSE = ROOT / "connector"
 FLOORS = {
     0: ("codec", "errors", "model", "paths", "surprises"),
     1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
-        "hookspecs", "mapping", "plugins", "redaction", "rendering", "values"),
+        "hookspecs", "mapping", "plugins", "redaction", "rendering", "updating", "values"),
     2: ("caller", "connections", "http", "quota", "reach", "settings", "store"),
     3: ("engine", "runtime"),
     4: ("__main__", "cli", "sandbox", "testing", "web"),

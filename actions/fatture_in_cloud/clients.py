@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector import Action, Caller, Identity, Request, Search, finding, schema
+from connector import Action, Caller, Identity, Request, Search, finding, schema, updating
 
 _PER_PAGE = "100"  # the most that the list gives; below 5 it refuses
 
@@ -96,4 +96,49 @@ create_client = Action(
     ),
     scopes=("entity.clients:a",),
     summary="Client {{ output.id }}: {{ input.data.name }}",
+)
+
+update_client = Action(
+    app="fatture_in_cloud",
+    key="update_client",
+    noun="Client",
+    label="Update Client",
+    description="Changes the given fields of a client and leaves the others as they are.",
+    docs_url="https://developers.fattureincloud.it/api-reference",
+    inputs=(
+        schema("fatture_in_cloud/company"),
+        schema("fatture_in_cloud/client_choice"),
+        schema("fatture_in_cloud/client", "data"),
+        *updating.INPUTS,
+    ),
+    request=Request(
+        method="PUT", path="/c/{company_id}/entities/clients/{client_id}", wrap=("data",)
+    ),
+    prepare=updating.keeping(
+        "/c/{company_id}/entities/clients/{client_id}", query={"fieldset": "detailed"}
+    ),
+    result="data",
+    output=schema("fatture_in_cloud/client"),
+    identity=Identity(record_id="data.id", natural_key=("client_id",), when_unsure="repeat"),
+    scopes=("entity.clients:a",),
+    summary="Client {{ output.id }} changed: {{ output.name }}",
+    operations=("modifyClient", "getClient"),
+)
+
+delete_client = Action(
+    app="fatture_in_cloud",
+    key="delete_client",
+    noun="Client",
+    label="Delete Client",
+    description="Deletes a client for good. Documents about it stay.",
+    docs_url="https://developers.fattureincloud.it/api-reference",
+    inputs=(schema("fatture_in_cloud/company"), schema("fatture_in_cloud/client_choice")),
+    request=Request(method="DELETE", path="/c/{company_id}/entities/clients/{client_id}"),
+    output=schema("fatture_in_cloud/deleted"),
+    removes="client_id",
+    destructive=True,
+    identity=Identity(record_id="", natural_key=("client_id",), when_unsure="repeat"),
+    scopes=("entity.clients:a",),
+    summary="Client {{ output.id }} {{ 'was gone already' if output.already_gone else 'deleted' }}",
+    operations=("deleteClient",),
 )

@@ -35,6 +35,12 @@ def _issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
     yield from _request_issues(node, inputs)
     if isinstance(node, Action):
         yield from _identity_issues(node, inputs, catalog)
+        if node.removes is not None and node.removes not in inputs:
+            yield _issue("removes", f"names the input {node.removes!r}.")
+        if node.removes is not None and not node.destructive:
+            yield _issue("destructive", "must be set where a record is removed.")
+        if node.prepare is not None and (node.run is not None or node.request is None):
+            yield _issue("prepare", "needs a request that it prepares, and no own code in `run`.")
 
 
 def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:

@@ -74,6 +74,7 @@ def nodes(
                     "label": node.label,
                     "description": node.description,
                     "scopes": node.scopes,
+                    "destructive": getattr(node, "destructive", False),
                     "inputs": len(catalog.fields(node)),
                     "docs_url": node.docs_url,
                 }

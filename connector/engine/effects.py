@@ -40,6 +40,7 @@ from connector.engine.waits import Clock, Park, Wait
 from connector.errors import (
     ApiError,
     ConnectorError,
+    Missing,
     NotSent,
     Refused,
     StoreError,
@@ -47,7 +48,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Answer, Caller, HttpRequest, Operation, OwnCode
+from connector.model import Answer, Caller, HttpRequest, Operation, OwnCode, Preparing
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
 
@@ -132,6 +133,8 @@ class Effects(Looking):
             await self._before_first(intent, effect, store, find)
         if effect.state == "planned" and intent.action.check is not None:
             await self._check(intent.action.check, intent, effect, store, door)
+        if effect.state == "planned" and intent.action.prepare is not None:
+            await self._prepare(intent.action.prepare, intent, effect, store, door)
         if effect.state == "planned":
             await self._send(intent, effect, store, door, find, turn)
         return self._end(effect)
@@ -180,7 +183,7 @@ class Effects(Looking):
             evidence=before.evidence if before else [],
             version=before.version if before else 0,
         )
-        if intent.action.run is None:
+        if intent.action.run is None and intent.action.prepare is None:
             effect.request = pack(door.render(intent.action, inputs))
         stored = effect.request or encode(inputs)
         effect.payload_hash = hashlib.sha256(stored).hexdigest()[:16]
@@ -209,6 +212,42 @@ class Effects(Looking):
             remote_id = str(paths.get(there, intent.action.identity.own_id))
             self._note(effect, None, f"it was there already as {remote_id}: nothing was sent")
             await self._adopt(effect, store, remote_id, there)
+
+    async def _prepare(
+        self,
+        prepare: Preparing,
+        intent: Intent,
+        effect: EffectRow,
+        store: EffectStore,
+        door: Door,
+    ) -> None:
+        """Read, and render what is sent from it: each time anew, as long as nothing was sent.
+
+        After a doubt the record tells: as it was before, the same goes again; as it is wanted, it
+        arrived; otherwise somebody else wrote meanwhile, and a person decides.
+        """
+        action = intent.action
+        ready = await prepare(door, effect.inputs)
+        before = next((note["read"] for note in reversed(effect.evidence) if "read" in note), None)
+        if ready.enough or (effect.sends and ready.record is not None and not ready.differs):
+            remote_id = str(paths.get(ready.record or {}, action.identity.own_id))
+            why = "it is so already" if ready.enough else "it shows what was written"
+            self._note(effect, None, f"read as {remote_id}: {why}, nothing was sent")
+            await self._adopt(effect, store, remote_id, ready.record)
+            return
+        if effect.sends and before is not None and before != ready.state:
+            told = ", ".join(ready.differs[:9])
+            await self._park(
+                effect, store, f"Somebody changed the record meanwhile; it shows otherwise: {told}."
+            )
+            return
+        if ready.record is not None:
+            self._note(effect, None, f"read first, as it was at {ready.state or 'an unknown time'}")
+            effect.evidence[-1]["read"] = ready.state
+        if ready.request is not None:
+            action = action.model_copy(update={"request": ready.request})
+        effect.request = pack(door.render(action, ready.inputs))
+        effect.payload_hash = hashlib.sha256(effect.request).hexdigest()[:16]
 
     async def _send(
         self,
@@ -276,6 +315,9 @@ class Effects(Looking):
                 await self._doubt(effect, store, "the answer is not complete JSON")
                 raise Wait("unsure", effect.due_at, None)
             await self._applied(intent, effect, store, find, told)
+        elif isinstance(error, Missing) and intent.action.removes:
+            self._note(effect, error, "it was gone already")
+            await self._removed(intent.action.removes, effect, store, already_gone=True)
         elif isinstance(error, NotSent | Throttled | Unauthorized) or (
             error is not None and not isinstance(error, ApiError)
         ):
@@ -295,6 +337,9 @@ class Effects(Looking):
     async def _applied(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find, told: Any
     ) -> None:
+        if intent.action.removes:
+            await self._removed(intent.action.removes, effect, store, already_gone=False)
+            return
         identity = intent.action.identity
         record = paths.get(told, intent.action.result) if intent.action.result else told
         remote_id = paths.get(told, identity.record_id) if identity.record_id else None
@@ -314,6 +359,14 @@ class Effects(Looking):
             await self._read_back(intent, effect, store, find)
         effect.remote_id = None if remote_id is None else str(remote_id)
         effect.output = output_of(record, remote_id)
+        await self._save(effect, store, "done")
+
+    async def _removed(
+        self, place: str, effect: EffectRow, store: EffectStore, *, already_gone: bool
+    ) -> None:
+        removed = paths.get(effect.inputs, place)
+        effect.remote_id = str(removed)
+        effect.output = {"id": removed, "deleted": True, "already_gone": already_gone}
         await self._save(effect, store, "done")
 
     async def _read_back(

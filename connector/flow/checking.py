@@ -16,7 +16,7 @@ from connector.flow.sources import Sources
 from connector.mapping import CompiledMapping, compile_mapping
 from connector.mapping.findings import Findings, Located
 from connector.mapping.sources import outer_scope, read_expression
-from connector.model import AnyNode, Field, SchemaRef, Trigger
+from connector.model import Action, AnyNode, Field, SchemaRef, Trigger
 from connector.paths import ABSENT, did_you_mean, get, nearest
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ class FlowCheck:
         name = f"The flow {self.flow.key}" if self.flow and self.flow.key else "The flow"
         count = "1 error" if len(self.errors) == 1 else f"{len(self.errors)} errors"
         raise FlowError(f"{name} has {count}.", issues=self.errors)
+
+
+def destructive_steps(flow: CompiledFlow, catalog: Catalog) -> tuple[CompiledStep, ...]:
+    """The steps that delete, or cannot be taken back."""
+    nodes = ((step, catalog.nodes.get(step.node)) for step in flow.steps)
+    return tuple(step for step, node in nodes if isinstance(node, Action) and node.destructive)
 
 
 def check_flow(
@@ -229,6 +235,8 @@ class _Checker:
         )
         for one in mapping.expressions:
             sources.check(one, step.id)
+        if isinstance(node, Action):
+            self._warn(node, step, where)
         sources.add_step(step.id, self._catalog.output_fields(node))
         return CompiledStep(
             id=step.id,
@@ -239,6 +247,27 @@ class _Checker:
             condition=condition,
             key=key,
         )
+
+    def _warn(self, node: Action, step: Step, where: str) -> None:
+        """What is allowed, and should be meant."""
+        if node.destructive:
+            self.found.add(
+                f"{node.label}: this cannot be taken back.",
+                where=f"{where}.node",
+                remedy="Let `when` keep it to what shall go.",
+                severity="warning",
+            )
+        keys = node.identity.natural_key
+        if not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
+            return
+        if not any(key == one or key.startswith(f"{one}.") for key in keys for one in step.map):
+            self.found.add(
+                f"Nothing identifies this {node.noun.lower()}: two events may make two of it.",
+                where=f"{where}.map",
+                remedy=f"Map one of {', '.join(keys)}.",
+                severity="warning",
+                key=True,
+            )
 
     def _map(
         self,
