@@ -34,7 +34,7 @@ FLOORS = {
         "hookspecs", "mapping", "plugins", "redaction", "rendering", "updating", "values"),
     2: ("caller", "connections", "http", "quota", "reach", "settings", "store"),
     3: ("engine", "runtime"),
-    4: ("__main__", "cli", "sandbox", "web"),
+    4: ("__main__", "cli", "sandbox", "testing", "web"),
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 SURFACE = ""  # connector/__init__.py: eager imports from floors 0 and 1 only

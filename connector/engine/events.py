@@ -13,6 +13,7 @@ from connector.engine.covering import alike
 from connector.engine.enrich import Asker, Found, enrich
 from connector.engine.making import Known, Making
 from connector.engine.origins import CHAIN, Origins
+from connector.engine.precedence import Precedence
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import (
     ApiError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector.engine")
 
 MAX_TOGETHER = 200
+FEW_TOGETHER = 10
+"""While other events arrive: matching these takes about as long as answering one or two."""
 STORE_RETRY_SECONDS = 1.0
 TRIES_TOGETHER = 2
 """Then a record is read by itself: one bad id can make a whole list fail again and again."""
@@ -96,6 +99,7 @@ class Events:
         *,
         origins: Origins | None = None,
         chain: int = CHAIN,
+        precedence: Precedence | None = None,
     ) -> None:
         """`let_go` gives events back until a time; without it, those that wait do so here."""
         self._book = book
@@ -107,6 +111,7 @@ class Events:
         self._room = room
         self._let_go = let_go
         self._origins = origins
+        self._precedence = precedence or Precedence()
         self._making = Making(clock, chain)
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,7 +194,8 @@ class Events:
         while queue:
             if self._room is not None:
                 await self._room()
-            batch = alike(queue, MAX_TOGETHER)
+            await self._precedence.turn()
+            batch = alike(queue, FEW_TOGETHER if self._precedence.busy else MAX_TOGETHER)
             try:
                 await self._batch(group, batch)
             except StoreError as error:

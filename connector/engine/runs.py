@@ -14,6 +14,7 @@ from connector.engine.effects import Door, Effects
 from connector.engine.looking import Intent
 from connector.engine.origins import Origins
 from connector.engine.packing import decode_or_none
+from connector.engine.precedence import Precedence
 from connector.engine.waits import Backoff, Clock, Park, Wait, fault_of_ours
 from connector.errors import (
     ConnectorError,
@@ -86,6 +87,7 @@ class Runs:
         clock: Clock,
         on_finished: Callable[[RunRow], None] | None = None,
         origins: Origins | None = None,
+        precedence: Precedence | None = None,
     ) -> None:
         self._catalog = catalog
         self._flows = flows
@@ -96,6 +98,7 @@ class Runs:
         self._clock = clock
         self._on_finished = on_finished
         self._origins = origins
+        self._precedence = precedence or Precedence()
 
     async def perform(self, run: RunRow) -> float | None:
         """Run the open steps; gives the time to come back (inf: when released), None at the end."""
@@ -149,6 +152,7 @@ class Runs:
         for position, step in enumerate(progress.flow.steps):
             if step.id in progress.context["steps"]:
                 continue
+            await self._precedence.turn()
             done = await self._step(progress, position, step)
             progress.context["steps"][step.id] = _seen(done)
             if position == last:

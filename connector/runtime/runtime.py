@@ -21,6 +21,7 @@ from connector.engine.effects import Effects
 from connector.engine.events import Events
 from connector.engine.intake import Intake
 from connector.engine.origins import Origins
+from connector.engine.precedence import Precedence
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import FlowError, NotConnected, StoreError
@@ -83,6 +84,7 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
+        precedence = Precedence()
         origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
@@ -95,6 +97,7 @@ class Runtime:
             parts.clock,
             plugins.on_run_finished if plugins else None,
             origins,
+            precedence,
         )
         make_events = partial(
             Events,
@@ -105,9 +108,10 @@ class Runtime:
             parts.clock,
             origins=origins,
             chain=tuning.chain_runs,
+            precedence=precedence,
         )
         self._drive = make_drive(parts, runs.perform, make_events)
-        self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
+        self._intake = Intake(self._book, store_of, parts.clock, self._hand_on, precedence.arrived)
         self._oversight = Oversight(parts, self._book, self.doors, self._hand_on)
         self.retention = parts.retention()
         chores: dict[str, Chore] = {
