@@ -149,6 +149,9 @@ class Identity(Data):
     marker: str | None = None
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
+    """The inputs that identify the record for people, the strongest first."""
+    same_as: tuple[str, ...] = ()
+    """Other actions of the app that make the same kind of record: they wait for each other."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
@@ -205,6 +208,9 @@ class Prepared:
     """The record is used as it is, and nothing is sent."""
 
 
+MADE = "made_by_another"
+"""An input of `prepare`: the id of the same record, that another write of ours has just made."""
+
 Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
 """Reads what a write depends on, each time before it is sent; it may not write."""
 
@@ -251,6 +257,8 @@ class Action(Operation):
     """It deletes, or cannot be taken back: every face asks before it is switched on."""
     removes: str | None = None
     """The input that names the record it deletes: that it is gone already is a success."""
+    empty_means: Mapping[str, Any] = {}
+    """What steps get when the app says yes without a word."""
     prepare: Preparing | None = Attribute(default=None, exclude=True)
     """Reads before each send and gives what is sent: an update that keeps what others wrote."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
