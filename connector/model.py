@@ -63,6 +63,8 @@ class Field(Data):
     help: str = ""
     group: str = ""
     """The title of the object it belongs to, for forms."""
+    choices_from: str = ""
+    """The app's list that its values are chosen from, by the key of a ChoiceSource."""
     by_id: str | None = None
     """Path of the id that already chooses the object this field only describes."""
 
@@ -149,7 +151,7 @@ class Identity(Data):
     marker: str | None = None
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
-    """The inputs that identify the record for people, the strongest first."""
+    """Paths of inputs, the strongest first; `a+b` is one key made of both."""
     same_as: tuple[str, ...] = ()
     """Other actions of the app that make the same kind of record: they wait for each other."""
     find: str | None = None
@@ -307,6 +309,38 @@ class Token(Data):
     help: str = ""
 
 
+class ChoiceSource(Data):
+    """A list of an app from which a person chooses a value, by its words instead of its id.
+
+    Each row is read by `request`, by own code (`read`, which is told `search`), or stands in
+    `fixed`. `label` and `also` are expressions over `row`; all of them name the row.
+    """
+
+    title: str
+    request: Request | None = None
+    read: Callable[[Caller, dict[str, Any]], Awaitable[list[Any]]] | None = Attribute(
+        default=None, exclude=True
+    )
+    fixed: tuple[Choice, ...] = ()
+    result: str = "data"
+    """Path in the answer where the rows lie."""
+    value: str = "id"
+    """Path in a row of the value that is sent; empty when the row is the value."""
+    label: str = "{{ row.name }}"
+    also: tuple[str, ...] = ()
+    unless: str = ""
+    """Path in a row that hides it when it is true."""
+    needs: tuple[str, ...] = ()
+    """Inputs of the node that say which list is meant, such as the company."""
+    searched: bool = False
+    """It may be long: the app looks for `search`, and it is never listed whole."""
+    open: bool = False
+    """Other values are accepted too; nothing is looked up when a flow runs."""
+    seconds: float = 600
+    """How long what was read counts as fresh."""
+    scopes: tuple[str, ...] = ()
+
+
 class Quota(Data):
     """At most `calls` in `seconds`; `calendar` windows start afresh on the hour or month."""
 
@@ -424,6 +458,8 @@ class App(Data):
     auth: OAuth2 | Token
     headers: Mapping[str, str] = {}
     quotas: tuple[Quota, ...] = ()
+    choices: Mapping[str, ChoiceSource] = {}
+    """The lists that fields are chosen from (`Field.choices_from`)."""
     check: Request
     """A cheap read that proves a connection works."""
     check_may_miss: bool = False

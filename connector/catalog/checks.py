@@ -59,7 +59,8 @@ def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:
 
 def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Iterator[Issue]:
     identity = node.identity
-    named = [*identity.natural_key, *identity.by.values(), *identity.alike.values()]
+    keys = [place for key in identity.natural_key for place in key.split("+")]
+    named = [*keys, *identity.by.values(), *identity.alike.values()]
     for path in (*named, *((identity.marker,) if identity.marker else ())):
         if path not in inputs:
             yield _issue("identity", f"names the input {path!r}.", did_you_mean(path, inputs))

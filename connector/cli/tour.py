@@ -113,7 +113,9 @@ async def _tour(folder: Path, *, once: bool, as_json: bool) -> int:
             if run is None:
                 return 1
             if not once:
-                _what_next(settings, world, run["item_id"])
+                from connector.cli.serving import new_link
+
+                _what_next(settings, world, run["item_id"], await new_link(runtime, settings))
                 await stop.wait()
     return 0
 
@@ -367,11 +369,13 @@ def _sent(details: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _what_next(settings: Settings, world: World, client: Any) -> None:
+def _what_next(settings: Settings, world: World, client: Any, link: str) -> None:
     command = _command()
     change = """-d '{"phone": "+39 035 111111"}'"""
     console().print(
-        "\nIt keeps running. In another window:\n"
+        "\nIt keeps running. Its pages, with a link that works once:\n"
+        f"  {link}\n"
+        "In another window:\n"
         f"  export CONNECTOR_DATABASE={settings.database}\n"
         f"  {command} runs          # what ran\n"
         f"  {command} run-show 1    # one run: its steps and the exact request\n"

@@ -27,7 +27,7 @@ from connector.engine.looking import (
     Looking,
     output_of,
 )
-from connector.engine.packing import decode_or_none, marked, marker_of, pack, unpack
+from connector.engine.packing import decode_or_none, marked, marker_of, pack, shown_answer, unpack
 from connector.engine.proof import (
     Find,
     found_id,
@@ -290,6 +290,7 @@ class Effects(Looking):
             error = raised
         else:
             error = door.read_error(answer)
+            effect.answer = shown_answer(answer)
         await self._judge(intent, effect, store, find, answer, error)
 
     async def _run_own_code(

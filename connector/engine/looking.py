@@ -247,6 +247,7 @@ class Looking:
         except (NotSent, Unclear) as error:
             # Not seeing is not the same as not being there: no limit of tries ends in a guess.
             effect.due_at = self._clock() + self._second_look
+            self._note_look(effect, f"it cannot be looked for now: {error.message}")
             await self._save(effect, store, "uncertain")
             raise Wait("unsure", effect.due_at, error) from error
         except Refused as error:
@@ -278,6 +279,7 @@ class Looking:
             )
         elif effect.searches == 0:
             effect.searches = 1
+            self._note_look(effect, "looked for in the app: it is not there yet")
             effect.due_at = self._clock() + self._second_look
             await self._save(effect, store, "uncertain")
             raise Wait("unsure", effect.due_at, None)
@@ -396,6 +398,14 @@ class Looking:
                 await asyncio.sleep(delay)
             else:
                 return
+
+    def _note_look(self, effect: EffectRow, what: str) -> None:
+        """Say when it was looked for last; the same outcome again takes the place of the last."""
+        last = effect.evidence[-1] if effect.evidence else {}
+        looks = 1
+        if last.get("look") and last.get("message") == what:
+            looks += effect.evidence.pop()["look"]
+        effect.evidence.append({"at": self._clock(), "message": what, "look": looks})
 
     def _note(self, effect: EffectRow, error: ConnectorError | None, why: str = "") -> None:
         note: dict[str, Any] = {"at": self._clock(), "message": why}

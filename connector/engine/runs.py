@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
+from connector.caller import counting_calls
 from connector.engine.effects import Door, Effects
 from connector.engine.looking import Intent
 from connector.engine.origins import Origins
@@ -172,7 +173,8 @@ class Runs:
                 return StepRow(run.id, position, step.id, "skipped", started, self._clock())
             mapped = step.mapping.apply(progress.context, now=progress.now)
             mapped.raise_for_errors()
-            output = await self._execute(progress, step, mapped.payload)
+            with counting_calls() as calls:
+                output = await self._execute(progress, step, mapped.payload)
         except PASSING as cause:
             waiting = await self._wait(run, step, cause)
             if waiting is None:
@@ -193,7 +195,7 @@ class Runs:
         told = [str(issue) for issue in mapped.issues]
         row = StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
         # What was left out of the write must be seen by whoever looks at the run.
-        row.exchange = {"warnings": told} if told else None
+        row.exchange = {"calls": calls[0], **({"warnings": told} if told else {})}
         return row
 
     async def _wait(self, run: RunRow, step: CompiledStep, cause: ConnectorError) -> Wait | None:

@@ -1,8 +1,8 @@
 """From schema files to fields: what a node takes and gives, as a flat list in file order.
 
 Beside the standard words these are read: `x-labels` (words for choices), `x-choices-open` (more
-values may come), `x-by-id` on an object (its id alone chooses it) and `x-output-only` (answered,
-never sent).
+values may come), `x-choices` (the app's list that values are chosen from), `x-by-id` on an object
+(its id alone chooses it) and `x-output-only` (answered, never sent).
 """
 
 from __future__ import annotations
@@ -309,6 +309,7 @@ def _leaf(place: Place, value: Place, around: _Around) -> Field:
             help=keys.get("description", ""),
             group=around.group,
             by_id=around.by_id,
+            choices_from=value.keys.get("x-choices", ""),
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -46,6 +46,27 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonRow:
+    """Somebody who may use the pages; the passphrase is kept as its hash."""
+
+    name: str
+    role: str
+    passphrase: str = field(repr=False)
+    created_at: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One browser that is logged in; its id is the hash of what the browser holds."""
+
+    id: str
+    name: str
+    role: str
+    created_at: float
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class HandledRow:
     """What a flow has handled of a record.
 
@@ -119,6 +140,55 @@ class RunAge:
     kept: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are asked for; what is None does not matter."""
+
+    state: str | None = None
+    flow: str | None = None
+    record: str | None = None
+    event_id: int | None = None
+    since: float | None = None
+    until: float | None = None
+    text: str | None = None
+    replays: bool = False
+    first: int | None = None
+    last: int | None = None
+    ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are asked for; what is None does not matter."""
+
+    state: str | None = None
+    resource: str | None = None
+    recovered: bool = False
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run in a list, without its payload; `newer` is the latest replay of the same."""
+
+    id: int
+    flow_id: int
+    flow: str
+    flow_version: int
+    event_id: int
+    item_id: str
+    replay: int
+    state: RunState
+    reason: str | None
+    attempts: int
+    due_at: float
+    created_at: float
+    finished_at: float | None
+    error: Any
+    newer: int | None
+
+
 @dataclass(slots=True)
 class StepRow:
     """The recorded end of one step of a run."""
@@ -160,6 +230,8 @@ class EffectRow:
     sent_at: float | None = None
     remote_id: str | None = None
     output: Any = None
+    answer: Any = None
+    """What the app answered last, as it may be shown: status, headers and body."""
     evidence: list[dict[str, Any]] = field(default_factory=list)
     version: int = 0
     """How often it was stored: who stores it must have read its latest state."""

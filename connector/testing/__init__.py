@@ -6,15 +6,6 @@ test_bottega = conformance(plugins=[bottega], app="bottega", folder=Path(__file_
 """
 
 from connector.testing.kit import Check, Kit, conformance
-from connector.testing.recorded import Recording, Replay, body_of, prepared, told
+from connector.testing.recorded import Recording, Replay, told
 
-__all__ = [
-    "Check",
-    "Kit",
-    "Recording",
-    "Replay",
-    "body_of",
-    "conformance",
-    "prepared",
-    "told",
-]
+__all__ = ["Check", "Kit", "Recording", "Replay", "conformance", "told"]

@@ -1,8 +1,8 @@
 """Recorded exchanges: what a node sends, byte for byte, and what it makes of the answers.
 
-A recording is a JSON file: `input`, `exchanges` (each a `request` and its `answer`, which is `json`
-or `text`), `output`, and where it applies `summary`, `record_id`, `checks` (what the
-node's own check asks) and `proof` (what its search answers when the app's answer names no record).
+A recording is a JSON file: `input`, `exchanges` (each a `request` and its `answer`), `output`, and
+where it applies `summary`, `record_id`, `checks` (what the node's own check asks) and `proof` (what
+its search answers when the app's answer names no record).
 """
 
 from __future__ import annotations
@@ -50,25 +50,24 @@ def told(request: HttpRequest) -> dict[str, Any]:
     return found
 
 
-def body_of(answer: Mapping[str, Any]) -> bytes:
-    """The body of a recorded answer: `json`, or `text` for one that has none (an empty yes)."""
-    return encode(answer["json"]) if "json" in answer else str(answer.get("text", "")).encode()
+def body_of(answer: Mapping[str, Any], *, strange: bool = False) -> bytes:
+    """The body of a recorded answer: its `json`, or its `text` as it is."""
+    if "json" not in answer:
+        return str(answer.get("text", "")).encode()
+    return encode(with_strange_keys(answer["json"]) if strange else answer["json"])
 
 
-async def prepared(
-    node: Action | Search, inputs: Mapping[str, Any], caller: Caller
-) -> tuple[Request, Mapping[str, Any]]:
-    """The request of a node and its inputs, after the app was read where the node reads first."""
+async def asked_of(
+    node: Action | Search, caller: Caller, inputs: Mapping[str, Any]
+) -> tuple[Request, dict[str, Any]]:
+    """A node's request and its inputs, after it has read what these depend on."""
+    request, given = node.request, dict(inputs)
     if isinstance(node, Action) and node.prepare is not None:
-        ready = await node.prepare(caller, dict(inputs))
-        if ready.enough:
-            raise AssertionError("it sends nothing: record a case in which it does.")
-        if ready.request is not None:
-            return ready.request, ready.inputs
-        inputs = ready.inputs
-    if node.request is None:
+        ready = await node.prepare(caller, given)
+        request, given = ready.request or request, ready.inputs
+    if request is None:
         raise AssertionError("the node has neither a request nor own code.")
-    return node.request, inputs
+    return request, given
 
 
 class Replay:
@@ -91,9 +90,11 @@ class Replay:
                 f"it sends another request.\n  recorded: {exchange['request']}\n  sent:     {asked}"
             )
         recorded = exchange["answer"]
-        if self._strange and "json" in recorded:
-            recorded = {**recorded, "json": with_strange_keys(recorded["json"])}
-        answer = Answer(status=recorded["status"], body=body_of(recorded))
+        answer = Answer(
+            status=recorded["status"],
+            headers=tuple(recorded.get("headers", {}).items()),
+            body=body_of(recorded, strange=self._strange),
+        )
         error = self.app.read_error(answer)
         if error is not None:
             raise error
@@ -144,9 +145,8 @@ class Recording:
 
     async def _request(self, catalog: Catalog, replay: Replay, strange: bool) -> Any:
         node, case = self.node, self.case
-        what, inputs = await prepared(node, case["input"], replay)
-        request = render_request(replay.app, replay.connection, what, inputs)
-        answer = replay.send(request)
+        asked, inputs = await asked_of(node, replay, case["input"])
+        answer = replay.send(render_request(replay.app, replay.connection, asked, inputs))
         if isinstance(node, Action) and node.removes is not None:
             removed = paths.get(case["input"], node.removes)
             return {"id": removed, "deleted": True, "already_gone": False}

@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Literal, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
+from connector.runtime.decisions import Decisions
+from connector.runtime.looking_back import LookingBack
+from connector.runtime.people import People
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
@@ -50,6 +53,14 @@ class Runtime(Hooks, Protocol):
     Lists come newest first and hold the rows with an id below `before`.
     """
 
+    people: People
+    past: LookingBack
+    decisions: Decisions
+
+    async def is_driven(self) -> bool:
+        """Whether some process drives runs now, so that what is decided goes on at once."""
+        ...
+
     @property
     def catalog(self) -> Catalog: ...
 
@@ -81,7 +92,9 @@ class Runtime(Hooks, Protocol):
         """A run with its `steps` and `effects`."""
         ...
 
-    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
+    async def replay(
+        self, run_id: int, from_step: str | None = None, *, who: str = ""
+    ) -> int | None:
         """Run it again with the same effect keys; gives the id of the new run.
 
         Raises ConnectorError for a step that did not run, and without one for a run that succeeded.
@@ -110,6 +123,10 @@ class Runtime(Hooks, Protocol):
 
     async def list_audits(self, limit: int = 100) -> Sequence[Row]:
         """What people decided."""
+        ...
+
+    async def note(self, who: str, what: str, subject: str, details: Any = None) -> None:
+        """Record what a person decided."""
         ...
 
     async def quotas(self) -> Sequence[Row]:

@@ -21,7 +21,8 @@ from connector.http import HttpClient
 from connector.model import Action, Connection, HttpRequest
 from connector.plugins import build_plugins
 from connector.quota import Limiter, MemoryLedger
-from connector.testing import body_of, prepared, told
+from connector.testing import told
+from connector.testing.recorded import asked_of, body_of
 
 HERE = Path(__file__).parent
 BASE = "https://app.example"
@@ -65,6 +66,7 @@ async def test_goes_through_httpx_as_it_was_recorded(
             url=re.compile(re.escape(f"{BASE}{exchange['request']['path']}") + r"(\?.*)?$"),
             status_code=exchange["answer"]["status"],
             content=body_of(exchange["answer"]),
+            headers=exchange["answer"].get("headers", {}),
         )
     async with HttpClient(transport=httpx.AsyncHTTPTransport()) as client:
         caller = AppCaller(
@@ -77,9 +79,9 @@ async def test_goes_through_httpx_as_it_was_recorded(
         if node.run is not None:
             assert await node.run(caller, case["input"]) == case["output"]
         else:
-            request, inputs = await prepared(node, case["input"], caller)
-            bytes_ = caller.render(node.model_copy(update={"request": request}), inputs)
-            answer = await caller.send(bytes_, write=isinstance(node, Action))
+            request, inputs = await asked_of(node, caller, case["input"])
+            prepared = caller.render(node.model_copy(update={"request": request}), inputs)
+            answer = await caller.send(prepared, write=isinstance(node, Action))
             assert caller.read_error(answer) is None
     sent = httpx_mock.get_requests()
     assert [told(as_ours(one)) for one in sent] == [one["request"] for one in case["exchanges"]]

@@ -97,7 +97,7 @@ class Writes(TenantRows):
         """
         values = [getattr(effect, one.name) for one in fields(EffectRow)]
         names = [one.name for one in fields(EffectRow)]
-        for name in ("inputs", "known", "output", "evidence"):
+        for name in ("inputs", "known", "output", "evidence", "answer"):
             values[names.index(name)] = json_text(getattr(effect, name))
         values[names.index("tenant")] = self.tenant
         values[names.index("version")] = effect.version + 1
@@ -110,8 +110,8 @@ class Writes(TenantRows):
                 " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
                 " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
                 " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
-                " evidence = excluded.evidence, updated_at = excluded.updated_at,"
-                " version = excluded.version"
+                " evidence = excluded.evidence, answer = excluded.answer,"
+                " updated_at = excluded.updated_at, version = excluded.version"
                 " WHERE effect.tenant = excluded.tenant"
                 " AND effect.version = excluded.version - 1",
                 values,

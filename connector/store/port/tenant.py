@@ -1,13 +1,12 @@
-"""What a back end must offer; nothing above this floor knows which one runs."""
+"""What a back end must offer to one tenant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from connector.quota import Account, Change
-from connector.store.claiming import Claims, Turn
+from connector.quota import Account
+from connector.store.port.sides import History, Keeping, People
 from connector.store.rows import (
     AlarmRow,
     ConnectionRow,
@@ -17,40 +16,13 @@ from connector.store.rows import (
     HandledRow,
     HookRow,
     OriginRow,
-    RunAge,
     RunRow,
     StepRow,
     SweepRow,
 )
 
 
-class Keeping(Protocol):
-    """One tenant's old rows; each method may be called again after any stop."""
-
-    tenant: str
-
-    async def run_ages(self, after: int, limit: int) -> list[RunAge]:
-        """The next runs by number: how old each is, and what is still kept of it."""
-        ...
-
-    async def drop_payload(self, run_id: int, now: float, *, really: bool = True) -> bool:
-        """Remove what an ended run worked on, unless one of its writes may still need it."""
-        ...
-
-    async def mask_payload(self, run_id: int, hide: Callable[[Any], Any], now: float) -> bool:
-        """Put what `hide` makes of them in the place of a run's payloads."""
-        ...
-
-    async def old_events(self, after: int, before: float, limit: int) -> tuple[int, list[int]]:
-        """Of the next events by number those that may go; and how far this has looked."""
-        ...
-
-    async def drop_event(self, event_id: int) -> bool:
-        """Remove an event with its runs; tells whether it was there and over."""
-        ...
-
-
-class Store(Keeping, Protocol):
+class Store(History, Keeping, People, Protocol):
     """One tenant's rows: reads see every commit, writes return after theirs."""
 
     tenant: str
@@ -302,90 +274,4 @@ class Store(Keeping, Protocol):
 
     async def quotas(self) -> list[tuple[str, Account]]:
         """Every account that one of this tenant's calls has reached, by key."""
-        ...
-
-
-class Database(Protocol):
-    """What crosses tenants: who drives, what is open, and the way to a tenant."""
-
-    @property
-    def claims(self) -> Claims | None:
-        """How several processes share the work; None where one process drives all of it."""
-        ...
-
-    def turn(self, *names: str) -> AbstractAsyncContextManager[Turn]:
-        """Hold these names, alone among all who use this database. Raises StoreBusy."""
-        ...
-
-    def tenant(self, tenant: str) -> Store:
-        """The store of one tenant: there is no query without one."""
-        ...
-
-    async def open(self) -> None:
-        """Make it ready for use. Raises StoreError."""
-        ...
-
-    async def is_owner(self) -> bool:
-        """Whether this process still has the right that `own` gave it."""
-        ...
-
-    def own(self) -> None:
-        """Become a process that drives this database; StoreOwned where there can be one only."""
-        ...
-
-    async def ping(self) -> None:
-        """Prove that a commit reaches the disk. Raises StoreBusy or StoreError."""
-        ...
-
-    async def revision(self) -> int:
-        """A number that changes when what is set up changes, whichever process did it."""
-        ...
-
-    async def hook(self, hook_id: str) -> HookRow | None:
-        """The hook with this id, whoever's it is: the request that names it knows no tenant yet."""
-        ...
-
-    async def open_events(self) -> list[EventRow]:
-        """Every event that was accepted and not yet matched, oldest first."""
-        ...
-
-    async def open_runs(self) -> list[tuple[int, int, str, float, str | None, int]]:
-        """Run, flow, record, due time, reason and whether ordered, of every unfinished run."""
-        ...
-
-    async def run(self, run_id: int) -> RunRow:
-        """An unfinished run with its context, for the dispatcher."""
-        ...
-
-    async def instance(self, name: str) -> bytes | None:
-        """A value of this installation (the vault's canary)."""
-        ...
-
-    async def has_secrets(self) -> bool:
-        """Whether any ciphertext exists: then the key must never be made anew."""
-        ...
-
-    async def sealed(self) -> list[tuple[str, str, bytes]]:
-        """Tenant, connection id and ciphertext of every connection that has one."""
-        ...
-
-    async def reseal(
-        self, tenant: str, connection_id: str, secrets: bytes, instead_of: bytes
-    ) -> bool:
-        """Put one ciphertext in the place of another, if that is still there."""
-        ...
-
-    async def change_quota(self, key: str, change: Change) -> None:
-        """Let `change` count on an account of an app, one caller after the other, and keep it.
-
-        Accounts cross tenants, since an app counts by its account. Raises StoreError.
-        """
-        ...
-
-    async def set_instance(self, name: str, value: bytes) -> None:
-        """Keep a value of this installation."""
-        ...
-
-    async def close(self) -> None:
-        """Finish the writes handed in, then close the file and let another process drive."""
         ...
