@@ -327,8 +327,12 @@ class ChoiceSource(Data):
     """Path in a row that hides it when it is true."""
     needs: tuple[str, ...] = ()
     """Inputs of the node that say which list is meant, such as the company."""
+    page_size: int = 0
+    """How many rows a full page has, where the request has a `{page}` (from 1)."""
     searched: bool = False
     """It may be long: the app looks for `search`, and it is never listed whole."""
+    search_filter: Callable[[str], str] | None = Attribute(default=None, exclude=True)
+    """Turns what is looked for into `{search}`, in the app's own language."""
     open: bool = False
     """Other values are accepted too; nothing is looked up when a flow runs."""
     seconds: float = 600
@@ -359,6 +363,10 @@ class Reader(Data):
     """Where a record says when it was changed, so that an older state never follows a newer one."""
     created_at: str | None = "created_at"
     """Where it says when it was made."""
+    more: Mapping[str, Request] = {}
+    """Reads what a record does not carry itself, kept in it under these names."""
+    more_when: tuple[str, tuple[str, ...]] | None = None
+    """The place in a record, and the values there with which there is more to read."""
     sweep: Request | None = None
     """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
     dates of a record are used."""
@@ -470,6 +478,11 @@ class App(Data):
     """What can happen to each resource that sends events; empty when it is not known."""
     account_input: str | None = None
     """The trigger input that names the account whose events are followed (the company)."""
+    list_accounts: Callable[[Caller], Awaitable[Json]] | None = Attribute(
+        default=None, exclude=True
+    )
+    """Asks for the accounts that a connection reaches: `id` (a value of `account_input`), `name`,
+    `number` that tells it from others of that name, `through` whose account it is reached."""
     resource_groups: Mapping[str, tuple[str, ...]] = {}
     """Resources that stand for several (`entities.all`)."""
     event_scopes: Callable[[tuple[str, ...]], tuple[str, ...]] | None = Attribute(
