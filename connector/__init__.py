@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from connector import finding as finding, updating as updating
     from connector.catalog import Catalog as Catalog, load_catalog as load_catalog
+    from connector.derived import (
+        Baseline as Baseline,
+        Daily as Daily,
+        Derive as Derive,
+        DerivedTrigger as DerivedTrigger,
+    )
     from connector.errors import (
         ApiError as ApiError,
         BundleError as BundleError,
@@ -82,6 +88,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "catalog": ("Catalog", "load_catalog"),
+    "derived": ("Baseline", "Daily", "Derive", "DerivedTrigger"),
     "errors": (
         "ApiError",
         "BundleError",

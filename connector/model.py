@@ -63,6 +63,8 @@ class Field(Data):
     help: str = ""
     group: str = ""
     """The title of the object it belongs to, for forms."""
+    choices_from: str = ""
+    """The app's list that its values are chosen from, by the key of a ChoiceSource."""
     by_id: str | None = None
     """Path of the id that already chooses the object this field only describes."""
 
@@ -163,6 +165,8 @@ class Identity(Data):
     """Path of the moment a record was made."""
     shows: str | None = None
     """The input whose values the found record must show: what a mere yes says is not believed."""
+    gives: Literal["answer", "record"] = "answer"
+    """What later steps get: what was answered, or the record that was read back (by `shows`)."""
     list_lag_seconds: float = 5
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
@@ -300,6 +304,42 @@ class Token(Data):
     help: str = ""
 
 
+class ChoiceSource(Data):
+    """A list of an app from which a person chooses a value, by its words instead of its id.
+
+    Each row is read by `request`, by own code (`read`, which is told `search`), or stands in
+    `fixed`. `label` and `also` are expressions over `row`; all of them name the row.
+    """
+
+    title: str
+    request: Request | None = None
+    read: Callable[[Caller, dict[str, Any]], Awaitable[list[Any]]] | None = Attribute(
+        default=None, exclude=True
+    )
+    fixed: tuple[Choice, ...] = ()
+    result: str = "data"
+    """Path in the answer where the rows lie."""
+    value: str = "id"
+    """Path in a row of the value that is sent; empty when the row is the value."""
+    label: str = "{{ row.name }}"
+    also: tuple[str, ...] = ()
+    unless: str = ""
+    """Path in a row that hides it when it is true."""
+    needs: tuple[str, ...] = ()
+    """Inputs of the node that say which list is meant, such as the company."""
+    page_size: int = 0
+    """How many rows a full page has, where the request has a `{page}` (from 1)."""
+    searched: bool = False
+    """It may be long: the app looks for `search`, and it is never listed whole."""
+    search_filter: Callable[[str], str] | None = Attribute(default=None, exclude=True)
+    """Turns what is looked for into `{search}`, in the app's own language."""
+    open: bool = False
+    """Other values are accepted too; nothing is looked up when a flow runs."""
+    seconds: float = 600
+    """How long what was read counts as fresh."""
+    scopes: tuple[str, ...] = ()
+
+
 class Quota(Data):
     """At most `calls` in `seconds`; `calendar` windows start afresh on the hour or month."""
 
@@ -323,6 +363,10 @@ class Reader(Data):
     """Where a record says when it was changed, so that an older state never follows a newer one."""
     created_at: str | None = "created_at"
     """Where it says when it was made."""
+    more: Mapping[str, Request] = {}
+    """Reads what a record does not carry itself, kept in it under these names."""
+    more_when: tuple[str, tuple[str, ...]] | None = None
+    """The place in a record, and the values there with which there is more to read."""
     sweep: Request | None = None
     """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
     dates of a record are used."""
@@ -417,6 +461,8 @@ class App(Data):
     auth: OAuth2 | Token
     headers: Mapping[str, str] = {}
     quotas: tuple[Quota, ...] = ()
+    choices: Mapping[str, ChoiceSource] = {}
+    """The lists that fields are chosen from (`Field.choices_from`)."""
     check: Request
     """A cheap read that proves a connection works."""
     check_may_miss: bool = False

@@ -29,10 +29,10 @@ HOUSE = ROOT / "connector"
 
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
-    0: ("codec", "errors", "model", "paths", "surprises"),
+    0: ("codec", "derived", "errors", "model", "paths", "surprises"),
     1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
         "hookspecs", "mapping", "plugins", "redaction", "rendering", "updating", "values"),
-    2: ("caller", "connections", "http", "quota", "reach", "settings", "store"),
+    2: ("caller", "choosing", "connections", "http", "quota", "reach", "settings", "store"),
     3: ("engine", "runtime"),
     4: ("__main__", "cli", "sandbox", "testing", "web"),
 }  # fmt: skip
@@ -72,7 +72,7 @@ ABOVE_THE_LIBRARY = {"Parts", "Runtime", "Settings", "Tuning", "open_runtime"}
 
 MOST_LINES = 450
 LONGER: dict[str, tuple[int, str]] = {
-    # "connector/module.py": (lines allowed, "why it is not split"),
+    "connector/model.py": (560, "the words of the product stand in one place"),
 }
 
 

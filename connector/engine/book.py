@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from connector.derived import DerivedTrigger
+from connector.engine.deriving import Derived
 from connector.engine.events import ActiveFlow
 from connector.errors import ConnectorError, FlowError, HookRefused, NotConnected
 from connector.model import App, Connection, Hook, Trigger
@@ -172,15 +174,23 @@ class Book:
         app = self._catalog.app(trigger.app)
         given = dict(flow.trigger.inputs)
         account = given.get(app.account_input) if app.account_input else None
-        resource = str(given.get("resource", ""))
+        derived = None
+        if isinstance(trigger, DerivedTrigger):
+            derived = Derived(trigger, given, self._catalog.filters)
+            named, operations = trigger.events(given)
+        else:
+            named = (str(given.get("resource", "")),)
+            operations = _texts(given.get("event_types", ()))
+        members = (two for one in named for two in app.resource_groups.get(one, ()))
         return ActiveFlow(
             row=row,
             flow=flow,
             trigger=trigger,
             connection_id=connection.id,
             account=None if account is None else str(account),
-            resources=frozenset((resource, *app.resource_groups.get(resource, ()))),
-            operations=frozenset(_texts(given.get("event_types", ()))),
+            resources=frozenset((*named, *members)),
+            operations=frozenset(operations),
+            derived=derived,
         )
 
 

@@ -121,6 +121,7 @@ class Runtime:
         self.retention = parts.retention()
         chores: dict[str, Chore] = {
             "sweeps": self._oversight.sweeps,
+            "watches": self._oversight.watches,
             "retention": self.retention,
         }
         self._watch = Watch(

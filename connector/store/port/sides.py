@@ -1,4 +1,4 @@
-"""What single rooms ask of a tenant's rows: who may enter, what is kept, what was."""
+"""What single rooms ask of a tenant's rows: who may enter, what is kept, how things went."""
 
 from __future__ import annotations
 

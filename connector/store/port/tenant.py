@@ -17,8 +17,10 @@ from connector.store.rows import (
     HookRow,
     OriginRow,
     RunRow,
+    StateRow,
     StepRow,
     SweepRow,
+    WatchRow,
 )
 
 
@@ -136,6 +138,30 @@ class Store(History, Keeping, People, Protocol):
         """What each flow has handled of each of these records, by flow and record."""
         ...
 
+    async def watches(self) -> dict[int, WatchRow]:
+        """Since when each flow of a derived trigger watches, by flow."""
+        ...
+
+    async def save_watch(self, row: WatchRow) -> None:
+        """Store since when a flow watches, or how far it has come."""
+        ...
+
+    async def drop_watch(self, flow_id: int) -> None:
+        """Forget what a flow has seen: it watches no more, or begins anew."""
+        ...
+
+    async def states(
+        self, place: str, flows: Sequence[int], items: Sequence[str]
+    ) -> dict[tuple[int, str], StateRow]:
+        """The newest states of these records, by flow and record."""
+        ...
+
+    async def add_states(
+        self, flow_id: int, place: str, states: Mapping[str, tuple[Any, str]], now: float
+    ) -> None:
+        """Store where records stood when a flow began to watch; what it has seen since stays."""
+        ...
+
     async def sweeps(self) -> list[SweepRow]:
         """How far each sweep has come."""
         ...
@@ -187,7 +213,10 @@ class Store(History, Keeping, People, Protocol):
         ...
 
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
-        """Store an event's runs and its new state in one commit; gives the runs that are new."""
+        """Store an event's runs and its new state in one commit; gives the runs that are new.
+
+        Raises Raced, and stores nothing, when a derived state is not the newest any more.
+        """
         ...
 
     async def runs(
@@ -268,8 +297,11 @@ class Store(History, Keeping, People, Protocol):
         """Those of these remote ids that a write of ours has made or adopted already."""
         ...
 
-    async def reopen_run(self, run_id: int) -> bool:
-        """Make a parked run go on; tells whether it was parked."""
+    async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:
+        """Store what a person decided of a write, the audit of it, and that its run goes on.
+
+        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile.
+        """
         ...
 
     async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:
