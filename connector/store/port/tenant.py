@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from connector.quota import Account
-from connector.store.port.sides import History, Keeping, People
+from connector.store.past import History
+from connector.store.port.sides import Keeping, People
 from connector.store.rows import (
     AlarmRow,
     ConnectionRow,

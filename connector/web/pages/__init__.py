@@ -19,6 +19,7 @@ def make_pages(runtime: Runtime, settings: Settings) -> Asgi:
         inbox,
         login,
         parked,
+        pictures,
         play,
         quota,
         runs,
@@ -26,7 +27,7 @@ def make_pages(runtime: Runtime, settings: Settings) -> Asgi:
     from connector.web.pages.door import Door
 
     site = Site(runtime, settings)
-    features = (home, login, play, flows, runs, inbox, parked, connections, quota)
+    features = (home, login, play, flows, runs, inbox, parked, pictures, connections, quota)
     for feature in features:
         site.routes += feature.routes(site)
     return Door(site)
