@@ -485,11 +485,6 @@ class App(Data):
     """What can happen to each resource that sends events; empty when it is not known."""
     account_input: str | None = None
     """The trigger input that names the account whose events are followed (the company)."""
-    list_accounts: Callable[[Caller], Awaitable[Json]] | None = Attribute(
-        default=None, exclude=True
-    )
-    """Asks for the accounts that a connection reaches: `id` (a value of `account_input`), `name`,
-    `number` that tells it from others of that name, `through` whose account it is reached."""
     resource_groups: Mapping[str, tuple[str, ...]] = {}
     """Resources that stand for several (`entities.all`)."""
     event_scopes: Callable[[tuple[str, ...]], tuple[str, ...]] | None = Attribute(
