@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connector.apps.perfex_crm.answers import read_error
 from connector.apps.perfex_crm import countries
+from connector.apps.perfex_crm.answers import read_error
 from connector.hookspecs import RegisterFilter, hookimpl
 from connector.model import App, Request, Token
 

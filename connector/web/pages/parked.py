@@ -44,9 +44,9 @@ class ParkedPages:
             {**row, **self._names(str(row["node"])), "story": tell.story(row)}
             for row in await site.runtime.list_parked()
         ]
-        audits = [
-            one for one in await site.runtime.list_audits(300) if one["what"] in DECISIONS
-        ][:50]
+        audits = [one for one in await site.runtime.list_audits(300) if one["what"] in DECISIONS][
+            :50
+        ]
         return await site.render(request, "parked.html", rows=rows, audits=audits, tell=tell)
 
     async def show(self, request: Request) -> Response:
