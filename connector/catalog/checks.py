@@ -27,6 +27,7 @@ def check_node(node: AnyNode, catalog: Catalog) -> None:
 
 def _issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
     inputs = [field.path for field in catalog.fields(node)]
+    yield from _choice_issues(node, catalog)
     catalog.output_fields(node)
     if isinstance(node, Trigger):
         for resource in node.outputs:
@@ -45,6 +46,14 @@ def _issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
             yield _issue("destructive", "must be set where a record is removed.")
         if node.prepare is not None and (node.run is not None or node.request is None):
             yield _issue("prepare", "needs a request that it prepares, and no own code in `run`.")
+
+
+def _choice_issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
+    sources = catalog.app(node.app).choices
+    for field in catalog.fields(node):
+        if field.choices_from and field.choices_from not in sources:
+            near = did_you_mean(field.choices_from, sources)
+            yield _issue(field.path, f"is chosen from {field.choices_from!r}.", near)
 
 
 def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:

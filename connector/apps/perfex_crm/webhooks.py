@@ -133,6 +133,14 @@ class PerfexWebhooks:
             "not_offered": sorted(event for event, asked in found.items() if not asked),
         }
 
+    async def unsubscribe(self, caller: Caller, hook: Hook) -> None:
+        """Remove what leads to this hook."""
+        if caller.connection.settings.get("webhooks") is False:
+            return
+        for row in await _rows(caller):
+            if _is_ours(row, hook):
+                await caller.request("DELETE", f"/webhooks/{row['id']}")
+
 
 async def probe(caller: Caller) -> Mapping[str, Json]:
     """Which generation of the module answers, and whether it sends webhooks to this token."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from connector.quota import Account
-from connector.store.port.sides import History, Keeping, People
+from connector.store.past import History
+from connector.store.port.sides import Keeping, People
 from connector.store.rows import (
     AlarmRow,
     ConnectionRow,
@@ -52,6 +53,21 @@ class Store(History, Keeping, People, Protocol):
 
     async def set_connection_status(self, connection_id: str, status: str) -> None:
         """Mark a connection as usable or as waiting for its owner."""
+        ...
+
+    async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
+        """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
+        ...
+
+    async def drop_hooks(self, connection_id: str) -> None:
+        """Forget the hooks of a connection: what comes to them is unknown from now on."""
+        ...
+
+    async def drop_connection(self, connection_id: str, now: float) -> bool:
+        """Remove a connection with its secrets, hooks and sweeps; tells whether it was there.
+
+        Its events, runs and writes stay. Its alarms end.
+        """
         ...
 
     async def hooks(self) -> list[HookRow]:
@@ -299,8 +315,11 @@ class Store(History, Keeping, People, Protocol):
         """Those of these remote ids that a write of ours has made or adopted already."""
         ...
 
-    async def reopen_run(self, run_id: int) -> bool:
-        """Make a parked run go on; tells whether it was parked."""
+    async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:
+        """Store what a person decided of a write, the audit of it, and that its run goes on.
+
+        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile.
+        """
         ...
 
     async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:

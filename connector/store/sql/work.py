@@ -327,15 +327,3 @@ class Work(Snapshots, Derived, Polling):
             )
             for table in ("event", "run", "effect")
         }
-
-    async def reopen_run(self, run_id: int) -> bool:
-        """Make a parked run go on; tells whether it was parked."""
-        outcome = await self._backend.write(
-            BUMP,
-            (
-                "UPDATE run SET state = 'queued', reason = NULL, due_at = 0, finished_at = NULL"
-                " WHERE tenant = ? AND id = ? AND state = 'parked'",
-                (self.tenant, run_id),
-            ),
-        )
-        return outcome[1][0] == 1
