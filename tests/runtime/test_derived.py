@@ -459,6 +459,31 @@ async def test_a_public_body_that_refuses_leaves_no_five_days(tmp_path: Path) ->
         assert told["change"]["deadline"] is None
 
 
+@story
+async def test_a_lost_rejection_is_found_the_next_morning(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        old, before = invoice(w, e_invoice=True), invoice(w, e_invoice=True)
+        w.person.change("issued_documents", old["id"], {"ei_status": "discarded"})
+        w.person.change("issued_documents", before["id"], {"ei_status": "sent"})
+        await asyncio.sleep(HOUR)
+        await on(w, flow("e_invoice_rejected"), flow("e_invoice_accepted"))
+        after, told = invoice(w, e_invoice=True), invoice(w, e_invoice=True)
+        w.person.change("issued_documents", told["id"], {"ei_status": "discarded"})
+        await w.quiet()
+        w.sandbox.fic.faults.add(kind="drop", type="*", times=2)
+        for one in (before, after):
+            w.person.change("issued_documents", one["id"], {"ei_status": "discarded"})
+        assert [one["id"] for one in await fired(w)] == [told["id"]]
+        await jump(six(1))
+        found = (await fired(w, "e_invoice_rejected"))[1:]
+        assert sorted(one["id"] for one in found) == sorted((before["id"], after["id"]))
+        assert {one["change"]["code"] for one in found} == {"00305"}
+        events = len(await w.events())
+        await jump(six(1))
+        assert len(await w.events()) == events, "nothing is told again, not even in vain"
+        assert await fired(w, "e_invoice_accepted") == []
+
+
 # --- stock, new records, e-mails --------------------------------------------------------------
 
 
