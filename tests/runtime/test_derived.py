@@ -255,7 +255,7 @@ async def test_a_restart_and_a_replay_tell_nothing_twice(tmp_path: Path) -> None
 
 
 @story
-async def test_events_of_one_invoice_that_come_together_are_judged_in_turn(tmp_path: Path) -> None:
+async def test_events_of_one_invoice_that_come_together_are_told_once(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("invoice_paid"), flow("invoice_paid", key="other"))
         w.sandbox.fic.webhooks.pause()
@@ -267,6 +267,25 @@ async def test_events_of_one_invoice_that_come_together_are_judged_in_turn(tmp_p
         assert {told["flow"] for told in await w.runs() if told["state"] == "succeeded"} == {
             "invoice_paid", "other"
         }  # fmt: skip
+
+
+@story
+async def test_many_events_of_one_invoice_cost_few_reads(tmp_path: Path) -> None:
+    """Matched side by side, all but one are refused; they are judged anew together."""
+    async with world(tmp_path) as w:
+        await on(w, flow("invoice_paid"), flow("invoice_partly_paid"))
+        amounts = [1] * 30
+        one = invoice(w, *amounts, 92)
+        await w.quiet()
+        await w.restart(start=False)
+        for row in range(len(amounts)):
+            pay(w, one, row)
+        while len(w.sandbox.agenda):
+            await asyncio.sleep(0.1)
+        w.fic.calls.clear()
+        await w.runtime.start()
+        assert len(await fired(w)) == 1
+        assert len(w.fic.seen("GET", f"/issued_documents/{one['id']}")) <= 3
 
 
 @story
