@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from connector.apps.perfex_crm.names import payment_modes, rate_of, taxes
+from connector.apps.perfex_crm.numbers import payment_modes, rate_of, taxes
 from connector.apps.perfex_crm.resources import CUSTOMERS
 from connector.errors import MappingError
 from connector.model import Caller

@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connector import finding
-from connector.apps.perfex_crm.names import payment_modes
+from connector.apps.perfex_crm.numbers import payment_modes
 from connector.apps.perfex_crm.resources import PAYMENTS
 from connector.errors import MappingError, Refused
 from connector.model import Caller

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from connector import updating
-from connector.apps.perfex_crm.names import custom_fields
+from connector.apps.perfex_crm.numbers import custom_fields
 from connector.apps.perfex_crm.records import Records, shows
 from connector.errors import Conflict, MappingError
 from connector.model import Caller, Choice, Field, Prepared, Preparing, Request
