@@ -362,6 +362,7 @@ def make_environment(words: Words) -> Any:
         made.filters[name] = getattr(words, name)
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)
+    made.filters["told"] = words.told
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
     return made
