@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from connector.apps import fatture_in_cloud
+from connector.apps.fatture_in_cloud.tokens import VENDOR_KEY
+from connector.engine.book import EMULATED_KEY, _rehearsed
 from connector.errors import ConnectorError, NotConnected
 from connector.runtime.accounts import names_in, renamed
+from connector.store.rows import ConnectionRow
 from tests.runtime.kit import CLIENTS, FIC, story, world
 
 TEXT = """\
@@ -132,6 +136,32 @@ class TestRemoving:
             gone = await w.runtime.accounts.remove("fatture", who="anna")
             assert "could not be told" in gone["issues"][0]["message"]
             assert await w.connection() is None
+
+
+class TestEmulated:
+    @pytest.mark.parametrize(
+        ("url", "trusted"),
+        [
+            ("http://127.0.0.1:4000", True),
+            ("http://localhost:4000", True),
+            ("https://api-v2.fattureincloud.it", False),
+            ("https://127.0.0.1.evil.example", False),
+            ("", False),
+        ],
+    )
+    def test_a_key_of_its_own_is_for_an_app_on_this_machine(self, url: str, trusted: bool) -> None:
+        app = fatture_in_cloud.build()
+        row = ConnectionRow(
+            id="con_1",
+            tenant="main",
+            app=app.key,
+            name="books",
+            base_url=url,
+            settings={EMULATED_KEY: VENDOR_KEY},
+            status="active",
+            created_at=0,
+        )
+        assert (_rehearsed(app, row).webhook is not app.webhook) is trusted
 
 
 class TestReaching:

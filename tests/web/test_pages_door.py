@@ -267,12 +267,20 @@ class TestLogin:
             assert (await one.post("/login", data=data, headers=same(one))).status_code == 403
         data = {"name": "Bruno", "passphrase": PHRASE}
         assert (await one.post("/login", data=data, headers=same(one))).status_code == 429
-        # Another name from the same address waits as well, and time heals.
-        data["name"] = "Carla"
-        assert (await one.post("/login", data=data, headers=same(one))).status_code == 429
         house.clock.now += 3
-        data["name"] = "Bruno"
         assert (await one.post("/login", data=data, headers=same(one))).status_code == 303
+
+    async def test_guessing_names_is_slowed_down(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("connector.runtime.people.FREE_FROM_ADDRESS", 3)
+        one, other = house.browser(), house.browser(address="127.0.0.2")
+        for number in range(3):
+            data = {"name": f"name {number}", "passphrase": "wrong wrong wrong"}
+            assert (await one.post("/login", data=data, headers=same(one))).status_code == 403
+        data["name"] = "somebody else"
+        assert (await one.post("/login", data=data, headers=same(one))).status_code == 429
+        assert (await other.post("/login", data=data, headers=same(other))).status_code == 403
 
     async def test_the_last_owner_stays(self, house: House) -> None:
         owner = await house.inside()
