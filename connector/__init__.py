@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from connector import finding as finding, updating as updating
     from connector.apps.fatture_in_cloud import fatture as fatture
     from connector.catalog import Catalog as Catalog, load_catalog as load_catalog
+    from connector.derived import (
+        Baseline as Baseline,
+        Daily as Daily,
+        Derive as Derive,
+        DerivedTrigger as DerivedTrigger,
+    )
     from connector.errors import (
         ApiError as ApiError,
         BundleError as BundleError,
@@ -83,6 +89,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "catalog": ("Catalog", "load_catalog"),
+    "derived": ("Baseline", "Daily", "Derive", "DerivedTrigger"),
     "errors": (
         "ApiError",
         "BundleError",

@@ -365,7 +365,9 @@ class Effects(Looking):
                 raise Wait("unsure", effect.due_at, None)
             remote_id, record = found_id(found, fresh[0]), record_of(found, fresh[0])
         if identity.shows is not None:
-            await self._read_back(intent, effect, store, find)
+            seen = await self._read_back(intent, effect, store, find)
+            if identity.gives == "record":
+                remote_id, record = seen
         effect.remote_id = None if remote_id is None else str(remote_id)
         effect.output = output_of(record, remote_id)
         await self._save(effect, store, "done")
@@ -380,8 +382,8 @@ class Effects(Looking):
 
     async def _read_back(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
-    ) -> None:
-        """Go on only when the record shows what the app says it has written."""
+    ) -> tuple[Any, Any]:
+        """The record and its id, when it shows what the app says it has written."""
         try:
             found = await self._found(intent, effect, find)
         except ApiError as error:
@@ -394,6 +396,7 @@ class Effects(Looking):
             told = f"shows otherwise: {', '.join(other[:9])}" if other else "is not to be found"
             await self._doubt(effect, store, f"confirmed, but the record {told}")
             raise Wait("unsure", effect.due_at, None)
+        return found_id(found, ids[0]), record
 
 
 def _may_change(effect: EffectRow, run_id: int) -> bool:

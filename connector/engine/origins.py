@@ -61,6 +61,11 @@ def place_of(app: App, resource: str) -> str:
     return _bare(reader.get.path).removesuffix("/{}") if reader else ""
 
 
+def place_of_states(app: App, resource: str, account: str) -> str:
+    """Where the states of records are kept: resources that share their ids share them."""
+    return f"{account}:{place_of(app, resource) or resource}"
+
+
 def target_of(app: App, action: Action, inputs: Mapping[str, Any]) -> Target | None:
     """What an action writes, when events may tell of it; an action of own code does not say."""
     if action.request is None:
