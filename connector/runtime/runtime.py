@@ -60,7 +60,7 @@ class Runtime:
         self.public_url = parts.public_url
         self._parts = parts
         self._database = parts.database
-        self._clock = parts.clock
+        self.clock = self._clock = parts.clock
         self._store = parts.database.tenant(parts.tenant)
         shared = parts.database.claims is not None
         self._book = Book(parts.catalog, parts.database, REVISION_SECONDS if shared else 0)

@@ -54,6 +54,7 @@ class Runtime(Hooks, Protocol):
     """
 
     people: People
+    clock: Callable[[], float]
     past: LookingBack
     decisions: Decisions
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -57,6 +58,7 @@ class FakeRuntime:
 
     def __init__(self) -> None:
         self.catalog = FakeCatalog()
+        self.clock = time.time
         self.inbox: list[tuple[str, Inbound]] = []
         self.calls: list[tuple[Any, ...]] = []
         self.reply: Any = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -47,11 +46,11 @@ class Site:
     """The door that feature modules use; one of these for each runtime."""
 
     def __init__(
-        self, runtime: Runtime, settings: Settings, clock: Callable[[], float] = time.time
+        self, runtime: Runtime, settings: Settings, clock: Callable[[], float] | None = None
     ) -> None:
         self.runtime = runtime
         self.settings = settings
-        self.clock = clock
+        self.clock = clock or runtime.clock
         self.assets = Assets()
         self.routes: list[BaseRoute] = []
         self.reports = 0
