@@ -19,7 +19,17 @@ from connector import paths
 from connector.catalog import Catalog
 from connector.codec import encode
 from connector.expressions import evaluate
-from connector.model import Action, Answer, App, Connection, HttpRequest, Method, Search
+from connector.model import (
+    Action,
+    Answer,
+    App,
+    Caller,
+    Connection,
+    HttpRequest,
+    Method,
+    Request,
+    Search,
+)
 from connector.rendering import build_request, render_request
 from connector.testing.subject import ADDRESS
 
@@ -38,6 +48,26 @@ def told(request: HttpRequest) -> dict[str, Any]:
     elif request.body:
         found["form"] = request.body.decode()
     return found
+
+
+def body_of(answer: Mapping[str, Any], *, strange: bool = False) -> bytes:
+    """The body of a recorded answer: its `json`, or its `text` as it is."""
+    if "json" not in answer:
+        return str(answer.get("text", "")).encode()
+    return encode(with_strange_keys(answer["json"]) if strange else answer["json"])
+
+
+async def asked_of(
+    node: Action | Search, caller: Caller, inputs: Mapping[str, Any]
+) -> tuple[Request, dict[str, Any]]:
+    """A node's request and its inputs, after it has read what these depend on."""
+    request, given = node.request, dict(inputs)
+    if isinstance(node, Action) and node.prepare is not None:
+        ready = await node.prepare(caller, given)
+        request, given = ready.request or request, ready.inputs
+    if request is None:
+        raise AssertionError("the node has neither a request nor own code.")
+    return request, given
 
 
 class Replay:
@@ -60,8 +90,11 @@ class Replay:
                 f"it sends another request.\n  recorded: {exchange['request']}\n  sent:     {asked}"
             )
         recorded = exchange["answer"]
-        body = with_strange_keys(recorded["json"]) if self._strange else recorded["json"]
-        answer = Answer(status=recorded["status"], body=encode(body))
+        answer = Answer(
+            status=recorded["status"],
+            headers=tuple(recorded.get("headers", {}).items()),
+            body=body_of(recorded, strange=self._strange),
+        )
         error = self.app.read_error(answer)
         if error is not None:
             raise error
@@ -112,10 +145,13 @@ class Recording:
 
     async def _request(self, catalog: Catalog, replay: Replay, strange: bool) -> Any:
         node, case = self.node, self.case
-        if node.request is None:
-            raise AssertionError("the node has neither a request nor own code.")
-        request = render_request(replay.app, replay.connection, node.request, case["input"])
-        answer = replay.send(request)
+        asked, inputs = await asked_of(node, replay, case["input"])
+        answer = replay.send(render_request(replay.app, replay.connection, asked, inputs))
+        if isinstance(node, Action) and node.removes is not None:
+            removed = paths.get(case["input"], node.removes)
+            return {"id": removed, "deleted": True, "already_gone": False}
+        if isinstance(node, Action) and answer is None and node.empty_means:
+            return dict(node.empty_means)
         if "record_id" in case and isinstance(node, Action):
             _agree("record_id", paths.get(answer, node.identity.record_id), case["record_id"])
         if "proof" in case:

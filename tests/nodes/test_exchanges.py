@@ -17,12 +17,12 @@ from pytest_httpx import HTTPXMock
 
 from connector.caller import AppCaller
 from connector.catalog import Catalog, load_catalog
-from connector.codec import encode
 from connector.http import HttpClient
 from connector.model import Action, Connection, HttpRequest
 from connector.plugins import build_plugins
 from connector.quota import Limiter, MemoryLedger
 from connector.testing import told
+from connector.testing.recorded import asked_of, body_of
 
 HERE = Path(__file__).parent
 BASE = "https://app.example"
@@ -65,7 +65,8 @@ async def test_goes_through_httpx_as_it_was_recorded(
             method=exchange["request"]["method"],
             url=re.compile(re.escape(f"{BASE}{exchange['request']['path']}") + r"(\?.*)?$"),
             status_code=exchange["answer"]["status"],
-            content=encode(exchange["answer"]["json"]),
+            content=body_of(exchange["answer"]),
+            headers=exchange["answer"].get("headers", {}),
         )
     async with HttpClient(transport=httpx.AsyncHTTPTransport()) as client:
         caller = AppCaller(
@@ -78,7 +79,8 @@ async def test_goes_through_httpx_as_it_was_recorded(
         if node.run is not None:
             assert await node.run(caller, case["input"]) == case["output"]
         else:
-            prepared = caller.render(node, case["input"])
+            request, inputs = await asked_of(node, caller, case["input"])
+            prepared = caller.render(node.model_copy(update={"request": request}), inputs)
             answer = await caller.send(prepared, write=isinstance(node, Action))
             assert caller.read_error(answer) is None
     sent = httpx_mock.get_requests()

@@ -20,13 +20,14 @@ def make_pages(runtime: Runtime, settings: Settings) -> Asgi:
         login,
         parked,
         pictures,
+        play,
         quota,
         runs,
     )
     from connector.web.pages.door import Door
 
     site = Site(runtime, settings)
-    features = (home, login, flows, runs, inbox, parked, pictures, connections, quota)
+    features = (home, login, play, flows, runs, inbox, parked, pictures, connections, quota)
     for feature in features:
         site.routes += feature.routes(site)
     return Door(site)

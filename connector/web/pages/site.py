@@ -31,6 +31,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE = "connector_language"
 ZONE_COOKIE = "connector_zone"
 """Set by our own script: where the browser is."""
+BARE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>%s</title></head>'
+    "<body><main><h1>%s</h1></main></body></html>"
+)
 NAVIGATION = (
     ("/flows", mark("Flows")),
     ("/runs", mark("Runs")),
@@ -230,10 +234,10 @@ class Site:
 
     async def unforeseen(self, request: Request) -> Response:
         """What nobody foresaw; the layout may be what failed."""
-        text = "Something failed here that we did not foresee."
+        text = mark("Something failed here that we did not foresee.")
         if self.wants_data(request):
             return JSONResponse(problem(500, text), 500, media_type=PROBLEM.decode())
-        return Response(text, 500, media_type="text/plain")
+        return HTMLResponse(BARE % (request.state.words(text), request.state.words(text)), 500)
 
     async def missing(self, request: Request, what: str = "") -> Response:
         """There is no such thing; another tenant's looks the same."""
