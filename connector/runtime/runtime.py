@@ -291,6 +291,11 @@ class Runtime:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
         return {**await self._store.counts(), "sweep": await self._oversight.swept()}
 
+    async def notices(self) -> dict[str, Any]:
+        """What every page shows: lasting `alarms`, and how many writes are `parked`."""
+        alarms = await self._oversight.alarms.open()
+        return {"alarms": alarms, "parked": await self._store.count_parked()}
+
     async def status(self) -> dict[str, Any]:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
         return {"counts": await self.counts(), **await self._oversight.status()}

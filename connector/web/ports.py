@@ -136,6 +136,10 @@ class Runtime(Hooks, Protocol):
         """What the accounts in use have used of their apps' quotas."""
         ...
 
+    async def notices(self) -> Row:
+        """What every page shows: lasting `alarms`, and how many writes are `parked`."""
+        ...
+
     async def status(self) -> Row:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
         ...

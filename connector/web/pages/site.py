@@ -311,9 +311,9 @@ class Site:
         """What the layout shows on every page."""
         person = self.person(request)
         path = self.below(request.scope)
-        status: Mapping[str, Any] = {"counts": {}, "alarms": []}
+        notices: Mapping[str, Any] = {"alarms": [], "parked": 0}
         if person is not None:
-            status = await self.runtime.status()
+            notices = await self.runtime.notices()
         return {
             "person": person,
             "may": person.may if person else (lambda role: False),
@@ -325,8 +325,8 @@ class Site:
             "static": lambda name: root_of(request.scope) + self.assets.path(name),
             "navigation": NAVIGATION,
             "languages": LANGUAGES,
-            "alarms": status["alarms"],
-            "parked_count": status["counts"].get("effect", {}).get("parked", 0),
+            "alarms": notices["alarms"],
+            "parked_count": notices["parked"],
             "flashes": self._take_flashes(request),
             "now": self.clock(),
         }
