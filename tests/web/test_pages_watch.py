@@ -278,7 +278,7 @@ def test_bars_stand_on_each_other_and_inside() -> None:
     succeeded, failed = drawn["blocks"]
     assert failed["y"] + failed["height"] == succeeded["y"]
     assert succeeded["height"] == 2 * failed["height"]
-    assert all(0 <= one["y"] <= 250 and one["x"] >= 0 for one in drawn["blocks"])
+    assert all(0 <= one["y"] <= 262 and one["x"] >= 0 for one in drawn["blocks"])
     assert drawn["total"] == 6
     assert latency(spans)["empty"]
 
