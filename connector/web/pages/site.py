@@ -57,6 +57,8 @@ class Site:
         self.clock = clock or runtime.clock
         self.assets = Assets()
         self.routes: list[BaseRoute] = []
+        self.roles: dict[tuple[str, str], Role | None] = {}
+        """Who may ask what, by method and path."""
         self.reports = 0
         """How many breaches of the content policy browsers have told of."""
         self.secure = settings.base_url.startswith("https://")
@@ -67,10 +69,12 @@ class Site:
 
     def page(self, path: str, show: Endpoint, *, role: Role | None = "viewer") -> Route:
         """A page to look at (GET); without a role, everybody may see it."""
+        self.roles["GET", path] = role
         return Route(path, self._guarded(show, role), methods=["GET"])
 
     def act(self, path: str, do: Endpoint, *, role: Role | None = "editor") -> Route:
         """Something that changes (POST): only from a page of ours, only by somebody who may."""
+        self.roles["POST", path] = role
         return Route(path, self._guarded(do, role), methods=["POST"])
 
     def report(self, path: str) -> Route:
@@ -357,6 +361,7 @@ def make_environment(words: Words) -> Any:
         made.filters[name] = getattr(words, name)
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)
+    made.filters["told"] = words.told
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
     return made
