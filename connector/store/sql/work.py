@@ -319,7 +319,7 @@ class Work(Snapshots, Derived):
         """How many events and runs are in each state."""
         return {
             table: dict(
-                await self._all(
+                await self._backend.aside(
                     f"SELECT state, count(*) FROM {table} WHERE tenant = ? GROUP BY state",
                     self.tenant,
                 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -51,11 +50,11 @@ class Site:
     """The door that feature modules use; one of these for each runtime."""
 
     def __init__(
-        self, runtime: Runtime, settings: Settings, clock: Callable[[], float] = time.time
+        self, runtime: Runtime, settings: Settings, clock: Callable[[], float] | None = None
     ) -> None:
         self.runtime = runtime
         self.settings = settings
-        self.clock = clock
+        self.clock = clock or runtime.clock
         self.assets = Assets()
         self.routes: list[BaseRoute] = []
         self.roles: dict[tuple[str, str], Role | None] = {}
@@ -316,9 +315,9 @@ class Site:
         """What the layout shows on every page."""
         person = self.person(request)
         path = self.below(request.scope)
-        status: Mapping[str, Any] = {"counts": {}, "alarms": []}
+        notices: Mapping[str, Any] = {"alarms": [], "parked": 0}
         if person is not None:
-            status = await self.runtime.status()
+            notices = await self.runtime.notices()
         return {
             "person": person,
             "may": person.may if person else (lambda role: False),
@@ -330,8 +329,8 @@ class Site:
             "static": lambda name: root_of(request.scope) + self.assets.path(name),
             "navigation": NAVIGATION,
             "languages": LANGUAGES,
-            "alarms": status["alarms"],
-            "parked_count": status["counts"].get("effect", {}).get("parked", 0),
+            "alarms": notices["alarms"],
+            "parked_count": notices["parked"],
             "flashes": self._take_flashes(request),
             "now": self.clock(),
         }
