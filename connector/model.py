@@ -152,6 +152,8 @@ class Identity(Data):
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
     """Paths of inputs, the strongest first; `a+b` is one key made of both."""
+    same_as: tuple[str, ...] = ()
+    """Other actions of the app that make the same kind of record: they wait for each other."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
@@ -210,6 +212,9 @@ class Prepared:
     """The record is used as it is, and nothing is sent."""
 
 
+MADE = "made_by_another"
+"""An input of `prepare`: the id of the same record, that another write of ours has just made."""
+
 Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
 """Reads what a write depends on, each time before it is sent; it may not write."""
 
@@ -256,6 +261,8 @@ class Action(Operation):
     """It deletes, or cannot be taken back: every face asks before it is switched on."""
     removes: str | None = None
     """The input that names the record it deletes: that it is gone already is a success."""
+    empty_means: Mapping[str, Any] = {}
+    """What steps get when the app says yes without a word."""
     prepare: Preparing | None = Attribute(default=None, exclude=True)
     """Reads before each send and gives what is sent: an update that keeps what others wrote."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
@@ -478,11 +485,6 @@ class App(Data):
     """What can happen to each resource that sends events; empty when it is not known."""
     account_input: str | None = None
     """The trigger input that names the account whose events are followed (the company)."""
-    list_accounts: Callable[[Caller], Awaitable[Json]] | None = Attribute(
-        default=None, exclude=True
-    )
-    """Asks for the accounts that a connection reaches: `id` (a value of `account_input`), `name`,
-    `number` that tells it from others of that name, `through` whose account it is reached."""
     resource_groups: Mapping[str, tuple[str, ...]] = {}
     """Resources that stand for several (`entities.all`)."""
     event_scopes: Callable[[tuple[str, ...]], tuple[str, ...]] | None = Attribute(

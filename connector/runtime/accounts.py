@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from connector.runtime.parts import Parts
     from connector.store.rows import ConnectionRow, FlowRow
 
+COMPANIES = "companies"
+"""The choices of an app whose accounts are companies."""
 OPEN_RUNS = ("queued", "waiting", "parked")
 OPEN_WRITES = ("planned", "sending", "uncertain", "parked")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -53,13 +55,22 @@ class Accounts:
         return self._view(row, await self._store.flows(), await self._store.hooks())
 
     async def reached(self, id_or_name: str) -> list[dict[str, str]]:
-        """Ask the app which accounts (companies) a connection reaches. Raises ApiError."""
+        """Ask the app which companies a connection reaches, where it has any. Raises ApiError."""
         row = await self._row(id_or_name)
         app = self._parts.catalog.app(row.app)
-        if app.list_accounts is None:
+        source = app.choices.get(COMPANIES)
+        if source is None or source.read is None:
             return []
-        door = await self._doors.open(self._parts.tenant, row.id)
-        return list(await app.list_accounts(door))
+        found = await source.read(await self._doors.open(self._parts.tenant, row.id), {})
+        return [
+            {
+                "id": str(one["id"]),
+                "name": str(one["name"] or one["id"]),
+                "number": str(one.get("vat_number") or one.get("tax_code") or ""),
+                "through": str(one.get("through") or ""),
+            }
+            for one in found
+        ]
 
     async def choose(self, id_or_name: str, account: str, *, who: str) -> None:
         """Take an account as the one of new flows; audited."""

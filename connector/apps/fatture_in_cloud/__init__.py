@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from connector.apps.fatture_in_cloud.answers import read_error
 from connector.apps.fatture_in_cloud.choices import sources
-from connector.apps.fatture_in_cloud.companies import list_companies
 from connector.apps.fatture_in_cloud.resources import (
     GROUPS,
     PREFIX,
@@ -46,7 +45,6 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         readers=readers(),
         operations=operations(),
         account_input="company_id",
-        list_accounts=list_companies,
         resource_groups=GROUPS,
         event_scopes=read_scopes,
         id_filter=id_filter,

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from connector.errors import ConnectorError
 from connector.model import App, OAuth2
+from connector.runtime.accounts import COMPANIES
 from connector.web.answers import status_of
 from connector.web.pages.scopes import rights
 from connector.web.pages.site import Site
@@ -208,7 +209,7 @@ class Connections:
             one=found,
             rights=None if found["scopes"] is None else rights(found["scopes"], words),
             missing=rights(found["missing_scopes"], words),
-            has_accounts=app is not None and app.list_accounts is not None,
+            has_accounts=app is not None and COMPANIES in app.choices,
             reached=reached,
             may_force=may_force,
             error=error.as_data() if error else None,

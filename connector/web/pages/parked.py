@@ -16,6 +16,8 @@ from connector.web.pages.telling import Telling, labels
 from connector.web.pages.words import mark
 
 CHOICES = ("adopt", "send_again", "drop")
+DECISIONS = (*CHOICES, "replay", "offer")
+"""What is shown of the audit: that somebody logged in is kept there as well."""
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -42,7 +44,9 @@ class ParkedPages:
             {**row, **self._names(str(row["node"])), "story": tell.story(row)}
             for row in await site.runtime.list_parked()
         ]
-        audits = await site.runtime.list_audits(50)
+        audits = [one for one in await site.runtime.list_audits(300) if one["what"] in DECISIONS][
+            :50
+        ]
         return await site.render(request, "parked.html", rows=rows, audits=audits, tell=tell)
 
     async def show(self, request: Request) -> Response:
