@@ -26,7 +26,7 @@ from connector.errors import (
     TakenOver,
 )
 from connector.model import App, Trigger
-from connector.store.rows import EventRow, FlowRow, RunRow
+from connector.store.rows import HEALED, EventRow, FlowRow, RunRow
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ class ActiveFlow:
 
     def wants(self, event: EventRow) -> bool:
         """Whether this flow follows this event."""
+        if event.delivery_id.startswith(HEALED) and not (self.derived and self.derived.remembers):
+            # The app sent its own event of this, most likely; only a state tells them apart.
+            return False
         return (
             event.connection_id == self.connection_id
             and event.operation in self.operations

@@ -20,7 +20,7 @@ from connector.engine.events import ActiveFlow
 from connector.engine.origins import place_of_states
 from connector.engine.sweeps import AGAIN_SECONDS, SweepDoors
 from connector.engine.waits import Clock
-from connector.errors import ConnectorError, Throttled
+from connector.errors import ConnectorError, Missing, Throttled
 from connector.model import App, Json, Reader
 from connector.store.rows import LOOKED, EventRow, StateRow, WatchRow
 from connector.surprises import log_surprise
@@ -227,7 +227,11 @@ class Watches:
             inputs[app.account_input] = account
         page, seen = 1, set[str]()
         while True:
-            told = await door.read(given.request, {**inputs, "page": str(page)})
+            try:
+                told = await door.read(given.request, {**inputs, "page": str(page)})
+            except Missing:
+                # An empty list is "no such record" to some.
+                return
             yield told
             ids = {str(one["id"]) for one in _rows(told, given.result)}
             # An app that ignores the page gives the first one for ever.

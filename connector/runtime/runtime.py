@@ -64,7 +64,12 @@ class Runtime:
         self._clock = parts.clock
         self._store = parts.database.tenant(parts.tenant)
         shared = parts.database.claims is not None
-        self._book = Book(parts.catalog, parts.database, REVISION_SECONDS if shared else 0)
+        self._book = Book(
+            parts.catalog,
+            parts.database,
+            REVISION_SECONDS if shared else 0,
+            parts.vault.derive("hook-secrets"),
+        )
         self._keyring = Keyring(
             parts.vault,
             parts.http,
@@ -122,6 +127,7 @@ class Runtime:
         chores: dict[str, Chore] = {
             "sweeps": self._oversight.sweeps,
             "watches": self._oversight.watches,
+            "polls": self._oversight.polls,
             "retention": self.retention,
         }
         self._watch = Watch(

@@ -20,10 +20,11 @@ from connector.store.sql.columns import (
     step_row,
 )
 from connector.store.sql.derived import Derived
+from connector.store.sql.polling import Polling
 from connector.store.sql.snapshots import Snapshots
 
 
-class Work(Snapshots, Derived):
+class Work(Snapshots, Derived, Polling):
     """A tenant's events, runs and steps."""
 
     # --- events -----------------------------------------------------------------------------
