@@ -185,8 +185,12 @@ class Chooser:
                 remedy="Connect again and grant it, or give the id instead of a name.",
                 who="connection_owner",
             ) from error
-        except Missing:
-            rows = []  # Perfex CRM says so of an empty list
+        except Missing as error:
+            raise Missing(
+                f"The {source.title} cannot be listed: {error.message}",
+                status=error.status,
+                remedy="Check what says which list is meant, such as the company.",
+            ) from error
         except Invalid as error:
             raise Invalid(
                 f"The {source.title} cannot be listed: {error.message}",

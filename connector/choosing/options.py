@@ -81,7 +81,7 @@ def pick(title: str, options: Sequence[Option], text: str, field: str) -> Option
                 value_type="text",
                 remedy="Give the id of the one that is meant.",
             )
-    names = [one for option in options for one in (option.label, *option.names)]
+    names = dict.fromkeys(one for option in options for one in (option.label, *option.names))
     near = did_you_mean(text, names)
     raise MappingError(
         f"None of the {title} is named {text!r}.",

@@ -120,6 +120,11 @@ def _step(
             return told
         mapped = step.mapping.apply(context, now=now)
         told.warnings = [str(one) for one in mapped.issues if one.severity == "warning"]
+        told.warnings += [
+            f"{one.path}: {one.name!r} is looked up among the"
+            f" {catalog.app(node.app).choices[one.choices_from].title} when it runs."
+            for one in mapped.named
+        ]
         mapped.raise_for_errors()
         told.inputs = mapped.payload
         app = catalog.app(node.app)

@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from connector.choosing import Chooser
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
 from connector.engine.doors import Doors
@@ -27,6 +28,7 @@ from connector.engine.waits import Backoff, connection_reason
 from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.adopting import Witness
+from connector.runtime.choosing import Choosing
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
@@ -87,7 +89,8 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
-        precedence = Precedence()
+        precedence, chooser = Precedence(), Chooser(parts.clock)
+        self.choosing = Choosing(parts.tenant, parts.catalog, self.doors, chooser)
         origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
@@ -101,6 +104,7 @@ class Runtime:
             plugins.on_run_finished if plugins else None,
             origins,
             precedence,
+            chooser,
         )
         make_events = partial(
             Events,
@@ -355,9 +359,19 @@ class Runtime:
         from connector.flow import check_flow
 
         rows = await self._store.connections()
-        return check_flow(text, self.catalog, {row.name: row.app for row in rows})
+        check = check_flow(text, self.catalog, {row.name: row.app for row in rows})
+        if check.compiled is None:
+            return check
+        return check.with_issues(await self.choosing.check(check.compiled))
 
     # --- connections --------------------------------------------------------------------------
+
+    async def choices(
+        self, node: str, field: str, connection: str, search: str = "",
+        inputs: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """What can be chosen for a field through a connection; see `Choosing.listing`."""
+        return await self.choosing.listing(node, field, connection, search, inputs)
 
     async def list_connections(self) -> Iterable[Connection]:
         """Every connection, by name."""

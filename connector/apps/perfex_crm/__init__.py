@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from connector.apps.perfex_crm.answers import read_error
+from connector.apps.perfex_crm.choices import sources
 from connector.apps.perfex_crm.countries import country_id, country_iso, language_name, names
 from connector.hookspecs import RegisterFilter, hookimpl
 from connector.model import App, Request, Token
@@ -25,6 +26,7 @@ def build() -> App:
             header="authtoken",
             help="In Perfex: API → API Management → New. Tick the resources the flows use.",
         ),
+        choices=sources(),
         # The cheapest read there is: that no such customer exists proves the token, too.
         check=Request(method="GET", path="/customers/1"),
         check_may_miss=True,
