@@ -125,7 +125,7 @@ def _step(
             f" {catalog.app(node.app).choices[one.choices_from].title} when it runs."
             for one in mapped.named
         ]
-        mapped.raise_for_errors()
+        mapped.raise_for_errors(names=True)
         told.inputs = mapped.payload
         app = catalog.app(node.app)
         connection = connection_of(step.connection or "", node.app) or Connection(

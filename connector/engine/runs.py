@@ -178,7 +178,7 @@ class Runs:
             if not step.when(progress.context, progress.now):
                 return StepRow(run.id, position, step.id, "skipped", started, self._clock())
             mapped = step.mapping.apply(progress.context, now=progress.now)
-            mapped.raise_for_errors()
+            mapped.raise_for_errors(names=True)
             with counting_calls() as calls:
                 payload, chosen = await self._named(progress, step, mapped)
                 output = await self._execute(progress, step, payload)
