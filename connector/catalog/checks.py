@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from connector.errors import BundleError, Issue
+from connector.derived import DerivedTrigger
+from connector.errors import BundleError, ExpressionError, Issue
+from connector.expressions import compile_expression
 from connector.model import Action, AnyNode, Operation, Trigger
 from connector.paths import did_you_mean
 
@@ -30,6 +32,8 @@ def _issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
     if isinstance(node, Trigger):
         for resource in node.outputs:
             catalog.output_fields(node, resource)
+        if isinstance(node, DerivedTrigger):
+            yield from _derive_issues(node, catalog)
         return
     if node.request is None and node.run is None:
         yield _issue("request", "needs a request, or own code in `run`.")
@@ -64,6 +68,18 @@ def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:
         for name in _PLACEHOLDER.findall(template):
             if name not in inputs:
                 yield _issue("request", f"uses {{{name}}}.", did_you_mean(name, inputs))
+
+
+def _derive_issues(node: DerivedTrigger, catalog: Catalog) -> Iterator[Issue]:
+    for place, text, names in node.texts():
+        try:
+            compile_expression(text, names=names, filters=catalog.filters)
+        except ExpressionError as error:
+            yield _issue(place, error.message, error.remedy)
+    for name in ("made", "older"):
+        given = getattr(node.derive, name)
+        if given is not None and set(given) != set(node.derive.state):
+            yield _issue(f"derive.{name}", "must name what `state` names, and nothing else.")
 
 
 def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Iterator[Issue]:

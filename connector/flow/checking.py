@@ -245,7 +245,8 @@ class _Checker:
         for one in mapping.expressions:
             sources.check(one, step.id)
         if isinstance(node, Action):
-            self._warn(node, step, where)
+            faulty = any(issue.severity == "error" for issue in mapping.issues)
+            self._warn(node, step, where, faulty=faulty)
         sources.add_step(step.id, self._catalog.output_fields(node))
         return CompiledStep(
             id=step.id,
@@ -257,7 +258,7 @@ class _Checker:
             key=key,
         )
 
-    def _warn(self, node: Action, step: Step, where: str) -> None:
+    def _warn(self, node: Action, step: Step, where: str, *, faulty: bool) -> None:
         """What is allowed, and should be meant."""
         if node.destructive:
             self.found.add(
@@ -267,9 +268,11 @@ class _Checker:
                 severity="warning",
             )
         keys = node.identity.natural_key
-        if not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
+        # A field that is named wrongly may be the very one.
+        if faulty or not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
             return
-        if not any(key == one or key.startswith(f"{one}.") for key in keys for one in step.map):
+        parts = (key.split("+") for key in keys)
+        if not any(all(_mapped(step.map, part) for part in key) for key in parts):
             self.found.add(
                 f"Nothing identifies this {node.noun.lower()}: two events may make two of it.",
                 where=f"{where}.map",
@@ -338,6 +341,11 @@ class _Checker:
 def _command(app: str, name: str) -> str:
     """What makes a connection of this name at the shell."""
     return f"connector connect {app} --name {shlex.quote(name)}"
+
+
+def _mapped(mapping: Mapping[str, Any], path: str) -> bool:
+    """Whether a mapping sets a place, or something around it."""
+    return any(path == one or path.startswith(f"{one}.") for one in mapping)
 
 
 def _kind_of(node: AnyNode) -> str:

@@ -27,6 +27,7 @@ from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
+from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
 from connector.runtime.choosing import Choosing
 from connector.runtime.connect import Connect
@@ -76,6 +77,7 @@ class Runtime:
         )
         self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
         self._connect = Connect(self._book, self.doors, self._keyring, parts)
+        self.accounts = Accounts(self._book, self.doors, self._keyring, parts)
         plugins, tuning, store_of = parts.plugins, parts.tuning, parts.database.tenant
         self._confirmed = parts.confirmed()
         effects = Effects(
@@ -90,7 +92,8 @@ class Runtime:
             turn=parts.database.turn,
         )
         precedence, chooser = Precedence(), Chooser(parts.clock)
-        self.choosing = Choosing(parts.tenant, parts.catalog, self.doors, chooser)
+        self._choosing = Choosing(parts.tenant, parts.catalog, self.doors, chooser)
+        self.choices = self._choosing.listing
         origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
@@ -123,6 +126,7 @@ class Runtime:
         self.retention = parts.retention()
         chores: dict[str, Chore] = {
             "sweeps": self._oversight.sweeps,
+            "watches": self._oversight.watches,
             "retention": self.retention,
         }
         self._watch = Watch(
@@ -362,16 +366,9 @@ class Runtime:
         check = check_flow(text, self.catalog, {row.name: row.app for row in rows})
         if check.compiled is None:
             return check
-        return check.with_issues(await self.choosing.check(check.compiled))
+        return check.with_issues(await self._choosing.check(check.compiled))
 
     # --- connections --------------------------------------------------------------------------
-
-    async def choices(
-        self, node: str, field: str, connection: str, search: str = "",
-        inputs: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """What can be chosen for a field through a connection; see `Choosing.listing`."""
-        return await self.choosing.listing(node, field, connection, search, inputs)
 
     async def list_connections(self) -> Iterable[Connection]:
         """Every connection, by name."""

@@ -35,10 +35,14 @@ async def companies(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
     answer = await caller.request("GET", "/user/companies")
     data = answer.get("data") if isinstance(answer, dict) else None
     every = (data or {}).get("companies") or []
-    every = [one for top in every for one in (top, *(top.get("controlled_companies") or []))]
+    pairs = [
+        (one, top["name"] if one is not top else "")
+        for top in every
+        for one in (top, *(top.get("controlled_companies") or []))
+    ]
     # Each may carry a credential of the old API: nothing but what names it goes on.
     kept = ("id", "name", "vat_number", "tax_code")
-    return [{key: one.get(key) for key in kept} for one in every]
+    return [{**{key: one.get(key) for key in kept}, "through": name} for one, name in pairs]
 
 
 def _get(path: str, **query: str) -> Request:

@@ -64,6 +64,8 @@ def _common(title: str, kind: str, *also: str) -> ChoiceSource:
         title=title,
         read=_rows(f"/common/{kind}"),
         also=also,
+        # Some fields take these ids as text, where a name could not be told from one.
+        open=True,
         scopes=("common:get",),
     )
 

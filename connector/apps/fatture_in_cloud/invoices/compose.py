@@ -75,10 +75,13 @@ class Composed:
     totals: Totals
 
 
-def compose(given: Mapping[str, Any], ground: Ground) -> Composed:
-    """The document that is meant. Raises MappingError with everything that is wrong with it."""
+def compose(given: Mapping[str, Any], ground: Ground, *, due: Decimal | None = None) -> Composed:
+    """The document that is meant. Raises MappingError with everything that is wrong with it.
+
+    `due` is what the payments come to instead of our own total.
+    """
     work = _Work(given, ground)
-    composed = work.document()
+    composed = work.document(due)
     if work.issues:
         raise MappingError(
             "This document cannot be issued as it is.",
@@ -102,7 +105,7 @@ class _Work:
         self.issues: list[Issue] = []
         self.kind = str(given.get("type") or "invoice")
 
-    def document(self) -> Composed:
+    def document(self, due: Decimal | None = None) -> Composed:
         given = self.given
         entity = self._entity()
         electronic = self._is_electronic(entity)
@@ -124,7 +127,7 @@ class _Work:
             data["ei_data"] = self._e_invoice_data(method)
         data["items_list"] = rows
         totals = totals_of(data)
-        data["payments_list"] = self._payments(totals.amount_due, method)
+        data["payments_list"] = self._payments(totals.amount_due if due is None else due, method)
         if electronic:
             self.issues += required.faults_of(data, without_cig=bool(given.get("without_cig")))
         return Composed(_as_sent(data), totals)

@@ -173,6 +173,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[Issue]:
             yield _issue(
                 f"{at}.name", f"Line {index + 1} says nothing.", "Give a name or a description."
             )
+        if not vat:
+            # That none was found is told already.
+            continue
         if vat.get("e_invoice") is False:
             yield _issue(
                 f"{at}.vat",
