@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from connector.model import ChoiceSource
 from connector.paths import did_you_mean
 
 MOST_SHOWN = 5
+_RATE = re.compile(r"\d+\.\d+(?=%)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,10 @@ class Option:
 
 
 def plain(text: str) -> str:
-    """A name as people compare them: without capitals and spaces, a comma as a point."""
-    return "".join(text.split()).casefold().replace(",", ".")
+    """A name as people compare them: without capitals and spaces; `22,00 %` is `22%`."""
+    bare = "".join(text.split()).casefold().replace(",", ".")
+    # Only of rates: to a code every digit matters.
+    return _RATE.sub(lambda found: found[0].rstrip("0").rstrip("."), bare)
 
 
 def options_of(source: ChoiceSource, rows: Iterable[Any]) -> list[Option]:
