@@ -105,6 +105,8 @@ class Choosing:
                         severity="warning",
                     )
                 )
+                # An app that does not answer would let a person wait for each name.
+                break
         return issues
 
     async def _open(

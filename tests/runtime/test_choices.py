@@ -333,6 +333,62 @@ async def test_the_api_lists_what_can_be_chosen(tmp_path: Path) -> None:
         assert answer.json()["fields"][0]["field"] == "company_id"
 
 
+@story
+async def test_an_app_that_is_away_keeps_no_flow_from_being_stored(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.fic.plugged = False
+        told = await w.runtime.apply_flow(invoice("23%", method="Bonifco"))
+        (warning,) = told["issues"]
+        assert warning["severity"] == "warning"
+        assert warning["message"].startswith("'Bonifco' could not be looked up now: ")
+
+
+@story
+async def test_a_customer_of_perfex_goes_by_name_or_vat_number_and_never_by_a_part(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        tables = w.sandbox.perfex.tables["customers"]
+        for name, vat in (("Rossi & Figli", "IT1"), ("Rossi", "IT01234567890"), ("Rossi", "IT3")):
+            await perfex_customer(w, name, vat)
+        node, field = "perfex_crm.create_project", "data.clientid"
+        told = await w.runtime.choices(node, field, "perfex", "rossi")
+        assert sorted(values(told).values()) == ["Rossi", "Rossi", "Rossi & Figli"]
+        assert (await w.runtime.choices(node, field, "perfex", "nobody"))["options"] == []
+        for name, wrong in (
+            ("Rossi & Figli", []),
+            ("IT01234567890", []),
+            ("Rossi", [field]),
+            ("Ross", [field]),
+        ):
+            issues = (await w.runtime.check_flow(project(name)))["issues"]
+            assert [one["field"] for one in issues if one["severity"] == "error"] == wrong, name
+        assert len(tables.view()) == 3
+
+
+async def perfex_customer(w: World, name: str, vat: str) -> None:
+    door = await w.runtime.doors.open("main", "perfex")
+    body = {"company": name, "vat": vat}
+    await door.request("POST", "/customers", body=body, encoding="form")
+
+
+def project(customer: str) -> str:
+    return flow(
+        steps=f"""\
+  - id: project
+    node: perfex_crm.create_project
+    connection: perfex
+    map:
+      data.name: Work
+      data.clientid: "{customer}"
+      data.rel_type: customer
+      data.billing_type: 1
+      data.start_date: "2026-03-04"
+      data.status: 1
+"""
+    )
+
+
 async def _later(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
