@@ -9,6 +9,7 @@ import typer
 
 from connector.cli import (
     catalogue,
+    choices,
     connect,
     flows,
     history,
@@ -60,6 +61,7 @@ def root(
 
 root.__doc__ = HELP
 catalogue.add(app)
+choices.add(app)
 flows.add(app)
 connect.add(app)
 history.add(app)

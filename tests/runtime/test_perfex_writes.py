@@ -114,8 +114,8 @@ class TestEveryFault:
         self, tmp_path: Path, generation: str, fault: str
     ) -> None:
         async def script(w: World) -> None:
-            # Another payment of the same invoice must not be taken for ours.
-            other = {"invoiceid": "51", "amount": "1.00", "note": "Acconto"}
+            # Somebody's own payment must not be taken for ours, however alike it is.
+            other = {"invoiceid": "51", "amount": "122.00", "note": "Saldo"}
             add_row(w.sandbox.perfex, kinds()["payments"], other)
             if FAULTS[fault]:
                 w.sandbox.perfex.faults.add(method="POST", path="/api/payments", **FAULTS[fault])
