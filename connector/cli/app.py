@@ -10,6 +10,7 @@ import typer
 from connector.cli import (
     accounts,
     catalogue,
+    choices,
     connect,
     flows,
     history,
@@ -61,6 +62,7 @@ def root(
 
 root.__doc__ = HELP
 catalogue.add(app)
+choices.add(app)
 flows.add(app)
 connect.add(app)
 accounts.add(app)

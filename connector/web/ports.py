@@ -73,6 +73,12 @@ class Runtime(Hooks, Protocol):
 
     async def list_connections(self) -> Iterable[Connection]: ...
 
+    async def choices(
+        self, node: str, field: str, connection: str, search: str = "", inputs: Row | None = None
+    ) -> Row:
+        """What can be chosen for a field: `title`, `options`, `read_at`, `note` and `open`."""
+        ...
+
     async def start_connect(self, app: str, name: str, settings: Row) -> Row:
         """Begin an OAuth consent: `authorize_url` and its one-time `state`."""
         ...

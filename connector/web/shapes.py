@@ -163,6 +163,16 @@ class Fields(BaseModel):
     items: list[NodeField]
 
 
+class Choices(BaseModel):
+    """What can be chosen for a field; with `open`, any other value may be sent as well."""
+
+    title: str
+    options: list[dict[str, Any]]
+    read_at: float | None
+    note: str
+    open: bool
+
+
 class Consent(BaseModel):
     """Where to send the owner's browser."""
 
