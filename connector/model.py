@@ -169,6 +169,19 @@ class Identity(Data):
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file on its way to an app: a part of a body that is sent as `multipart`."""
+
+    name: str
+    content: bytes = field(repr=False)
+    media_type: str = "application/octet-stream"
+
+
+Encoding = Literal["json", "form", "multipart"]
+"""How a body is written; `multipart` is for bodies with an Upload."""
+
+
 class Caller(Protocol):
     """What a node's own code may do: read and write its app through the one guarded door."""
 
@@ -181,9 +194,18 @@ class Caller(Protocol):
         *,
         query: Mapping[str, str] | None = None,
         body: Json = None,
-        encoding: Literal["json", "form"] = "json",
+        encoding: Encoding = "json",
     ) -> Json:
         """Send one request with the connection's credentials; raises ApiError, gives the JSON."""
+        ...
+
+    async def download(
+        self, where: str, *, query: Mapping[str, str] | None = None, most: int = 0
+    ) -> Answer:
+        """Read what is no JSON: a path of the app, or a whole address elsewhere, without
+        credentials and only where addresses of users may lead. Raises ApiError, also for more than
+        `most` bytes.
+        """
         ...
 
 

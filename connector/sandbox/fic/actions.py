@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
-from starlette.requests import Request
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from connector.sandbox.fic.call import Call, single
@@ -17,10 +16,8 @@ from connector.sandbox.fic.problem import Faults, answer, invalid, required
 from connector.sandbox.fic.resources import resources
 from connector.sandbox.fic.rules import Record
 from connector.sandbox.fic.scopes import ISSUED
-from connector.sandbox.fic.state import FicState
 from connector.sandbox.fic.totals import totals as compute
 
-FILE_LIFE = timedelta(days=7)
 _ATTACHABLE = {
     "issued_documents": "",
     "received_documents": "received_documents:a",
@@ -115,12 +112,12 @@ def upload(key: str) -> Callable[[Call], Any]:
         if _ATTACHABLE[key]:
             call.need(_ATTACHABLE[key])
         async with call.request.form() as form:
-            name, given = str(form.get("filename", "")), "attachment" in form
-        if not given:
+            name, given = str(form.get("filename", "")), form.get("attachment")
+            content = await given.read() if isinstance(given, UploadFile) else None
+        if content is None:
             raise invalid({"attachment": [required("attachment")]})
         token = call.state.tokens.secret()
-        call.company.attachments[token] = name
-        call.state.files[token] = call.state.clock() + FILE_LIFE
+        call.company.attachments[token] = (name, content)
         return answer({"data": {"attachment_token": token}})
 
     return handler
@@ -136,11 +133,3 @@ def detach(key: str) -> Callable[[Call], Response]:
         return answer(None)
 
     return handler
-
-
-def file(state: FicState, request: Request) -> Response:
-    """A stored file, for seven days."""
-    dies = state.files.get(request.path_params["token"])
-    if dies is None or dies <= state.clock():
-        return answer({"error": {"message": "This link has expired."}}, 403)
-    return Response(b"a file of the sandbox\n", media_type="application/octet-stream")

@@ -15,7 +15,16 @@ from starlette.routing import BaseRoute, Route
 
 from connector.sandbox.asgi import App
 from connector.sandbox.faults import Faulty
-from connector.sandbox.fic import actions, control, crud, e_invoices, info, oauth, subscriptions
+from connector.sandbox.fic import (
+    actions,
+    control,
+    crud,
+    e_invoices,
+    files,
+    info,
+    oauth,
+    subscriptions,
+)
 from connector.sandbox.fic.call import Handler, endpoint
 from connector.sandbox.fic.problem import Problem
 from connector.sandbox.fic.resources import Resource, resources
@@ -62,12 +71,13 @@ def _add_oauth(state: FicState, routes: list[BaseRoute]) -> None:
         return await oauth.token(state, request)
 
     async def file(request: Request) -> Response:
-        return actions.file(state, request)
+        return files.serve(state, request)
 
     routes += [
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route("/oauth/token", token, methods=["POST"]),
         Route("/files/{token}", file, methods=["GET"]),
+        Route("/files/{token}/{name}", file, methods=["GET"]),
     ]
 
 
