@@ -167,6 +167,8 @@ class Recording:
         if "proof" in case:
             # The answer names no record: what the search then finds is what steps get.
             return await self._proven(catalog, strange)
+        if answer is None and isinstance(node, Action) and not node.identity.record_id:
+            return {"done": True}
         return paths.get(answer, node.result) if node.result else answer
 
     async def _proven(self, catalog: Catalog, strange: bool) -> Any:

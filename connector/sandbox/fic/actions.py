@@ -9,7 +9,7 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from connector.sandbox.fic.call import Call, single
+from connector.sandbox.fic.call import Call, missing, single
 from connector.sandbox.fic.crud import allow, event_of, found
 from connector.sandbox.fic.fields import blank, clean
 from connector.sandbox.fic.problem import Faults, answer, invalid, required
@@ -18,6 +18,14 @@ from connector.sandbox.fic.rules import Record
 from connector.sandbox.fic.scopes import ISSUED
 from connector.sandbox.fic.totals import totals as compute
 
+MOST_MAIL = 50 * 1024
+JOINED = {
+    "delivery_notes": "delivery_note",
+    "orders": "order",
+    "quotes": "quote",
+    "work_reports": "work_report",
+}
+"""The type of document that each kind of joining takes."""
 _ATTACHABLE = {
     "issued_documents": "",
     "received_documents": "received_documents:a",
@@ -74,6 +82,12 @@ def send_email(call: Call) -> Response:
             faults[f"data.{name}"] = [required(f"data.{name}")]
     if "sender_id" not in data and "sender_email" not in data:
         faults["data.sender_email"] = [required("data.sender_email")]
+    include = data.get("include")
+    for name in ("document", "delivery_note", "attachment", "accompanying_invoice"):
+        if isinstance(include, dict) and name not in include:
+            faults[f"data.include.{name}"] = [required(f"data.include.{name}")]
+    if len(str(data.get("body", "")).encode()) > MOST_MAIL:
+        faults["data.body"] = ["The data.body may not be greater than 51200 bytes."]
     if faults:
         raise invalid(faults)
     event = f"{event_of(resources()['issued_documents'], record)}.email_sent"
@@ -102,6 +116,28 @@ def transform(call: Call) -> Response:
     keep = call.query.get("transform_keep_copy") == "1"
     origin = [call.query["original_document_id"]]
     options: dict[str, Any] = {"create_from": origin, "transform": True, "keep_copy": keep}
+    return answer({"data": made, "options": options})
+
+
+def join(call: Call) -> Response:
+    """Creates nothing: answers one invoice with the lines of all documents."""
+    if not call.query.get("ids"):
+        raise invalid({"ids": [required("ids")]})
+    if call.query.get("type", "") not in JOINED:
+        raise invalid({"type": ["The selected type is invalid."]})
+    table, ids = call.company.tables["issued_documents"], call.query["ids"].split(",")
+    parts = [copy.deepcopy(table.get(one)) for one in ids]
+    if not all(parts):
+        raise missing()
+    joined = [part for part in parts if part]
+    for part in joined:
+        allow(call, resources()["issued_documents"], "r", part["type"])
+        if part["type"] != JOINED[call.query["type"]]:
+            raise invalid({"ids": ["The selected ids are invalid."]})
+    rows = [row for part in joined for row in part["items_list"] or ()]
+    made = joined[0] | {"id": None, "number": None, "type": "invoice", "payments_list": []}
+    made["items_list"] = rows
+    options = {"create_from": ids, "transform": False, "join_type": call.query["type"]}
     return answer({"data": made, "options": options})
 
 

@@ -110,6 +110,7 @@ def _add_info(add: Add) -> None:
 def _add_documents(add: Add) -> None:
     base = "C/issued_documents"
     add("GET", f"{base}/transform", actions.transform)
+    add("GET", f"{base}/join", actions.join)
     add("POST", f"{base}/totals", actions.totals)
     add("POST", f"{base}/{{id:int}}/totals", actions.totals)
     add("GET", f"{base}/{{id:int}}/email", actions.email_data)
