@@ -152,6 +152,8 @@ class Identity(Data):
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
     """Paths of inputs, the strongest first; `a+b` is one key made of both."""
+    same_as: tuple[str, ...] = ()
+    """Other actions of the app that make the same kind of record: they wait for each other."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
@@ -165,6 +167,8 @@ class Identity(Data):
     """Path of the moment a record was made."""
     shows: str | None = None
     """The input whose values the found record must show: what a mere yes says is not believed."""
+    gives: Literal["answer", "record"] = "answer"
+    """What later steps get: what was answered, or the record that was read back (by `shows`)."""
     list_lag_seconds: float = 5
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
@@ -230,6 +234,9 @@ class Prepared:
     """The record is used as it is, and nothing is sent."""
 
 
+MADE = "made_by_another"
+"""An input of `prepare`: the id of the same record, that another write of ours has just made."""
+
 Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
 """Reads what a write depends on, each time before it is sent; it may not write."""
 
@@ -276,6 +283,8 @@ class Action(Operation):
     """It deletes, or cannot be taken back: every face asks before it is switched on."""
     removes: str | None = None
     """The input that names the record it deletes: that it is gone already is a success."""
+    empty_means: Mapping[str, Any] = {}
+    """What steps get when the app says yes without a word."""
     prepare: Preparing | None = Attribute(default=None, exclude=True)
     """Reads before each send and gives what is sent: an update that keeps what others wrote."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
@@ -347,8 +356,12 @@ class ChoiceSource(Data):
     """Path in a row that hides it when it is true."""
     needs: tuple[str, ...] = ()
     """Inputs of the node that say which list is meant, such as the company."""
+    page_size: int = 0
+    """How many rows a full page has, where the request has a `{page}` (from 1)."""
     searched: bool = False
     """It may be long: the app looks for `search`, and it is never listed whole."""
+    search_filter: Callable[[str], str] | None = Attribute(default=None, exclude=True)
+    """Turns what is looked for into `{search}`, in the app's own language."""
     open: bool = False
     """Other values are accepted too; nothing is looked up when a flow runs."""
     seconds: float = 600
@@ -379,6 +392,10 @@ class Reader(Data):
     """Where a record says when it was changed, so that an older state never follows a newer one."""
     created_at: str | None = "created_at"
     """Where it says when it was made."""
+    more: Mapping[str, Request] = {}
+    """Reads what a record does not carry itself, kept in it under these names."""
+    more_when: tuple[str, tuple[str, ...]] | None = None
+    """The place in a record, and the values there with which there is more to read."""
     sweep: Request | None = None
     """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
     dates of a record are used."""

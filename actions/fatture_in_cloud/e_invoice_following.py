@@ -39,7 +39,7 @@ get_e_invoice_status = Search(
     ),
     docs_url=_DOCS,
     inputs=_INPUTS,
-    output=schema("fatture_in_cloud/e_invoice_status"),
+    output=schema("fatture_in_cloud/e_invoice_followed"),
     run=following.follow,
     scopes=tuple(f"issued_documents.{family}:r" for family in ELECTRONIC),
     summary="{{ output.message }}",

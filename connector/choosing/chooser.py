@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from connector import paths
@@ -50,6 +50,8 @@ class Listing:
     read_at: float = 0
     note: str = ""
     """Why it may be out of date or not whole."""
+    whole: bool = True
+    """Whether every row was read: a name in a part of a list may be a name in the rest as well."""
 
 
 Key = tuple[str, str, str, str, str]
@@ -97,7 +99,7 @@ class Chooser:
             kept = await self._renewed(key, kept, source, reader, dict(inputs), asked)
         if source.searched:
             return kept
-        return Listing(kept.title, _searched(kept.options, search), kept.read_at, kept.note)
+        return replace(kept, options=_searched(kept.options, search))
 
     async def named(
         self,
@@ -109,19 +111,17 @@ class Chooser:
         field: str,
     ) -> Option:
         """The option that `text` names. Raises MappingError for `field`, and ApiError."""
-        listing = await self.listing(app, source_key, reader, inputs, "")
-        if source_of(app, source_key).searched:
-            listing = await self.listing(app, source_key, reader, inputs, text)
+        source = source_of(app, source_key)
+        asked = text if source.searched else ""
+        listing = await self.listing(app, source_key, reader, inputs, asked)
         try:
-            return pick(listing.title, listing.options, text, field)
+            return _picked(listing, text, field)
         except MappingError:
             if not listing.read_at or self._clock() - listing.read_at < FRESH_ON_MISS_SECONDS:
                 raise
-        searched = text if source_of(app, source_key).searched else ""
-        listing = await self.listing(
-            app, source_key, reader, inputs, searched, newer_than=self._clock()
-        )
-        return pick(listing.title, listing.options, text, field)
+        now = self._clock()
+        listing = await self.listing(app, source_key, reader, inputs, asked, newer_than=now)
+        return _picked(listing, text, field)
 
     def _key(
         self,
@@ -164,9 +164,7 @@ class Chooser:
         except (NotSent, Throttled, Unclear, NotConnected) as error:
             if kept is None:
                 raise
-            return Listing(
-                kept.title, kept.options, kept.read_at, f"As it was before: {error.message}"
-            )
+            return replace(kept, note=f"As it was before: {error.message}")
         self._kept[key] = listing
         self._kept.move_to_end(key)
         while len(self._kept) > MOST_LISTS:
@@ -196,9 +194,20 @@ class Chooser:
                 issues=error.issues,
             ) from error
         options = options_of(source, rows)
-        more = len(options) > MOST_OPTIONS
-        note = f"Only the first {MOST_OPTIONS} are shown." if more else ""
-        return Listing(source.title, tuple(options[:MOST_OPTIONS]), now, note)
+        whole = len(rows) < MOST_OPTIONS
+        note = "" if whole else f"Only the first {MOST_OPTIONS} are shown."
+        return Listing(source.title, tuple(options[:MOST_OPTIONS]), now, note, whole)
+
+
+def _picked(listing: Listing, text: str, field: str) -> Option:
+    if listing.whole:
+        return pick(listing.title, listing.options, text, field)
+    raise MappingError(
+        f"More than {MOST_OPTIONS} {listing.title} are found for {text!r}: one cannot be told.",
+        field=field,
+        value_type="text",
+        remedy="Give the id of the one that is meant.",
+    )
 
 
 async def _rows(source: ChoiceSource, reader: Reader, inputs: dict[str, Any]) -> Sequence[Any]:
@@ -206,11 +215,20 @@ async def _rows(source: ChoiceSource, reader: Reader, inputs: dict[str, Any]) ->
         return await source.read(reader, inputs)
     if source.request is None:
         return ()
-    answer = await reader.read(source.request, inputs)
-    rows = paths.get(answer, source.result) if source.result else answer
-    if not isinstance(rows, list):
-        raise ApiError(f"The {source.title} are not in the form that we know.", who="developer")
-    return rows
+    if source.search_filter is not None:
+        inputs = {**inputs, "search": source.search_filter(inputs["search"])}
+    found: list[Any] = []
+    page = 1
+    while len(found) < MOST_OPTIONS:
+        answer = await reader.read(source.request, {**inputs, "page": page})
+        rows = paths.get(answer, source.result) if source.result else answer
+        if not isinstance(rows, list):
+            raise ApiError(f"The {source.title} are not in the form that we know.", who="developer")
+        found += rows
+        if not source.page_size or len(rows) < source.page_size:
+            break
+        page += 1
+    return found
 
 
 def source_of(app: App, key: str) -> ChoiceSource:
@@ -231,7 +249,7 @@ def needs_of(source: ChoiceSource) -> tuple[str, ...]:
     if request is not None:
         for template in (request.path, *request.query.values()):
             named += _PLACE.findall(template)
-    return tuple(dict.fromkeys(one for one in named if one != "search"))
+    return tuple(dict.fromkeys(one for one in named if one not in ("search", "page")))
 
 
 def _input(inputs: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> Any:

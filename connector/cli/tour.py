@@ -220,7 +220,9 @@ async def _first(ready: asyncio.Event, server: asyncio.Task[None]) -> None:
 
 
 async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch) -> None:
-    started = await runtime.start_connect("fatture_in_cloud", FATTURE, {"address": world.fic})
+    started = await runtime.start_connect(
+        "fatture_in_cloud", FATTURE, {"address": world.fic, "emulated": True}
+    )
     # What a browser does: open the consent page, agree, follow the redirect back to us.
     agreed = await _call(outside, "GET", started["authorize_url"])
     back = agreed.header("location")
@@ -234,7 +236,7 @@ async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: S
         raise ConnectorError(f"The consent ended with {ended.status}.", who="developer")
     watch.done("connected Fatture in Cloud: consent, code, tokens")
     await runtime.connect_with_token(
-        "perfex_crm", PERFEX, world.authtoken, {"address": world.perfex}
+        "perfex_crm", PERFEX, world.authtoken, {"address": world.perfex, "emulated": True}
     )
     watch.done("connected Perfex CRM: authtoken, proven by a call")
 

@@ -32,7 +32,9 @@ from connector.engine.proof import (
     Find,
     found_id,
     ids_of,
+    kin_of,
     natural_of,
+    naturals_of,
     not_shown,
     record_of,
 )
@@ -48,7 +50,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Answer, Caller, HttpRequest, Operation, OwnCode, Preparing
+from connector.model import MADE, Answer, Caller, HttpRequest, Operation, OwnCode, Preparing
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
 
@@ -105,12 +107,12 @@ class Effects(Looking):
     async def perform(self, intent: Intent, store: EffectStore, door: Door, find: Find) -> Any:
         """The write's output, sent now or earlier. Raises Wait, Park, Refused or NotSent."""
         key = intent.key(store.tenant)
-        natural = natural_of(intent.action, intent.inputs)
         # Two events about one order have one business key, two about one customer one VAT number;
         # they come at the same moment, and the second must see what the first has written.
         names = [key]
-        if natural:
-            names.append(f"{store.tenant}/{intent.connection_id}/{intent.action.name}/{natural}")
+        kin = kin_of(intent.action)[0]
+        place = f"{store.tenant}/{intent.connection_id}/{kin}"
+        names += [f"{place}/{one}" for one in naturals_of(intent.action, intent.inputs)]
         async with self._turn(*names) as turn:
             return await self._perform(key, intent, store, door, find, turn)
 
@@ -198,7 +200,7 @@ class Effects(Looking):
         if any(one.key != effect.key and one.state == "parked" for one in others):
             await self._park(effect, store, "Another write of this very record waits for a person.")
             return
-        if effect.natural_key and await self._settled_by_another(effect, store):
+        if effect.natural_key and await self._settled_by_another(intent, effect, store):
             return
         try:
             there = await check(door, effect.inputs)
@@ -227,7 +229,11 @@ class Effects(Looking):
         arrived; otherwise somebody else wrote meanwhile, and a person decides.
         """
         action = intent.action
-        ready = await prepare(door, effect.inputs)
+        inputs = effect.inputs
+        made = await self._made_by_another(intent, effect, store)
+        if made is not None:
+            inputs = {**inputs, MADE: made}
+        ready = await prepare(door, inputs)
         before = next((note["read"] for note in reversed(effect.evidence) if "read" in note), None)
         if ready.enough or (effect.sends and ready.record is not None and not ready.differs):
             remote_id = str(paths.get(ready.record or {}, action.identity.own_id))
@@ -343,6 +349,8 @@ class Effects(Looking):
             return
         identity = intent.action.identity
         record = paths.get(told, intent.action.result) if intent.action.result else told
+        if told is None and intent.action.empty_means:
+            record = dict(intent.action.empty_means)
         remote_id = paths.get(told, identity.record_id) if identity.record_id else None
         if identity.record_id and remote_id in (paths.ABSENT, None, ""):
             # Some releases confirm a write without saying which record it made: prove it.
@@ -357,7 +365,9 @@ class Effects(Looking):
                 raise Wait("unsure", effect.due_at, None)
             remote_id, record = found_id(found, fresh[0]), record_of(found, fresh[0])
         if identity.shows is not None:
-            await self._read_back(intent, effect, store, find)
+            seen = await self._read_back(intent, effect, store, find)
+            if identity.gives == "record":
+                remote_id, record = seen
         effect.remote_id = None if remote_id is None else str(remote_id)
         effect.output = output_of(record, remote_id)
         if not identity.record_id and not effect.output:
@@ -375,8 +385,8 @@ class Effects(Looking):
 
     async def _read_back(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
-    ) -> None:
-        """Go on only when the record shows what the app says it has written."""
+    ) -> tuple[Any, Any]:
+        """The record and its id, when it shows what the app says it has written."""
         try:
             found = await self._found(intent, effect, find)
         except ApiError as error:
@@ -389,6 +399,7 @@ class Effects(Looking):
             told = f"shows otherwise: {', '.join(other[:9])}" if other else "is not to be found"
             await self._doubt(effect, store, f"confirmed, but the record {told}")
             raise Wait("unsure", effect.due_at, None)
+        return found_id(found, ids[0]), record
 
 
 def _may_change(effect: EffectRow, run_id: int) -> bool:

@@ -20,13 +20,36 @@ Find = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Runs a Search of the same app by key; gives {found, count, id, record, records}."""
 
 
-def natural_of(action: Action, inputs: dict[str, Any]) -> str:
-    """The first natural key that has a value, as one text; empty where the record has none."""
+def naturals_of(action: Action, inputs: dict[str, Any]) -> list[str]:
+    """Every natural key that has a value, each as one text, the strongest first."""
+    found = []
     for key in action.identity.natural_key:
         values = [_given(inputs, place) for place in key.split("+")]
         if None not in values:
-            return f"{key}={'+'.join(''.join(str(one).split()).casefold() for one in values)}"
-    return ""
+            texts = ("".join(str(one).split()).casefold() for one in values)
+            found.append(f"{key}={'+'.join(texts)}")
+    return found
+
+
+def kin_of(action: Action) -> list[str]:
+    """The full names of all actions that make this kind of record, sorted."""
+    return sorted({action.name, *(f"{action.app}.{one}" for one in action.identity.same_as)})
+
+
+def elsewhere(action: Action, inputs: dict[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether another write was of another place (company): its record is not ours."""
+    identity = action.identity
+    places = [one for one in identity.by.values() if not one.startswith("data.")]
+    return any(
+        one not in identity.natural_key and _given(inputs, one) != _given(dict(other), one)
+        for one in places
+        if _given(dict(other), one) is not None
+    )
+
+
+def natural_of(action: Action, inputs: dict[str, Any]) -> str:
+    """The first natural key that has a value, as one text; empty where the record has none."""
+    return next(iter(naturals_of(action, inputs)), "")
 
 
 def strong_criteria_of(action: Action, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -262,7 +262,8 @@ class _Checker:
         # A field that is named wrongly may be the very one.
         if faulty or not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
             return
-        if not any(key == one or key.startswith(f"{one}.") for key in keys for one in step.map):
+        parts = (key.split("+") for key in keys)
+        if not any(all(_mapped(step.map, part) for part in key) for key in parts):
             self.found.add(
                 f"Nothing identifies this {node.noun.lower()}: two events may make two of it.",
                 where=f"{where}.map",
@@ -331,6 +332,11 @@ class _Checker:
 def _command(app: str, name: str) -> str:
     """What makes a connection of this name at the shell."""
     return f"connector connect {app} --name {shlex.quote(name)}"
+
+
+def _mapped(mapping: Mapping[str, Any], path: str) -> bool:
+    """Whether a mapping sets a place, or something around it."""
+    return any(path == one or path.startswith(f"{one}.") for one in mapping)
 
 
 def _kind_of(node: AnyNode) -> str:

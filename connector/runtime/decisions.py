@@ -114,12 +114,10 @@ class Decisions:
         details = {"run": effect.run_id, "node": effect.node, "remote_id": remote_id}
         if doubt:
             details["forced"] = doubt
-        await self._store.audit(now, who, choice, f"effect {key}", details)
-        await self._store.save_effect(effect)
-        if await self._store.reopen_run(effect.run_id):
-            run = await self._store.run(effect.run_id)
-            if run is not None:
-                self._go_on(run)
+        await self._store.decide(effect, now, who, choice, details)
+        run = await self._store.run(effect.run_id)
+        if run is not None and run.finished_at is None:
+            self._go_on(run)
         return {**effect_view(effect), "run": effect.run_id}
 
     async def _parked(self, key: str) -> EffectRow:

@@ -26,6 +26,7 @@ from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
+from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
@@ -74,6 +75,7 @@ class Runtime:
         )
         self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
         self._connect = Connect(self._book, self.doors, self._keyring, parts)
+        self.accounts = Accounts(self._book, self.doors, self._keyring, parts)
         plugins, tuning, store_of = parts.plugins, parts.tuning, parts.database.tenant
         self._confirmed = parts.confirmed()
         effects = Effects(
@@ -119,6 +121,7 @@ class Runtime:
         self.retention = parts.retention()
         chores: dict[str, Chore] = {
             "sweeps": self._oversight.sweeps,
+            "watches": self._oversight.watches,
             "retention": self.retention,
         }
         self._watch = Watch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ RunState = Literal["queued", "waiting", "succeeded", "filtered", "failed", "park
 StepState = Literal["done", "skipped", "failed"]
 EffectState = Literal["planned", "sending", "done", "refused", "uncertain", "parked"]
 
+LOOKED = "look:"
+"""How the delivery ids begin of events that a daily look made."""
 SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
 GONE, MASKED = "purged_at", "masked_at"
@@ -86,6 +89,29 @@ class HandledRow:
     """The event that the latest of them became."""
 
 
+@dataclass(frozen=True, slots=True)
+class WatchRow:
+    """Since when a flow of a derived trigger watches its `subject`."""
+
+    flow_id: int
+    subject: str
+    since: float
+    ready_at: float | None = None
+    """When it knew where things stood; until then its events wait."""
+    looked_on: str = ""
+    """The date of its last daily look."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """A record's state as a derived trigger judged it; `version` 0 was never stored."""
+
+    place: str
+    state: Mapping[str, Any]
+    updated_at: str = ""
+    version: int = 0
+
+
 @dataclass(slots=True)
 class FlowRow:
     """A flow as it stands: the document of its present version."""
@@ -123,6 +149,8 @@ class RunRow:
     id: int = 0
     handled: HandledRow | None = None
     """What its flow has handled of its record with this run; kept by itself, no column."""
+    derived: StateRow | None = None
+    """The state of its record that comes with it, for a derived trigger; no column either."""
     owner: str = ""
     """The process that has it in hand, where several drive one database."""
     fresh: bool = False

@@ -162,6 +162,8 @@ class Recording:
         if isinstance(node, Action) and node.removes is not None:
             removed = paths.get(case["input"], node.removes)
             return {"id": removed, "deleted": True, "already_gone": False}
+        if isinstance(node, Action) and answer is None and node.empty_means:
+            return dict(node.empty_means)
         if "record_id" in case and isinstance(node, Action):
             _agree("record_id", paths.get(answer, node.identity.record_id), case["record_id"])
         if "proof" in case:

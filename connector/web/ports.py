@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Literal, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
+from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
@@ -54,6 +55,7 @@ class Runtime(Hooks, Protocol):
     """
 
     people: People
+    accounts: Accounts
     past: LookingBack
     decisions: Decisions
 
@@ -135,6 +137,10 @@ class Runtime(Hooks, Protocol):
 
     async def status(self) -> Row:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
+        ...
+
+    async def reconcile(self) -> Sequence[Row]:
+        """Make the apps send what the enabled flows follow; the server must be listening."""
         ...
 
     async def list_flows(self) -> Sequence[Row]: ...

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from connector.quota import Account
-from connector.store.port.sides import History, Keeping, People
+from connector.store.past import History
+from connector.store.port.sides import Keeping, People
 from connector.store.rows import (
     AlarmRow,
     ConnectionRow,
@@ -17,8 +18,10 @@ from connector.store.rows import (
     HookRow,
     OriginRow,
     RunRow,
+    StateRow,
     StepRow,
     SweepRow,
+    WatchRow,
 )
 
 
@@ -49,6 +52,21 @@ class Store(History, Keeping, People, Protocol):
 
     async def set_connection_status(self, connection_id: str, status: str) -> None:
         """Mark a connection as usable or as waiting for its owner."""
+        ...
+
+    async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
+        """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
+        ...
+
+    async def drop_hooks(self, connection_id: str) -> None:
+        """Forget the hooks of a connection: what comes to them is unknown from now on."""
+        ...
+
+    async def drop_connection(self, connection_id: str, now: float) -> bool:
+        """Remove a connection with its secrets, hooks and sweeps; tells whether it was there.
+
+        Its events, runs and writes stay. Its alarms end.
+        """
         ...
 
     async def hooks(self) -> list[HookRow]:
@@ -121,6 +139,30 @@ class Store(History, Keeping, People, Protocol):
         """What each flow has handled of each of these records, by flow and record."""
         ...
 
+    async def watches(self) -> dict[int, WatchRow]:
+        """Since when each flow of a derived trigger watches, by flow."""
+        ...
+
+    async def save_watch(self, row: WatchRow) -> None:
+        """Store since when a flow watches, or how far it has come."""
+        ...
+
+    async def drop_watch(self, flow_id: int) -> None:
+        """Forget what a flow has seen: it watches no more, or begins anew."""
+        ...
+
+    async def states(
+        self, place: str, flows: Sequence[int], items: Sequence[str]
+    ) -> dict[tuple[int, str], StateRow]:
+        """The newest states of these records, by flow and record."""
+        ...
+
+    async def add_states(
+        self, flow_id: int, place: str, states: Mapping[str, tuple[Any, str]], now: float
+    ) -> None:
+        """Store where records stood when a flow began to watch; what it has seen since stays."""
+        ...
+
     async def sweeps(self) -> list[SweepRow]:
         """How far each sweep has come."""
         ...
@@ -172,7 +214,10 @@ class Store(History, Keeping, People, Protocol):
         ...
 
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
-        """Store an event's runs and its new state in one commit; gives the runs that are new."""
+        """Store an event's runs and its new state in one commit; gives the runs that are new.
+
+        Raises Raced, and stores nothing, when a derived state is not the newest any more.
+        """
         ...
 
     async def runs(
@@ -253,8 +298,11 @@ class Store(History, Keeping, People, Protocol):
         """Those of these remote ids that a write of ours has made or adopted already."""
         ...
 
-    async def reopen_run(self, run_id: int) -> bool:
-        """Make a parked run go on; tells whether it was parked."""
+    async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:
+        """Store what a person decided of a write, the audit of it, and that its run goes on.
+
+        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile.
+        """
         ...
 
     async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:

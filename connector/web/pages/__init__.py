@@ -12,11 +12,22 @@ from connector.web.ports import Asgi, Runtime
 
 def make_pages(runtime: Runtime, settings: Settings) -> Asgi:
     """The pages as one ASGI app, behind their own door."""
-    from connector.web.pages import connections, flows, home, inbox, login, parked, quota, runs
+    from connector.web.pages import (
+        connections,
+        flows,
+        home,
+        inbox,
+        login,
+        parked,
+        pictures,
+        play,
+        quota,
+        runs,
+    )
     from connector.web.pages.door import Door
 
     site = Site(runtime, settings)
-    features = (home, login, flows, runs, inbox, parked, connections, quota)
+    features = (home, login, play, flows, runs, inbox, parked, pictures, connections, quota)
     for feature in features:
         site.routes += feature.routes(site)
     return Door(site)

@@ -30,11 +30,18 @@ log = logging.getLogger("connector.web.pages")
 Endpoint = Callable[[Request], Awaitable[Response]]
 TEMPLATES = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE = "connector_language"
+ZONE_COOKIE = "connector_zone"
+"""Set by our own script: where the browser is."""
+BARE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>%s</title></head>'
+    "<body><main><h1>%s</h1></main></body></html>"
+)
 NAVIGATION = (
     ("/flows", mark("Flows")),
     ("/runs", mark("Runs")),
     ("/inbox", mark("Inbox")),
     ("/parked", mark("Parked")),
+    ("/pictures", mark("Pictures")),
     ("/connections", mark("Connections")),
     ("/quota", mark("Quota")),
 )
@@ -97,7 +104,8 @@ class Site:
     async def _recognise(self, request: Request) -> None:
         wanted = (request.cookies.get(LANGUAGE_COOKIE, ""),)
         language = choose(wanted, request.headers.get("accept-language", ""))
-        request.state.words = words_of(language)
+        zone = request.cookies.get(ZONE_COOKIE, "")[:60].replace("%2F", "/")
+        request.state.words = words_of(language).in_zone(zone)
         request.state.flashes = None
         request.state.person = self._vouched_for(request)
         if request.state.person is None:
@@ -208,7 +216,7 @@ class Site:
         words = self.words(request)
         shared = await self._shared(request, words)
         page = self._environment(words.language).get_template(template)
-        text = page.render({**shared, **values})
+        text = page.render({**shared, "words": words, **values})
         return HTMLResponse(text, code, {"content-language": words.language})
 
     async def failed(self, request: Request, error: ConnectorError) -> Response:
@@ -227,10 +235,10 @@ class Site:
 
     async def unforeseen(self, request: Request) -> Response:
         """What nobody foresaw; the layout may be what failed."""
-        text = "Something failed here that we did not foresee."
+        text = mark("Something failed here that we did not foresee.")
         if self.wants_data(request):
             return JSONResponse(problem(500, text), 500, media_type=PROBLEM.decode())
-        return Response(text, 500, media_type="text/plain")
+        return HTMLResponse(BARE % (request.state.words(text), request.state.words(text)), 500)
 
     async def missing(self, request: Request, what: str = "") -> Response:
         """There is no such thing; another tenant's looks the same."""
@@ -346,11 +354,24 @@ def make_environment(words: Words) -> Any:
         lstrip_blocks=True,
     )
     made.globals.update(_=words, plural=words.plural, words=words, language=words.language)
-    for name in ("ago", "date", "money", "number", "percent", "span", "time", "when"):
+    for name in ("ago", "money", "number", "percent", "span"):
         made.filters[name] = getattr(words, name)
-    made.filters["iso"] = lambda at: datetime.fromtimestamp(at, UTC).isoformat()
+    for name in ("date", "time", "when"):
+        made.filters[name] = _where_the_reader_is(name)
+    made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
     return made
+
+
+def _where_the_reader_is(name: str) -> Any:
+    from jinja2 import pass_context
+
+    @pass_context
+    def told(context: Any, value: Any) -> str:
+        text: str = getattr(context["words"], name)(value)
+        return text
+
+    return told
 
 
 async def _told(request: Request) -> str:

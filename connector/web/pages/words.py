@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,25 @@ def mark(text: str) -> str:
 class Words:
     """One language: call it with a text of the source, and it gives the reader's."""
 
-    def __init__(self, language: str, texts: Mapping[Any, Any], region: str = "") -> None:
+    def __init__(
+        self,
+        language: str,
+        texts: Mapping[Any, Any],
+        region: str = "",
+        zone: tzinfo | None = None,
+    ) -> None:
         self.language = language
+        self.zone = zone
+        """Where the reader is; None is where the server is."""
         self.region = region or {"en": "en_GB", "it": "it_IT"}.get(language, language)
         self._texts = texts
+
+    def in_zone(self, name: str) -> Words:
+        """The same words with the times of another place; a name that is none changes nothing."""
+        zone = zone_of(name)
+        if zone is None:
+            return self
+        return Words(self.language, self._texts, self.region, zone)
 
     def __call__(self, text: str, **values: Any) -> str:
         """The text in this language, with its `%(name)s` filled in."""
@@ -62,19 +77,25 @@ class Words:
         """A day."""
         from babel.dates import format_date
 
-        return format_date(_moment(when), "medium", locale=self.region)
+        return format_date(self._moment(when), "medium", locale=self.region)
+
+    def day(self, when: float) -> str:
+        """A day in few letters, for a picture."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("MMMd", self._moment(when), locale=self.region)
 
     def when(self, when: float | datetime) -> str:
-        """A day with its time, on the server's clock."""
+        """A day with its time, where the reader is."""
         from babel.dates import format_datetime
 
-        return format_datetime(_moment(when), "medium", locale=self.region)
+        return format_datetime(self._moment(when), "medium", locale=self.region)
 
     def time(self, when: float | datetime) -> str:
-        """A time of day, on the server's clock."""
+        """A time of day, where the reader is."""
         from babel.dates import format_time
 
-        return format_time(_moment(when), "medium", locale=self.region)
+        return format_time(self._moment(when), "medium", locale=self.region)
 
     def ago(self, when: float, now: float | None = None) -> str:
         """How long ago, or in how long, roughly."""
@@ -82,6 +103,13 @@ class Words:
 
         now = time.time() if now is None else now
         return format_timedelta(round(when - now), add_direction=True, locale=self.region)
+
+    def _moment(self, when: Any) -> Any:
+        if isinstance(when, datetime):
+            return when.astimezone(self.zone)
+        if isinstance(when, date):
+            return when
+        return datetime.fromtimestamp(float(when), UTC).astimezone(self.zone)
 
     def span(self, seconds: float) -> str:
         """A length of time: exact below a minute, rough above."""
@@ -94,12 +122,12 @@ class Words:
         return format_timedelta(round(seconds), locale=self.region)
 
 
-def _moment(when: Any) -> Any:
-    if isinstance(when, int | float):
-        return datetime.fromtimestamp(when, UTC).astimezone()
-    if isinstance(when, datetime):
-        return when.astimezone()
-    return when
+@lru_cache(maxsize=1_000)
+def zone_of(name: str) -> tzinfo | None:
+    """A time zone by its name; None for one that does not exist."""
+    from zoneinfo import ZoneInfo, available_timezones
+
+    return ZoneInfo(name) if name in available_timezones() else None
 
 
 def choose(wanted: Iterable[str], accept: str) -> str:

@@ -57,3 +57,10 @@ document.addEventListener("keydown", (event) => {
     menu.querySelector("summary").focus();
   }
 });
+
+// Times are told where the reader is: the server cannot know it otherwise.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const kept = `connector_zone=${encodeURIComponent(zone)}`;
+if (zone && !document.cookie.split("; ").includes(kept)) {
+  document.cookie = `${kept}; path=${body.dataset.root || "/"}; max-age=31536000; samesite=lax`;
+}
