@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         Search as Search,
         Token as Token,
         Trigger as Trigger,
+        Upload as Upload,
         WebhookSource as WebhookSource,
         schema as schema,
     )
@@ -143,6 +144,7 @@ _WHERE = {
         "Search",
         "Token",
         "Trigger",
+        "Upload",
         "WebhookSource",
         "schema",
     ),
