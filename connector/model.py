@@ -241,6 +241,15 @@ Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
 """Reads what a write depends on, each time before it is sent; it may not write."""
 
 
+class ScopesBy(Data):
+    """An input that narrows a node's scopes: where a flow fixes its value, of the scopes in `of`
+    only that value's own is needed.
+    """
+
+    input: str
+    of: Mapping[str, str]
+
+
 class Node(Data):
     """What a Trigger, an Action and a Search share."""
 
@@ -254,6 +263,7 @@ class Node(Data):
     output: SchemaRef | None = None
     sample: Json = None
     scopes: tuple[str, ...] = ()
+    scopes_by: ScopesBy | None = None
 
     @property
     def name(self) -> str:
