@@ -64,6 +64,7 @@ find_issued_document = Search(
     scopes=READING,
     scopes_by=by_type("type", "r"),
     summary="{{ output.count }} found",
+    operations=("listIssuedDocuments",),
 )
 
 create_issued_document = Action(
