@@ -30,7 +30,7 @@ HOUSE = ROOT / "connector"
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
     0: ("codec", "errors", "model", "paths", "surprises"),
-    1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
+    1: ("apps", "building", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
         "hookspecs", "mapping", "plugins", "redaction", "rendering", "values"),
     2: ("caller", "connections", "http", "quota", "reach", "settings", "store"),
     3: ("engine", "runtime"),
