@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help setup run test lint format bench chaos mutate lock clean
+.PHONY: help setup run test lint docs format bench chaos mutate lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -48,6 +48,10 @@ lint: $(DEV_SET) $(SELF)  ## check style and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DEV_SET) $(SELF)  ## write docs/coverage.md anew from the catalogue
+	$(BIN)/python -m connector.testing.coverage docs/coverage/fatture_in_cloud.json > docs/coverage.tmp
+	mv docs/coverage.tmp docs/coverage.md
 
 format: $(DEV_SET)  ## put the code in form
 	$(BIN)/ruff check --fix-only --quiet .

@@ -9,8 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from connector import finding as finding
+    from connector import finding as finding, updating as updating
+    from connector.apps.fatture_in_cloud import fatture as fatture
     from connector.catalog import Catalog as Catalog, load_catalog as load_catalog
+    from connector.derived import (
+        Baseline as Baseline,
+        Daily as Daily,
+        Derive as Derive,
+        DerivedTrigger as DerivedTrigger,
+    )
     from connector.errors import (
         ApiError as ApiError,
         BundleError as BundleError,
@@ -60,6 +67,7 @@ if TYPE_CHECKING:
         Inbound as Inbound,
         OAuth2 as OAuth2,
         Operation as Operation,
+        Prepared as Prepared,
         Quota as Quota,
         Reader as Reader,
         Request as Request,
@@ -80,8 +88,8 @@ if TYPE_CHECKING:
     from connector.settings import Settings as Settings
 
 _WHERE = {
-    "finding": (),
     "catalog": ("Catalog", "load_catalog"),
+    "derived": ("Baseline", "Daily", "Derive", "DerivedTrigger"),
     "errors": (
         "ApiError",
         "BundleError",
@@ -127,6 +135,7 @@ _WHERE = {
         "Inbound",
         "OAuth2",
         "Operation",
+        "Prepared",
         "Quota",
         "Reader",
         "Request",
@@ -142,7 +151,13 @@ _WHERE = {
     "settings": ("Settings",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
-_MODULE_OF["finding"] = ""
+_MODULES = {
+    "fatture": "apps.fatture_in_cloud.fatture",
+    "finding": "finding",
+    "updating": "updating",
+}
+"""What nodes use whole: `finding.pages(…)`."""
+_MODULE_OF |= dict.fromkeys(_MODULES, "")
 
 __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - the table above is the one list
 
@@ -152,7 +167,7 @@ def __getattr__(name: str) -> Any:
     if module is None:
         raise AttributeError(f"module 'connector' has no attribute {name!r}")
     if not module:
-        return import_module(f"connector.{name}")
+        return import_module(f"connector.{_MODULES[name]}")
     try:
         found = import_module(f"connector.{module}")
     except ModuleNotFoundError as error:

@@ -22,6 +22,7 @@ ConnectorError
 └── StoreError          the database cannot do what was asked
     ├── StoreBusy       for the moment
     ├── StoreOwned      another process drives this database
+    ├── Raced           it was worked out from what is no longer the newest
     └── TakenOver       another process goes on with this very piece of work
 """
 
@@ -228,6 +229,12 @@ class StoreOwned(StoreError):
     """Another process already drives this database."""
 
     who: Who = "user"
+
+
+class Raced(StoreError):
+    """Somebody stored a newer state meanwhile, so that this must be worked out anew."""
+
+    who: Who = "wait"
 
 
 class TakenOver(StoreError):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from connector.errors import MappingError
+from connector.errors import MappingError, Missing, Refused
 from connector.model import Caller
 from connector.paths import kind
 
@@ -89,3 +89,38 @@ def found(records: Iterable[Mapping[str, Any]], id_key: str = "id") -> dict[str,
         "record": ordered[0] if ordered else None,
         "records": ordered,
     }
+
+
+def listed(records: Iterable[Mapping[str, Any]], *, more: bool = False) -> dict[str, Any]:
+    """The same, in the order given and by ids of any kind; `more` when a limit left some out."""
+    ordered = [dict(record) for record in records]
+    ids = [record.get("id") for record in ordered]
+    return {
+        "found": bool(ordered),
+        "count": len(ordered),
+        "id": ids[0] if ids else None,
+        "ids": ids,
+        "record": ordered[0] if ordered else None,
+        "records": ordered,
+        "more": more,
+    }
+
+
+def single(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The only one of these. Raises Missing when there is none, and Refused for several."""
+    if not records:
+        raise Missing(
+            "Nothing meets these criteria, and exactly one was wanted.",
+            field="want",
+            remedy="Check the criteria, or want the first or all.",
+            who="user",
+        )
+    if len(records) > 1:
+        ids = ", ".join(str(record.get("id")) for record in records[:5])
+        raise Refused(
+            f"More than one record meets these criteria ({ids}), and exactly one was wanted.",
+            field="want",
+            remedy="Give more criteria, or want the first or all.",
+            who="user",
+        )
+    return records[0]

@@ -63,6 +63,8 @@ class Field(Data):
     help: str = ""
     group: str = ""
     """The title of the object it belongs to, for forms."""
+    choices_from: str = ""
+    """The app's list that its values are chosen from, by the key of a ChoiceSource."""
     by_id: str | None = None
     """Path of the id that already chooses the object this field only describes."""
 
@@ -149,6 +151,9 @@ class Identity(Data):
     marker: str | None = None
     """Path of an input where our mark is appended: stored, listed, not printed."""
     natural_key: tuple[str, ...] = ()
+    """Paths of inputs, the strongest first; `a+b` is one key made of both."""
+    same_as: tuple[str, ...] = ()
+    """Other actions of the app that make the same kind of record: they wait for each other."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
@@ -162,6 +167,8 @@ class Identity(Data):
     """Path of the moment a record was made."""
     shows: str | None = None
     """The input whose values the found record must show: what a mere yes says is not believed."""
+    gives: Literal["answer", "record"] = "answer"
+    """What later steps get: what was answered, or the record that was read back (by `shows`)."""
     list_lag_seconds: float = 5
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
@@ -186,6 +193,30 @@ class Caller(Protocol):
 
 OwnCode = Callable[[Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
 """What a node does that a request cannot say: given its inputs, gives its record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a write is made of, after its app was read: nothing has been sent."""
+
+    inputs: dict[str, Any]
+    request: Request | None = None
+    """The request to send instead of the node's own (change what is there, not make it)."""
+    record: dict[str, Any] | None = None
+    """The record as it was read."""
+    state: str = ""
+    """Which state was read: its own `updated_at`."""
+    differs: tuple[str, ...] = ()
+    """What the record shows otherwise than it is wanted."""
+    enough: bool = False
+    """The record is used as it is, and nothing is sent."""
+
+
+MADE = "made_by_another"
+"""An input of `prepare`: the id of the same record, that another write of ours has just made."""
+
+Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
+"""Reads what a write depends on, each time before it is sent; it may not write."""
 
 
 class Node(Data):
@@ -217,6 +248,8 @@ class Operation(Node):
     run: OwnCode | None = Attribute(default=None, exclude=True)
     summary: str = ""
     """One line for the run list, an expression over `input` and `output`."""
+    operations: tuple[str, ...] = ()
+    """The operations of the app that it uses, by the app's own names."""
 
 
 class Action(Operation):
@@ -225,6 +258,13 @@ class Action(Operation):
     kind: Literal["action"] = "action"
     identity: Identity = Identity()
     destructive: bool = False
+    """It deletes, or cannot be taken back: every face asks before it is switched on."""
+    removes: str | None = None
+    """The input that names the record it deletes: that it is gone already is a success."""
+    empty_means: Mapping[str, Any] = {}
+    """What steps get when the app says yes without a word."""
+    prepare: Preparing | None = Attribute(default=None, exclude=True)
+    """Reads before each send and gives what is sent: an update that keeps what others wrote."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
     """Reads before each send: raises Refused when this must not be sent, gives the record when
     what is wanted is there already, and nothing when it may go."""
@@ -271,6 +311,42 @@ class Token(Data):
     help: str = ""
 
 
+class ChoiceSource(Data):
+    """A list of an app from which a person chooses a value, by its words instead of its id.
+
+    Each row is read by `request`, by own code (`read`, which is told `search`), or stands in
+    `fixed`. `label` and `also` are expressions over `row`; all of them name the row.
+    """
+
+    title: str
+    request: Request | None = None
+    read: Callable[[Caller, dict[str, Any]], Awaitable[list[Any]]] | None = Attribute(
+        default=None, exclude=True
+    )
+    fixed: tuple[Choice, ...] = ()
+    result: str = "data"
+    """Path in the answer where the rows lie."""
+    value: str = "id"
+    """Path in a row of the value that is sent; empty when the row is the value."""
+    label: str = "{{ row.name }}"
+    also: tuple[str, ...] = ()
+    unless: str = ""
+    """Path in a row that hides it when it is true."""
+    needs: tuple[str, ...] = ()
+    """Inputs of the node that say which list is meant, such as the company."""
+    page_size: int = 0
+    """How many rows a full page has, where the request has a `{page}` (from 1)."""
+    searched: bool = False
+    """It may be long: the app looks for `search`, and it is never listed whole."""
+    search_filter: Callable[[str], str] | None = Attribute(default=None, exclude=True)
+    """Turns what is looked for into `{search}`, in the app's own language."""
+    open: bool = False
+    """Other values are accepted too; nothing is looked up when a flow runs."""
+    seconds: float = 600
+    """How long what was read counts as fresh."""
+    scopes: tuple[str, ...] = ()
+
+
 class Quota(Data):
     """At most `calls` in `seconds`; `calendar` windows start afresh on the hour or month."""
 
@@ -294,6 +370,10 @@ class Reader(Data):
     """Where a record says when it was changed, so that an older state never follows a newer one."""
     created_at: str | None = "created_at"
     """Where it says when it was made."""
+    more: Mapping[str, Request] = {}
+    """Reads what a record does not carry itself, kept in it under these names."""
+    more_when: tuple[str, tuple[str, ...]] | None = None
+    """The place in a record, and the values there with which there is more to read."""
     sweep: Request | None = None
     """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
     dates of a record are used."""
@@ -388,6 +468,8 @@ class App(Data):
     auth: OAuth2 | Token
     headers: Mapping[str, str] = {}
     quotas: tuple[Quota, ...] = ()
+    choices: Mapping[str, ChoiceSource] = {}
+    """The lists that fields are chosen from (`Field.choices_from`)."""
     check: Request
     """A cheap read that proves a connection works."""
     check_may_miss: bool = False

@@ -55,6 +55,11 @@ def redact(exchanged: HttpRequest | Answer) -> dict[str, Any]:
     return {"status": exchanged.status, **found}
 
 
+def is_secret(name: str) -> bool:
+    """Whether a field of this name is a secret by its name alone."""
+    return re.search(_NAMES, name, re.IGNORECASE) is not None
+
+
 def redact_url(url: str) -> str:
     """A URL with the values of secret-looking parameters masked, and no user name."""
     parts = urlsplit(url)

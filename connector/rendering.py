@@ -32,7 +32,7 @@ def render_request(
     A place in braces is filled from the inputs, else from the connection's settings. In the path
     it becomes one percent-encoded segment; a query that is one absent place is left out.
     """
-    path = _PLACE.sub(lambda found: _segment(found[1], connection, inputs), request.path)
+    path = fill_path(request.path, connection, inputs)
     query = {}
     for name, template in request.query.items():
         value = _query_value(template, connection, inputs)
@@ -40,6 +40,11 @@ def render_request(
             query[name] = value
     body = _body(request, inputs)
     return build_request(app, connection, request.method, path, query, body, request.encoding)
+
+
+def fill_path(template: str, connection: Connection, inputs: Mapping[str, Any]) -> str:
+    """A path whose places in braces are filled. Raises MappingError that names the input."""
+    return _PLACE.sub(lambda found: _segment(found[1], connection, inputs), template)
 
 
 def build_request(

@@ -22,6 +22,8 @@ OTHERS = re.compile(rf"{PREFIX}(?:TOKEN|CHAOS_\w+)")
 """What begins like a setting and is read elsewhere: by `connector connect`, by the chaos tests."""
 LEAST_EVENT_DAYS = 30
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,60}")
 _PEM = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
 
 
@@ -69,6 +71,10 @@ class Settings(BaseSettings):
     key_file: Path | None = None
     api_token: SecretStr | None = None
     allowed_hosts: str = ""
+    frame_origins: str = ""
+    trusted_proxies: str = ""
+    user_header: str = ""
+    role_header: str = "x-connector-role"
     allowed_networks: str = ""
     allowed_ports: str = "80,443"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -123,11 +129,29 @@ class Settings(BaseSettings):
             raise ValueError("must hold no user name, query or fragment")
         return value.rstrip("/")
 
-    @field_validator("allowed_networks")
+    @field_validator("allowed_networks", "trusted_proxies")
     @classmethod
     def _only_networks(cls, value: str) -> str:
         parse_networks(value)
         return value
+
+    @field_validator("frame_origins")
+    @classmethod
+    def _only_origins(cls, value: str) -> str:
+        for one in _parted(value):
+            parts = urlsplit(one)
+            if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.netloc):
+                raise ValueError("must hold origins such as https://platform.example")
+            if one != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError("must hold origins without a path, such as https://app.example")
+        return value
+
+    @field_validator("user_header", "role_header")
+    @classmethod
+    def _only_a_header(cls, value: str) -> str:
+        if value and not _HEADER.fullmatch(value):
+            raise ValueError("must be the name of one header, such as X-Forwarded-User")
+        return value.lower()
 
     @field_validator("allowed_ports")
     @classmethod
@@ -171,6 +195,11 @@ class Settings(BaseSettings):
         more = (one.strip().strip("[]").lower() for one in self.allowed_hosts.split(","))
         public = urlsplit(self.base_url).hostname or ""
         return frozenset(one for one in (*LOOPBACK, self.host.lower(), public, *more) if one)
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """The origins whose pages may show ours in a frame."""
+        return _parted(self.frame_origins)
 
     @property
     def reach(self) -> Reach:
@@ -273,6 +302,11 @@ _WORDS = {
     "string_type": "It must be a text.",
     "model_type": "It must be a JSON object.",
 }
+
+
+def _parted(text: str) -> tuple[str, ...]:
+    """The parts of a list with commas or spaces between them."""
+    return tuple(text.replace(",", " ").split())
 
 
 def _read(path: Path) -> str:

@@ -29,12 +29,12 @@ HOUSE = ROOT / "connector"
 
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
-    0: ("codec", "errors", "model", "paths", "surprises"),
+    0: ("codec", "derived", "errors", "model", "paths", "surprises"),
     1: ("apps", "building", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
-        "hookspecs", "mapping", "plugins", "redaction", "rendering", "values"),
-    2: ("caller", "connections", "http", "quota", "reach", "settings", "store"),
+        "hookspecs", "mapping", "plugins", "redaction", "rendering", "updating", "values"),
+    2: ("caller", "choosing", "connections", "http", "quota", "reach", "settings", "store"),
     3: ("engine", "runtime"),
-    4: ("__main__", "cli", "sandbox", "web"),
+    4: ("__main__", "cli", "sandbox", "testing", "web"),
 }  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 SURFACE = ""  # connector/__init__.py: eager imports from floors 0 and 1 only
@@ -72,7 +72,7 @@ ABOVE_THE_LIBRARY = {"Parts", "Runtime", "Settings", "Tuning", "open_runtime"}
 
 MOST_LINES = 450
 LONGER: dict[str, tuple[int, str]] = {
-    # "connector/module.py": (lines allowed, "why it is not split"),
+    "connector/model.py": (560, "the words of the product stand in one place"),
 }
 
 
@@ -192,13 +192,19 @@ class TestFloors:
         found = [one for path in python_files("actions", "triggers") for one in imports_of(path)]
         assert found
         allowed = {"connector", *PURE, *(f"connector.{name}" for name in connector.__all__)}
-        assert [str(one) for one in found if one.module not in allowed] == []
+        assert [str(one) for one in found if one.module not in allowed | shared_by(one)] == []
 
     def test_nobody_imports_a_node(self) -> None:
         found = [one for path in python_files("connector", "tests") for one in imports_of(path)]
         assert [
             str(one) for one in found if one.module.split(".")[0] in {"actions", "triggers"}
         ] == []
+
+
+def shared_by(one: Import) -> set[str]:
+    """What the nodes of one app have in common lies in the folder of that app."""
+    app = f"connector.apps.{one.path.parent.name}"
+    return {one.module} if one.module.startswith(f"{app}.") else set()
 
 
 WITHOUT_SERVER = """

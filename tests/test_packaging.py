@@ -114,12 +114,12 @@ class TestWheel:
             assert any(name.startswith(f"{folder}/") for name in held), folder
         assert not any(name.startswith(("tests/", "connector/_bundle/")) for name in held)
 
-    def test_extras_are_the_two_we_document(self, wheel: Path) -> None:
+    def test_extras_are_those_we_document(self, wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
             metadata = archive.read(name).decode()
         extras = re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE)
-        assert sorted(extras) == ["postgres", "server"]
+        assert sorted(extras) == ["postgres", "server", "testing"]
 
 
 class TestInstalled:

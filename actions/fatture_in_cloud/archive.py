@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, schema
+from connector import Action, Identity, Request, fatture, schema
 
+_DOCUMENT = fatture.Resource(
+    noun="Archive document",
+    plural="Archive documents",
+    key="archive_document",
+    path="/c/{company_id}/archive",
+    schema="archive_document",
+    read=("archive:r",),
+    write=("archive:a",),
+    title="{{ output.id }}: {{ output.description }}",
+)
+
+get_archive_document = _DOCUMENT.get("getArchiveDocument")
+list_archive_documents = _DOCUMENT.list(
+    "listArchiveDocuments",
+    fatture.criteria(
+        date_from="date >=",
+        date_to="date <=",
+        category="category =",
+        description_contains="description contains",
+    ),
+)
 create_archive_document = Action(
     app="fatture_in_cloud",
     key="create_archive_document",
@@ -29,4 +50,7 @@ create_archive_document = Action(
     ),
     scopes=("archive:a",),
     summary="Archive document {{ output.id }}: {{ input.data.description }}",
+    operations=("createArchiveDocument",),
 )
+update_archive_document = _DOCUMENT.update("modifyArchiveDocument", "getArchiveDocument")
+delete_archive_document = _DOCUMENT.delete("deleteArchiveDocument")

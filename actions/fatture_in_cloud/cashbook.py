@@ -2,8 +2,54 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, schema
+from typing import Any
 
+from connector import Action, Caller, Identity, Request, Search, fatture, finding, schema
+
+_ENTRY = fatture.Resource(
+    noun="Cashbook entry",
+    plural="Cashbook entries",
+    key="cashbook_entry",
+    plural_key="cashbook_entries",
+    path="/c/{company_id}/cashbook",
+    schema="cashbook_entry",
+    read=("cashbook:r",),
+    write=("cashbook:a",),
+    title="{{ output.id }}: {{ output.description }}",
+)
+
+
+async def _list(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The list has no pages and no filter, but demands a period."""
+    path = f"/c/{finding.number(caller, inputs, 'company_id')}/cashbook"
+    asked = ("date_from", "date_to", "type", "payment_account_id")
+    query = {name: str(inputs[name]) for name in asked if inputs.get(name) not in (None, "")}
+    rows = (await caller.request("GET", path, query=query)).get("data") or []
+    wanted = finding.plain(inputs.get("description_contains"))
+    return fatture.chosen(
+        [dict(one) for one in rows if wanted in finding.plain(one.get("description"))], inputs
+    )
+
+
+get_cashbook_entry = _ENTRY.get("getCashbookEntry")
+list_cashbook_entries = Search(
+    app=fatture.APP,
+    key="list_cashbook_entries",
+    noun="Cashbook entry",
+    label="List Cashbook Entries",
+    description="Lists what came in and went out in a period.",
+    docs_url=fatture.DOCS,
+    inputs=(
+        schema("fatture_in_cloud/company"),
+        schema("fatture_in_cloud/cashbook_entry_criteria"),
+        schema("fatture_in_cloud/list_options"),
+    ),
+    run=_list,
+    output=schema("fatture_in_cloud/cashbook_entry_search"),
+    scopes=("cashbook:r",),
+    summary="{{ output.count }} found",
+    operations=("listCashbookEntries",),
+)
 create_cashbook_entry = Action(
     app="fatture_in_cloud",
     key="create_cashbook_entry",
@@ -30,4 +76,7 @@ create_cashbook_entry = Action(
     ),
     scopes=("cashbook:a",),
     summary="Cashbook entry {{ output.id }}: {{ input.data.description }}",
+    operations=("createCashbookEntry",),
 )
+update_cashbook_entry = _ENTRY.update("modifyCashbookEntry", "getCashbookEntry")
+delete_cashbook_entry = _ENTRY.delete("deleteCashbookEntry")

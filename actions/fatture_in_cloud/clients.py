@@ -1,12 +1,19 @@
-"""Clients of Fatture in Cloud: create one, find one."""
+"""Clients of Fatture in Cloud."""
 
 from __future__ import annotations
 
-from typing import Any
+from connector import Action, Identity, Request, fatture, finding, schema
 
-from connector import Action, Caller, Identity, Request, Search, finding, schema
-
-_PER_PAGE = "100"  # the most that the list gives; below 5 it refuses
+_CLIENT = fatture.Resource(
+    noun="Client",
+    plural="Clients",
+    key="client",
+    path="/c/{company_id}/entities/clients",
+    schema="client",
+    read=("entity.clients:r",),
+    write=("entity.clients:a",),
+    title="{{ output.id }}: {{ output.name }}",
+)
 
 # The strongest first; a weaker key is used only when no stronger one is given.
 _KEYS: dict[str, finding.Same] = {
@@ -14,50 +21,57 @@ _KEYS: dict[str, finding.Same] = {
     "vat_number": finding.vat,
     "tax_code": finding.plain,
     "email": finding.plain,
-    "name": finding.plain,
 }
 
+_IDENTITY = Identity(
+    record_id="data.id",
+    natural_key=("data.code", "data.vat_number", "data.tax_code"),
+    same_as=("create_client", "ensure_client"),
+    find="find_client",
+    by={
+        "company_id": "company_id",
+        "code": "data.code",
+        "vat_number": "data.vat_number",
+        "tax_code": "data.tax_code",
+        "email": "data.email",
+        "name": "data.name",
+    },
+    alike={"company_id": "company_id", "name": "data.name"},
+    read=Request(
+        method="GET",
+        path="/c/{company_id}/entities/clients/{id}",
+        query={"fieldset": "detailed"},
+    ),
+    when_unsure="resend_once",
+)
 
-def _spellings(key: str, value: str) -> list[str]:
-    """How the list may hold a value: it compares text as it is written."""
-    if key == "name":
-        return [value]
-    if key != "vat_number":
-        return [value, value.upper(), value.lower()]
-    number = finding.vat(value).upper()
-    return [value, number, f"IT{number}"] if number.isdecimal() else [value, number]
-
-
-def _filter(key: str, value: str) -> str:
-    """The list filter in the app's own language, where a quote is doubled."""
-    quoted = (text.replace("'", "''") for text in dict.fromkeys(_spellings(key, value)))
-    return " or ".join(f"{key} = '{text}'" for text in quoted)
-
-
-async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
-    key, value = finding.strongest(inputs, _KEYS)
-    same = _KEYS[key]
-    path = f"/c/{finding.number(caller, inputs, 'company_id')}/entities/clients"
-    query = {"q": _filter(key, value), "fieldset": "detailed", "per_page": _PER_PAGE}
-    rows = [row async for row in finding.pages(caller, path, query)]
-    return finding.found(row for row in rows if same(row.get(key)) == same(value))
-
-
-find_client = Search(
-    app="fatture_in_cloud",
-    key="find_client",
-    noun="Client",
-    label="Find Client",
-    description=(
+get_client = _CLIENT.get("getClient")
+list_clients = _CLIENT.list(
+    "listClients",
+    fatture.criteria(
+        name="name =",
+        name_contains="name contains",
+        name_starts_with="name starts with",
+        code="code =",
+        vat_number="vat_number =",
+        tax_code="tax_code =",
+        email="email =",
+        certified_email="certified_email =",
+        city="address_city =",
+        country="country =",
+        created_from="created_at >=",
+        created_to="created_at <=",
+        updated_from="updated_at >=",
+        updated_to="updated_at <=",
+    ),
+)
+find_client = _CLIENT.find(
+    "listClients",
+    {**_KEYS, "name": finding.plain},
+    what=(
         "Finds clients by the strongest key given: your code, VAT number, tax code, e-mail, name. "
         "Only exact matches count; capitals, spaces and the IT of a VAT number do not matter."
     ),
-    docs_url="https://developers.fattureincloud.it/api-reference",
-    inputs=(schema("fatture_in_cloud/company"), schema("fatture_in_cloud/find_client")),
-    output=schema("fatture_in_cloud/client_search"),
-    run=_find,
-    scopes=("entity.clients:r",),
-    summary="{{ output.count }} found{{ ': ' ~ output.record.name if output.found else '' }}",
 )
 
 create_client = Action(
@@ -74,26 +88,15 @@ create_client = Action(
     request=Request(method="POST", path="/c/{company_id}/entities/clients", wrap=("data",)),
     result="data",
     output=schema("fatture_in_cloud/client"),
-    identity=Identity(
-        record_id="data.id",
-        natural_key=("data.code", "data.vat_number", "data.tax_code"),
-        find="find_client",
-        by={
-            "company_id": "company_id",
-            "code": "data.code",
-            "vat_number": "data.vat_number",
-            "tax_code": "data.tax_code",
-            "email": "data.email",
-            "name": "data.name",
-        },
-        alike={"company_id": "company_id", "name": "data.name"},
-        read=Request(
-            method="GET",
-            path="/c/{company_id}/entities/clients/{id}",
-            query={"fieldset": "detailed"},
-        ),
-        when_unsure="resend_once",
-    ),
+    identity=_IDENTITY,
     scopes=("entity.clients:a",),
     summary="Client {{ output.id }}: {{ input.data.name }}",
+    operations=("createClient", "listClients"),
 )
+ensure_client = _CLIENT.ensure(
+    ("createClient", "listClients", "getClient", "modifyClient"),
+    _KEYS,
+    identity=_IDENTITY.model_copy(update={"natural_key": tuple(f"data.{key}" for key in _KEYS)}),
+)
+update_client = _CLIENT.update("modifyClient", "getClient")
+delete_client = _CLIENT.delete("deleteClient", what="for good")

@@ -6,29 +6,16 @@ import re
 from typing import Any
 
 from connector import Action, Caller, Identity, Request, Search, finding, schema
+from connector.apps.fatture_in_cloud.invoices.kinds import READING, WRITING
 
 _MARK = re.compile(r"#[a-z2-7]{12}$")
 _TEXTS = {"subject": "any_subject contains", "entity_name": "entity.name =", "date": "date ="}
 _PER_PAGE = "100"  # the most that the list gives; below 5 it refuses
 
-# Each kind of document has a scope of its own; which one is needed depends on `data.type`.
-_FAMILIES = (
-    "invoices",
-    "credit_notes",
-    "receipts",
-    "orders",
-    "quotes",
-    "proformas",
-    "delivery_notes",
-    "work_reports",
-    "supplier_orders",
-    "self_invoices",
-)
-
 
 def _filter(caller: Caller, inputs: dict[str, Any]) -> str:
     """The list filter in the app's own language: a quote is doubled, a number stands bare."""
-    key, _ = finding.strongest(inputs, ("subject", "number", "entity_name"))
+    key, _ = finding.strongest(inputs, ("subject", "number", "entity_name", "date"))
     if key == "number":
         return f"number = {finding.number(caller, inputs, key)}"
     names = ("entity_name", "date") if key == "entity_name" else (key,)
@@ -74,7 +61,7 @@ find_issued_document = Search(
     inputs=(schema("fatture_in_cloud/company"), schema("fatture_in_cloud/find_issued_document")),
     output=schema("fatture_in_cloud/issued_document_search"),
     run=_find,
-    scopes=tuple(f"issued_documents.{family}:r" for family in _FAMILIES),
+    scopes=READING,
     summary="{{ output.count }} found",
 )
 
@@ -120,6 +107,6 @@ create_issued_document = Action(
         # A legal document is never sent a second time by a machine.
         when_unsure="park",
     ),
-    scopes=tuple(f"issued_documents.{family}:a" for family in _FAMILIES),
+    scopes=WRITING,
     summary="{{ output.type }} {{ output.number }} to {{ input.data.entity.name }}",
 )

@@ -1,85 +1,19 @@
-"""Customers of Perfex CRM: create one, change one, find one."""
+"""Customers of Perfex CRM: find, list and read them, create, change, ensure and delete them."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
-from connector import Action, Caller, Identity, Missing, Request, Search, finding, schema
+from connector import Action, Identity, Request, Search, schema
+from connector.apps.perfex_crm.resources import CUSTOMERS
+from connector.apps.perfex_crm.writing import (
+    CLEAR,
+    WHEN_FOUND,
+    changing,
+    creating,
+    ensuring,
+    removing,
+)
 
 _DOCS = "https://perfexcrm.themesic.com/apiguide/"
-MAX_PAGES = 100
-"""A server that always says there is more must not keep a run for ever."""
-_SAFE = re.compile(r"[A-Za-z0-9_-]+")
-
-# The strongest first; a weaker key is used only when no stronger one is given.
-_KEYS: dict[str, finding.Same] = {
-    "vat": finding.vat,
-    "company": finding.plain,
-    "phonenumber": finding.plain,
-}
-
-
-def _term(value: str) -> str:
-    """The longest part of a value that every release takes in a path.
-
-    The search looks for any part, so that a part of the value finds all that the whole would; what
-    else it finds is dropped afterwards. Spaces, slashes and accents are refused in paths.
-    """
-    parts = _SAFE.findall(value)
-    return max(parts, key=len) if parts else ""
-
-
-async def _rows(caller: Caller, term: str, value: str) -> list[dict[str, Any]]:
-    """What the search gives, over all its pages; no match is a 404 of its own kind."""
-    path = f"/customers/search/{term}" if term else "/customers/search"
-    query = {} if term else {"q": value}
-    rows: list[dict[str, Any]] = []
-    for page in range(1, MAX_PAGES + 1):
-        asked = {**query, "page": str(page)} if page > 1 else query
-        try:
-            answer = await caller.request("GET", path, query=asked)
-        except Missing:
-            return rows
-        if isinstance(answer, list):
-            return [*rows, *answer]
-        found = answer.get("data", [answer] if "userid" in answer else [])
-        rows += found
-        if not found or not (answer.get("meta") or {}).get("has_more"):
-            return rows
-    return rows
-
-
-async def _by_id(caller: Caller, customer: int) -> dict[str, Any]:
-    try:
-        answer = await caller.request("GET", f"/customers/{customer}")
-    except Missing:
-        return finding.found([], "userid")
-    # Some releases wrap it.
-    row = answer if "userid" in answer else answer.get("data") or {}
-    return finding.found([row] if row.get("userid") else [], "userid")
-
-
-async def _find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
-    if inputs.get("customer_id") not in (None, ""):
-        return await _by_id(caller, finding.number(caller, inputs, "customer_id"))
-    key, value = finding.strongest(inputs, _KEYS)
-    rows = await _exactly(caller, key, value)
-    company = inputs.get("company")
-    if not rows and key == "vat" and company:
-        # A customer that was made without its VAT number is the same one; one of this name with
-        # another VAT number is another company.
-        rows = [one for one in await _exactly(caller, "company", company) if not one.get("vat")]
-    return finding.found(rows, "userid")
-
-
-async def _exactly(caller: Caller, key: str, value: str) -> list[dict[str, Any]]:
-    same = _KEYS[key]
-    # The digits of a VAT number are in it with and without the country letters.
-    term = _term(same(value).upper() if key == "vat" else value)
-    rows = await _rows(caller, term, value)
-    return [row for row in rows if same(row.get(key)) == same(value)]
-
 
 find_customer = Search(
     app="perfex_crm",
@@ -94,9 +28,37 @@ find_customer = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_customer"),),
     output=schema("perfex_crm/customer_search"),
-    run=_find,
+    run=CUSTOMERS.find,
     scopes=("customers:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.company if output.found else '' }}",
+)
+
+list_customers = Search(
+    app="perfex_crm",
+    key="list_customers",
+    noun="Customer",
+    label="List Customers",
+    description="Gives the customers of the CRM, all of them or those made in some days.",
+    docs_url=_DOCS,
+    inputs=(schema("perfex_crm/list_customers"),),
+    output=schema("perfex_crm/customer_search"),
+    run=CUSTOMERS.listed,
+    scopes=("customers:get",),
+    summary="{{ output.count }} listed",
+)
+
+get_customer = Search(
+    app="perfex_crm",
+    key="get_customer",
+    noun="Customer",
+    label="Get Customer",
+    description="Reads one customer by its id; where there is none, the step fails.",
+    docs_url=_DOCS,
+    inputs=(schema("perfex_crm/customer_choice"),),
+    output=schema("perfex_crm/customer"),
+    run=CUSTOMERS.get,
+    scopes=("customers:get",),
+    summary="{{ output.company }}",
 )
 
 create_customer = Action(
@@ -109,6 +71,7 @@ create_customer = Action(
     inputs=(schema("perfex_crm/customer", "data", require=("data.company",)),),
     # Older releases take no JSON here and say nothing of it.
     request=Request(method="POST", path="/customers", root="data", encoding="form"),
+    prepare=creating("customers"),
     output=schema("perfex_crm/customer_written"),
     identity=Identity(
         record_id="record_id",
@@ -132,10 +95,11 @@ update_customer = Action(
     label="Update Customer",
     description="Changes the given fields of a customer and leaves the others as they are.",
     docs_url=_DOCS,
-    inputs=(schema("perfex_crm/customer_choice"), schema("perfex_crm/customer", "data")),
+    inputs=(schema("perfex_crm/customer_choice"), schema("perfex_crm/customer", "data"), CLEAR),
     # Older releases cannot read a form here.
     request=Request(method="PUT", path="/customers/{customer_id}", root="data"),
-    output=schema("perfex_crm/customer_changed"),
+    prepare=changing(CUSTOMERS, "customers"),
+    output=schema("perfex_crm/changed"),
     # Writing the same values twice changes nothing; that it says yes proves nothing either.
     identity=Identity(
         record_id="",
@@ -148,4 +112,58 @@ update_customer = Action(
     ),
     scopes=("customers:update", "customers:get"),
     summary="Customer {{ input.customer_id }} changed",
+)
+
+ensure_customer = Action(
+    app="perfex_crm",
+    key="ensure_customer",
+    noun="Customer",
+    label="Ensure Customer",
+    description=(
+        "Changes the one customer with this VAT number, or else with this name; where there is "
+        "none, it is created, and where several fit, nothing is written."
+    ),
+    docs_url=_DOCS,
+    inputs=(
+        schema("perfex_crm/customer", "data", require=("data.company",)),
+        WHEN_FOUND,
+    ),
+    request=Request(method="POST", path="/customers", root="data", encoding="form"),
+    prepare=ensuring(
+        CUSTOMERS, "customers", {"vat": "vat", "company": "company"}, "/customers/{id}"
+    ),
+    output=schema("perfex_crm/ensured_customer"),
+    identity=Identity(
+        record_id="",
+        natural_key=("data.vat", "data.company"),
+        find="find_customer",
+        by={"vat": "data.vat", "company": "data.company"},
+        shows="data",
+        gives="record",
+        read=Request(method="GET", path="/customers/{id}"),
+        own_id="userid",
+        when_unsure="repeat",
+    ),
+    scopes=("customers:search", "customers:get", "customers:create", "customers:update"),
+    summary="Customer {{ output.id }}: {{ input.data.company }}",
+)
+
+delete_customer = Action(
+    app="perfex_crm",
+    key="delete_customer",
+    noun="Customer",
+    label="Delete Customer",
+    description="Deletes a customer for good, with all that hangs on it in the CRM.",
+    docs_url=_DOCS,
+    inputs=(schema("perfex_crm/customer_choice"),),
+    request=Request(method="DELETE", path="/customers/{customer_id}"),
+    prepare=removing(CUSTOMERS),
+    output=schema("perfex_crm/deleted"),
+    removes="customer_id",
+    destructive=True,
+    identity=Identity(record_id="", natural_key=("customer_id",), when_unsure="repeat"),
+    scopes=("customers:delete", "customers:get"),
+    summary=(
+        "Customer {{ output.id }} {{ 'was gone already' if output.already_gone else 'deleted' }}"
+    ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from connector.bundle import Bundle, read_bundle
 from connector.catalog.checks import check_node
+from connector.derived import DerivedTrigger
 from connector.errors import BundleError
 from connector.fields import SchemaStore
 from connector.model import Action, AnyNode, App, Field, SchemaRef, Search, Trigger
@@ -120,6 +121,7 @@ class Catalog:
         if node.output is None:
             return ()
         fields = self.schemas.fields(node.output, output=True)
+        resource = resource or _only_resource(node)
         if not isinstance(node, Trigger) or resource is None:
             return fields
         ref = _resource_schema(node, resource)
@@ -131,6 +133,7 @@ class Catalog:
 
     def sample(self, node: AnyNode, resource: str | None = None) -> Any:
         """A node's made-up output; for a trigger, with a record of the named kind."""
+        resource = resource or _only_resource(node)
         if not isinstance(node, Trigger) or resource is None or not node.sample:
             return node.sample
         ref = _resource_schema(node, resource)
@@ -193,6 +196,11 @@ def _with_sample(node: AnyNode, schemas: SchemaStore) -> AnyNode:
     if isinstance(node, Trigger) and node.outputs:
         resource, ref = next(iter(node.outputs.items()))
         sample = _about(sample, resource, ref, schemas)
+    if isinstance(node, DerivedTrigger):
+        operation = node.derive.operations[-1]
+        head = str(sample["event"]["type"]).rpartition(".")[0]
+        event = {**sample["event"], "operation": operation, "type": f"{head}.{operation}"}
+        sample = {**sample, "event": event}
     return node.model_copy(update={"sample": sample})
 
 
@@ -207,6 +215,11 @@ def _about(sample: Any, resource: str, ref: SchemaRef, schemas: SchemaStore) -> 
 
 def _of(kind: type[_Node], nodes: Mapping[str, AnyNode]) -> Mapping[str, _Node]:
     return MappingProxyType({name: one for name, one in nodes.items() if isinstance(one, kind)})
+
+
+def _only_resource(node: AnyNode) -> str | None:
+    """What a derived trigger is about when there is no choice."""
+    return next(iter(node.outputs)) if isinstance(node, DerivedTrigger) and node.outputs else None
 
 
 def _resource_schema(node: Trigger, resource: str) -> SchemaRef | None:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from connector.errors import BundleError, Issue
+from connector.derived import DerivedTrigger
+from connector.errors import BundleError, ExpressionError, Issue
+from connector.expressions import compile_expression
 from connector.model import Action, AnyNode, Operation, Trigger
 from connector.paths import did_you_mean
 
@@ -25,16 +27,33 @@ def check_node(node: AnyNode, catalog: Catalog) -> None:
 
 def _issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
     inputs = [field.path for field in catalog.fields(node)]
+    yield from _choice_issues(node, catalog)
     catalog.output_fields(node)
     if isinstance(node, Trigger):
         for resource in node.outputs:
             catalog.output_fields(node, resource)
+        if isinstance(node, DerivedTrigger):
+            yield from _derive_issues(node, catalog)
         return
     if node.request is None and node.run is None:
         yield _issue("request", "needs a request, or own code in `run`.")
     yield from _request_issues(node, inputs)
     if isinstance(node, Action):
         yield from _identity_issues(node, inputs, catalog)
+        if node.removes is not None and node.removes not in inputs:
+            yield _issue("removes", f"names the input {node.removes!r}.")
+        if node.removes is not None and not node.destructive:
+            yield _issue("destructive", "must be set where a record is removed.")
+        if node.prepare is not None and (node.run is not None or node.request is None):
+            yield _issue("prepare", "needs a request that it prepares, and no own code in `run`.")
+
+
+def _choice_issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
+    sources = catalog.app(node.app).choices
+    for field in catalog.fields(node):
+        if field.choices_from and field.choices_from not in sources:
+            near = did_you_mean(field.choices_from, sources)
+            yield _issue(field.path, f"is chosen from {field.choices_from!r}.", near)
 
 
 def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:
@@ -51,9 +70,22 @@ def _request_issues(node: Operation, inputs: list[str]) -> Iterator[Issue]:
                 yield _issue("request", f"uses {{{name}}}.", did_you_mean(name, inputs))
 
 
+def _derive_issues(node: DerivedTrigger, catalog: Catalog) -> Iterator[Issue]:
+    for place, text, names in node.texts():
+        try:
+            compile_expression(text, names=names, filters=catalog.filters)
+        except ExpressionError as error:
+            yield _issue(place, error.message, error.remedy)
+    for name in ("made", "older"):
+        given = getattr(node.derive, name)
+        if given is not None and set(given) != set(node.derive.state):
+            yield _issue(f"derive.{name}", "must name what `state` names, and nothing else.")
+
+
 def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Iterator[Issue]:
     identity = node.identity
-    named = [*identity.natural_key, *identity.by.values(), *identity.alike.values()]
+    keys = [place for key in identity.natural_key for place in key.split("+")]
+    named = [*keys, *identity.by.values(), *identity.alike.values()]
     for path in (*named, *((identity.marker,) if identity.marker else ())):
         if path not in inputs:
             yield _issue("identity", f"names the input {path!r}.", did_you_mean(path, inputs))

@@ -17,6 +17,7 @@ from connector.cli import (
     moving,
     parked,
     quota,
+    replaying,
     serving,
 )
 from connector.cli.output import fail
@@ -63,6 +64,7 @@ flows.add(app)
 connect.add(app)
 history.add(app)
 parked.add(app)
+replaying.add(app)
 quota.add(app)
 keys.add(app)
 moving.add(app)

@@ -9,7 +9,7 @@ import typer
 from connector.cli.output import JsonOption, show_json, show_table
 
 if TYPE_CHECKING:
-    from connector.model import Field
+    from connector.model import App, Field
 
 NodeArgument = Annotated[
     str, typer.Argument(help="Full name, as in fatture_in_cloud.create_client.", metavar="NODE")
@@ -74,6 +74,7 @@ def nodes(
                     "label": node.label,
                     "description": node.description,
                     "scopes": node.scopes,
+                    "destructive": getattr(node, "destructive", False),
                     "inputs": len(catalog.fields(node)),
                     "docs_url": node.docs_url,
                 }
@@ -112,7 +113,10 @@ def fields(
         return
     show_table(
         ("path", "label", "type", "notes"),
-        [(field.path, field.label, _type(field), _notes(field)) for field in shown],
+        [
+            (field.path, field.label, _type(field), _notes(field, catalog.app(found.app)))
+            for field in shown
+        ],
         empty="No field fits.",
     )
 
@@ -121,7 +125,7 @@ def _type(field: Field) -> str:
     return f"list of {field.type}" if field.array == field.path else field.type
 
 
-def _notes(field: Field) -> str:
+def _notes(field: Field, app: App) -> str:
     notes = [
         word
         for word, on in (
@@ -135,4 +139,6 @@ def _notes(field: Field) -> str:
     if field.choices:
         shown = ", ".join(str(one.value) for one in field.choices[:6])
         notes.append(f"one of {shown}{' …' if len(field.choices) > 6 else ''}")
+    if field.choices_from:
+        notes.append(f"choose: {app.choices[field.choices_from].title}")
     return "; ".join(notes)

@@ -22,6 +22,9 @@ FlowFile = Annotated[
     Path, typer.Argument(help="A YAML file; - reads standard input.", metavar="FLOW")
 ]
 KeyArgument = Annotated[str, typer.Argument(help="The flow's key.", metavar="KEY")]
+YesOption = Annotated[
+    bool, typer.Option("--yes", help="Do not ask about steps that cannot be taken back.")
+]
 
 flow_app = typer.Typer(
     help="Store, list and switch flows.", no_args_is_help=True, rich_markup_mode=None
@@ -58,15 +61,18 @@ def check(
         rows = with_runtime(_connections)
         known = {row.name: row.app for row in rows}
     from connector.catalog import load_catalog
-    from connector.flow import check_flow
+    from connector.flow import check_flow, destructive_steps
 
-    told = check_flow(text, load_catalog(), known)
+    catalog = load_catalog()
+    told = check_flow(text, catalog, known)
+    risky = destructive_steps(told.compiled, catalog) if told.compiled else ()
     errors = [issue for issue in told.issues if issue.severity == "error"]
     if json:
         show_json(
             {
                 "flow": told.flow.key if told.flow else None,
                 "ok": not errors,
+                "destructive": [step.id for step in risky],
                 "issues": [issue.model_dump(exclude_none=True) for issue in told.issues],
             }
         )
@@ -143,10 +149,16 @@ def apply(
         bool | None,
         typer.Option("--enable/--disable", help="Switch it on or off; else as it stands."),
     ] = None,
+    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Store a flow; a changed one becomes its next version."""
+    """Store a flow; a changed one becomes its next version.
+
+    One that is on, and does what cannot be taken back (deleting, sending to SDI), is asked for.
+    """
     text = read_text(flow)
+    if not yes:
+        _ask(text, enable_it)
     row = with_runtime(lambda runtime: runtime.apply_flow(text, enable_it))
     if json:
         show_json(row)
@@ -181,14 +193,39 @@ def show(key: KeyArgument, json: JsonOption = False) -> None:
         sys.stdout.write(row["document"])
 
 
-def enable(key: KeyArgument, json: JsonOption = False) -> None:
-    """Switch a flow on."""
+def enable(key: KeyArgument, yes: YesOption = False, json: JsonOption = False) -> None:
+    """Switch a flow on; one that does what cannot be taken back is asked for."""
+    if not yes:
+        row = with_runtime(lambda runtime: runtime.get_flow(key))
+        if row is not None:
+            _ask(row["document"], True)
     _switch(key, True, json)
 
 
 def disable(key: KeyArgument, json: JsonOption = False) -> None:
     """Switch a flow off; its events are still accepted and kept."""
     _switch(key, False, json)
+
+
+def _ask(text: str, enable_it: bool | None) -> None:
+    """Ask before what cannot be taken back is switched on; faults are told by what follows."""
+    from connector.catalog import load_catalog
+    from connector.flow import check_flow, destructive_steps
+
+    catalog = load_catalog()
+    compiled = check_flow(text, catalog).compiled
+    if compiled is None or enable_it is False:
+        return
+    steps = destructive_steps(compiled, catalog)
+    if not steps:
+        return
+    if enable_it is None:
+        stored = with_runtime(lambda runtime: runtime.get_flow(compiled.key))
+        if stored is None or not stored["enabled"]:
+            return
+    for step in steps:
+        say(f"Step {step.id!r}: {catalog.node(step.node).label} cannot be taken back.")
+    typer.confirm("Shall this flow do that by itself?", abort=True, err=True)
 
 
 def _switch(key: str, on: bool, as_json: bool) -> None:

@@ -1,17 +1,19 @@
-"""`events`, `runs`, `run-show`, `replay`: what happened, and doing it again."""
+"""`events`, `runs`, `run-show`: what happened."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, SupportsFloat
 
 import typer
 
+from connector.cli.moments import moment
 from connector.cli.offline import with_runtime
-from connector.cli.output import JsonOption, body_lines, console, show_json, show_table
+from connector.cli.output import JsonOption, body_lines, console, say, show_json, show_table
 from connector.errors import ConnectorError, Issue
-from connector.store.rows import RunState
+from connector.store.rows import RunFilter, RunState
 
 if TYPE_CHECKING:
     from connector.runtime import Runtime
@@ -21,12 +23,20 @@ RunArgument = Annotated[
 ]
 
 
+SinceOption = Annotated[
+    str | None, typer.Option(help="Not older: 30m, 2h, 3d, 1w ago, or a day, or a time.")
+]
+UntilOption = Annotated[str | None, typer.Option(help="Not newer; as --since.")]
+TextOption = Annotated[
+    str | None, typer.Option(help="Only with this text: in the record, the summary, the error.")
+]
+
+
 def add(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("events")(events)
     app.command("runs")(runs)
     app.command("run-show")(run_show)
-    app.command("replay")(replay)
 
 
 def events(
@@ -75,17 +85,51 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
     state: Annotated[RunState | None, typer.Option(help="Only runs in this state.")] = None,
     flow: Annotated[str | None, typer.Option(help="Only this flow's.")] = None,
+    record: Annotated[str | None, typer.Option(help="Only of the record with this id.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    text: TextOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the runs."""
-    rows = with_runtime(lambda runtime: runtime.list_runs(limit, None, state, flow))
+    """List the runs.
+
+    Of a run that waits: why, and when it goes on.
+    """
+    asked = asked_for(state, flow, record, since, until, text)
+    found = with_runtime(lambda runtime: runtime.past.runs(asked, limit))
+    rows = found["items"]
     if json:
         show_json(rows)
         return
     show_table(
         ("run", "flow", "record", "state", "started", "seconds", "summary"),
         [run_line(row) for row in rows],
-        empty="No run yet." if state is None and flow is None else "No run fits.",
+        empty="No run yet." if asked == RunFilter() else "No run fits.",
+    )
+    if found["looked_to"] is not None:
+        say(
+            f"Looked for {text!r} as far back as run {found['looked_to']}: narrow it down with "
+            "--since, --until, --flow or --state to look further."
+        )
+
+
+def asked_for(
+    state: RunState | None,
+    flow: str | None,
+    record: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    text: str | None = None,
+) -> RunFilter:
+    """The runs that these options mean. Raises BadParameter for a time that is none."""
+    now = time.time()
+    return RunFilter(
+        state=state,
+        flow=flow,
+        record=record,
+        since=moment(since, "--since", now),
+        until=moment(until, "--until", now),
+        text=text,
     )
 
 
@@ -142,11 +186,23 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
 def _state(row: Mapping[str, Any]) -> str:
     if row["state"] != "waiting":
         return f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"])
-    until = f" until {local(row['due_at'])}" if row["due_at"] else ""
+    return f"waiting: {_why(row)}"
+
+
+REASONS = {
+    "retry": "tried again",
+    "quota": "the quota has no room",
+    "unsure": "looks whether the write arrived",
+}
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """Why a run waits, and when it goes on."""
     reason = str(row["reason"] or "")
     if reason.startswith("connection:"):
-        reason = "its connection must be renewed"
-    return f"waiting{until} ({reason})"
+        return "its connection must be renewed (`connector connect`)"
+    told = REASONS.get(reason, reason)
+    return f"{told}, at {local(row['due_at'])}" if row["due_at"] else told
 
 
 def _print_write(effect: Mapping[str, Any]) -> None:
@@ -159,48 +215,11 @@ def _print_write(effect: Mapping[str, Any]) -> None:
         for line in body_lines(request["body"], request["headers"]):
             out.print(f"         {line}", markup=False, soft_wrap=True)
     for note in effect["evidence"]:
-        out.print(f"         {local(note['at'])} {note['message']}", markup=False, soft_wrap=True)
-
-
-def replay(
-    run_id: Annotated[
-        int | None,
-        typer.Argument(help="The run's number, from `connector runs`.", metavar="RUN"),
-    ] = None,
-    from_step: Annotated[
-        str | None, typer.Option("--from", help="Begin at this step, even if it was done.")
-    ] = None,
-    event: Annotated[
-        int | None, typer.Option(help="An event's number: for flows that had no run for it.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Go on where a run failed.
-
-    Or offer an event to the flows again. Nothing is written twice.
-    A replayed run works on the record as it was read then, with the flow as it stands now.
-    """
-    if (run_id is None) == (event is None):
-        raise typer.BadParameter("give the number of a run, or --event with one of an event")
-    if event is not None:
-        if not with_runtime(lambda runtime: runtime.replay_event(event)):
-            raise ConnectorError(
-                f"There is no event {event} to offer again.",
-                remedy="`connector events` lists their numbers; an open one is tried by itself.",
-            )
-        told, said = {"event": event}, f"Event {event} is offered to the flows again"
-    else:
-        number = run_id or 0
-        new = with_runtime(lambda runtime: runtime.replay(number, from_step))
-        if new is None:
-            raise ConnectorError(
-                f"There is no run {number}.", remedy="`connector runs` lists their numbers."
-            )
-        told, said = {"run": new, "replay_of": number}, f"Run {new} replays run {number}"
-    if json:
-        show_json(told)
-        return
-    console().print(f"{said}; it goes as soon as `connector serve` runs.")
+        times = f" ({note['look']} times)" if note.get("look", 1) > 1 else ""
+        told = f"         {local(note['at'])} {note['message']}{times}"
+        out.print(told, markup=False, soft_wrap=True)
+    if effect["state"] == "uncertain" and effect["due_at"]:
+        out.print(f"         looks next at {local(effect['due_at'])}", markup=False)
 
 
 def run_line(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -208,6 +227,8 @@ def run_line(row: Mapping[str, Any]) -> tuple[Any, ...]:
     told = row["summary"] or ""
     if row["error"]:
         told = _first_fault(row["error"])
+    if row["state"] == "waiting":
+        told = _why(row) + (f" · {told}" if told else "")
     return (
         row["id"],
         row["flow"],

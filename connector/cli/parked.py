@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from connector.cli.history import local
 from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, body_lines, console, show_json, show_table
+from connector.errors import ConnectorError
+
+if TYPE_CHECKING:
+    from connector.runtime import Runtime
 
 KeyArgument = Annotated[
     str, typer.Argument(help="The write's key, from `connector parked`.", metavar="KEY")
@@ -78,17 +82,31 @@ def resolve(
         "send_again" if choice == "send-again" else choice
     )
     who = me()
-    row = with_runtime(
-        lambda runtime: runtime.resolve(key, verb, who=who, remote_id=record, force=force)
-    )
+
+    async def work(runtime: Runtime) -> tuple[dict[str, Any], str]:
+        decided = await runtime.resolve(key, verb, who=who, remote_id=record, force=force)
+        return decided, await going(runtime)
+
+    try:
+        row, goes = with_runtime(work)
+    except ConnectorError as error:
+        if error.field == "remote_id":
+            error.field = "--id"
+        if type(error).__name__ == "Unproven":
+            error.remedy = f"{error.remedy} To adopt it all the same, add --force.".strip()
+        raise
     if json:
         show_json(row)
         return
-    console().print(
-        f"{row['evidence'][-1]['message']}; run {row['run']} goes on as soon as "
-        "`connector serve` runs.",
-        markup=False,
-    )
+    told = row["evidence"][-1]["message"]
+    console().print(f"{told}; run {row['run']}: {goes}", markup=False)
+
+
+async def going(runtime: Runtime) -> str:
+    """When what was decided goes on: whether something drives runs now."""
+    if await runtime.is_driven():
+        return "it goes on now."
+    return "it goes on as soon as `connector serve` runs; nothing drives runs now."
 
 
 def me() -> str:

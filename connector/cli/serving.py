@@ -16,6 +16,7 @@ from connector.errors import ConnectorError
 
 if TYPE_CHECKING:
     from connector.runtime import Runtime
+    from connector.runtime.people import Role
     from connector.settings import Settings
 
 
@@ -24,6 +25,7 @@ def add(app: typer.Typer) -> None:
     app.command("serve")(serve)
     app.command("worker")(worker)
     app.command("workers")(workers)
+    app.command("login-link")(login_link)
     app.command("sandbox")(sandbox)
     app.command("run")(run)
 
@@ -50,11 +52,17 @@ def serve(
     _warn_of_misspelt()
     _log(settings)
 
-    def ready(address: str, number: int) -> None:
+    def ready(address: str, number: int, link: str) -> None:
         if json:
-            show_json({"host": address, "port": number, "public_url": settings.base_url})
+            told = {"host": address, "port": number, "public_url": settings.base_url}
+            show_json({**told, "login_url": link or None})
             return
         say(f"Connector listens on http://{address}:{number} (public: {settings.base_url}).")
+        if link:
+            say("Open its pages with this link; it works once, for an hour:")
+            say(link)
+        else:
+            say(f"Its pages: {settings.base_url}/ (`connector login-link` makes a link to enter).")
         say("Ctrl-C stops it; nothing is lost, unfinished runs go on at the next start.")
 
     run_loop(serve_until_stopped(settings, ready))
@@ -178,10 +186,11 @@ async def serve_until_stopped(settings: Settings, ready: Any, stop: Any = None) 
 
     async with await open_runtime(settings) as runtime:
         await runtime.start()
+        link = await first_link(runtime, settings)
         subscribing: list[asyncio.Task[None]] = []
 
         def listening(address: str, number: int) -> None:
-            ready(address, number)
+            ready(address, number, link)
             # Only now can an app's challenge be answered.
             subscribing.append(asyncio.create_task(_subscribe(runtime)))
 
@@ -196,6 +205,47 @@ async def serve_until_stopped(settings: Settings, ready: Any, stop: Any = None) 
         )
         for task in subscribing:
             task.cancel()
+
+
+async def first_link(runtime: Runtime, settings: Settings) -> str:
+    """A one-time link for whoever started this server; none where strangers may read the log."""
+    from connector.reach import is_this_machine
+
+    if not is_this_machine(settings.host) or await runtime.people.list_people():
+        return ""
+    return await new_link(runtime, settings)
+
+
+async def new_link(
+    runtime: Runtime, settings: Settings, name: str = "owner", role: Role = "owner"
+) -> str:
+    """A link that lets somebody in once."""
+    return f"{settings.base_url}/login/{await runtime.people.make_link(name, role)}"
+
+
+def login_link(
+    name: Annotated[str, typer.Option(help="Whose it is, for the audit.")] = "owner",
+    role: Annotated[str, typer.Option(help="What they may do: viewer, editor or owner.")] = "owner",
+    json: JsonOption = False,
+) -> None:
+    """Make a link that lets somebody into the pages once, within an hour.
+
+    It works beside a running server.
+    """
+    from connector.cli.offline import with_runtime
+    from connector.runtime.people import ROLES, role_of
+    from connector.settings import Settings
+
+    if role not in ROLES:
+        raise ConnectorError(
+            f"There is no role {role!r}.", field="role", remedy=f"Take {', '.join(ROLES)}."
+        )
+    settings = Settings.load()
+    link = with_runtime(lambda runtime: new_link(runtime, settings, name, role_of(role)))
+    if json:
+        show_json({"login_url": link})
+    else:
+        console().print(link, markup=False, soft_wrap=True)
 
 
 async def _subscribe(runtime: Runtime) -> None:

@@ -113,7 +113,9 @@ async def _tour(folder: Path, *, once: bool, as_json: bool) -> int:
             if run is None:
                 return 1
             if not once:
-                _what_next(settings, world, run["item_id"])
+                from connector.cli.serving import new_link
+
+                _what_next(settings, world, run["item_id"], await new_link(runtime, settings))
                 await stop.wait()
     return 0
 
@@ -218,7 +220,9 @@ async def _first(ready: asyncio.Event, server: asyncio.Task[None]) -> None:
 
 
 async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch) -> None:
-    started = await runtime.start_connect("fatture_in_cloud", FATTURE, {"address": world.fic})
+    started = await runtime.start_connect(
+        "fatture_in_cloud", FATTURE, {"address": world.fic, "emulated": True}
+    )
     # What a browser does: open the consent page, agree, follow the redirect back to us.
     agreed = await _call(outside, "GET", started["authorize_url"])
     back = agreed.header("location")
@@ -232,7 +236,7 @@ async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: S
         raise ConnectorError(f"The consent ended with {ended.status}.", who="developer")
     watch.done("connected Fatture in Cloud: consent, code, tokens")
     await runtime.connect_with_token(
-        "perfex_crm", PERFEX, world.authtoken, {"address": world.perfex}
+        "perfex_crm", PERFEX, world.authtoken, {"address": world.perfex, "emulated": True}
     )
     watch.done("connected Perfex CRM: authtoken, proven by a call")
 
@@ -367,11 +371,13 @@ def _sent(details: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _what_next(settings: Settings, world: World, client: Any) -> None:
+def _what_next(settings: Settings, world: World, client: Any, link: str) -> None:
     command = _command()
     change = """-d '{"phone": "+39 035 111111"}'"""
     console().print(
-        "\nIt keeps running. In another window:\n"
+        "\nIt keeps running. Its pages, with a link that works once:\n"
+        f"  {link}\n"
+        "In another window:\n"
         f"  export CONNECTOR_DATABASE={settings.database}\n"
         f"  {command} runs          # what ran\n"
         f"  {command} run-show 1    # one run: its steps and the exact request\n"

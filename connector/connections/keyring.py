@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pydantic import SecretStr
 
@@ -62,6 +62,13 @@ class _Held:
     renew_at: float
 
 
+class Life(NamedTuple):
+    """Until when tokens are good; None is for ever."""
+
+    expires_at: float | None
+    renews: bool
+
+
 class Keyring:
     """All credentials of this process; `oauth_client` gives our own client of an app."""
 
@@ -87,6 +94,12 @@ class Keyring:
         """The tokens as the `secrets` of a connection's row."""
         clear = tokens.pack()
         return self._vault.seal(clear, tenant=tenant, connection=connection_id, field=FIELD)
+
+    def life_of(self, secrets: bytes, *, tenant: str, connection_id: str) -> Life:
+        """How long a row's secrets are good, and whether they renew themselves."""
+        clear = self._vault.open(secrets, tenant=tenant, connection=connection_id, field=FIELD)
+        tokens = Tokens.unpack(clear)
+        return Life(tokens.expires_at, renews=tokens.refresh_token is not None)
 
     def forget(self, tenant: str, connection_id: str) -> None:
         """Drop what is held in memory: the connection was renewed or removed."""

@@ -8,7 +8,6 @@ app that tells of one of those starts nothing; two events of the app are two cha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from connector.engine.moments import LAG, SLACK, wall
 from connector.store.rows import EventRow, HandledRow
@@ -64,16 +63,17 @@ def _found_already(told: float, swept_to: float, read: float) -> bool:
 
 def now_handled(event: EventRow, before: HandledRow, updated_at: str) -> HandledRow:
     """What a flow has handled of a record once it is run for this event."""
-    after = replace(before, updated_at=updated_at or before.updated_at)
-    if event.operation not in WRITES:
-        return after
-    if event.operation == "create" and not before.made:
-        after = replace(after, made="sweep" if event.swept else "event")
-    told = wall(event.happened_at)
-    if not event.swept:
-        return replace(after, told_to=max(before.told_to, told))
-    reach = max(before.swept_to, told, wall(updated_at))
-    return replace(after, swept_to=reach, swept_by=event.id)
+    read, made = updated_at or before.updated_at, before.made
+    told_to, swept_to, swept_by = before.told_to, before.swept_to, before.swept_by
+    if event.operation in WRITES:
+        told, swept = wall(event.happened_at), event.swept
+        if event.operation == "create" and not made:
+            made = "sweep" if swept else "event"
+        if swept:
+            swept_to, swept_by = max(swept_to, told, wall(updated_at)), event.id
+        else:
+            told_to = max(told_to, told)
+    return HandledRow(read, made, told_to, swept_to, swept_by)
 
 
 def alike(queue: Sequence[EventRow], most: int) -> list[EventRow]:

@@ -131,6 +131,12 @@ def _step(
             inputs = marked(mapped.payload, place, MARKER_SHOWN)
             request = render_request(app, connection, node.request, inputs)
             told.request = redact(request)
+        if isinstance(node, Action) and node.prepare is not None:
+            told.warnings.append(
+                "The app is read first; what is sent is then made of that and of these inputs."
+            )
+        if isinstance(node, Action) and node.destructive:
+            told.warnings.append("This cannot be taken back.")
     except ConnectorError as error:
         told.state, told.error = "failed", error
         return told

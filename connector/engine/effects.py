@@ -27,12 +27,14 @@ from connector.engine.looking import (
     Looking,
     output_of,
 )
-from connector.engine.packing import decode_or_none, marked, marker_of, pack, unpack
+from connector.engine.packing import decode_or_none, marked, marker_of, pack, shown_answer, unpack
 from connector.engine.proof import (
     Find,
     found_id,
     ids_of,
+    kin_of,
     natural_of,
+    naturals_of,
     not_shown,
     record_of,
 )
@@ -40,6 +42,7 @@ from connector.engine.waits import Clock, Park, Wait
 from connector.errors import (
     ApiError,
     ConnectorError,
+    Missing,
     NotSent,
     Refused,
     StoreError,
@@ -47,7 +50,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Answer, Caller, HttpRequest, Operation, OwnCode
+from connector.model import MADE, Answer, Caller, HttpRequest, Operation, OwnCode, Preparing
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
 
@@ -104,12 +107,12 @@ class Effects(Looking):
     async def perform(self, intent: Intent, store: EffectStore, door: Door, find: Find) -> Any:
         """The write's output, sent now or earlier. Raises Wait, Park, Refused or NotSent."""
         key = intent.key(store.tenant)
-        natural = natural_of(intent.action, intent.inputs)
         # Two events about one order have one business key, two about one customer one VAT number;
         # they come at the same moment, and the second must see what the first has written.
         names = [key]
-        if natural:
-            names.append(f"{store.tenant}/{intent.connection_id}/{intent.action.name}/{natural}")
+        kin = kin_of(intent.action)[0]
+        place = f"{store.tenant}/{intent.connection_id}/{kin}"
+        names += [f"{place}/{one}" for one in naturals_of(intent.action, intent.inputs)]
         async with self._turn(*names) as turn:
             return await self._perform(key, intent, store, door, find, turn)
 
@@ -132,6 +135,8 @@ class Effects(Looking):
             await self._before_first(intent, effect, store, find)
         if effect.state == "planned" and intent.action.check is not None:
             await self._check(intent.action.check, intent, effect, store, door)
+        if effect.state == "planned" and intent.action.prepare is not None:
+            await self._prepare(intent.action.prepare, intent, effect, store, door)
         if effect.state == "planned":
             await self._send(intent, effect, store, door, find, turn)
         return self._end(effect)
@@ -180,7 +185,7 @@ class Effects(Looking):
             evidence=before.evidence if before else [],
             version=before.version if before else 0,
         )
-        if intent.action.run is None:
+        if intent.action.run is None and intent.action.prepare is None:
             effect.request = pack(door.render(intent.action, inputs))
         stored = effect.request or encode(inputs)
         effect.payload_hash = hashlib.sha256(stored).hexdigest()[:16]
@@ -195,7 +200,7 @@ class Effects(Looking):
         if any(one.key != effect.key and one.state == "parked" for one in others):
             await self._park(effect, store, "Another write of this very record waits for a person.")
             return
-        if effect.natural_key and await self._settled_by_another(effect, store):
+        if effect.natural_key and await self._settled_by_another(intent, effect, store):
             return
         try:
             there = await check(door, effect.inputs)
@@ -209,6 +214,46 @@ class Effects(Looking):
             remote_id = str(paths.get(there, intent.action.identity.own_id))
             self._note(effect, None, f"it was there already as {remote_id}: nothing was sent")
             await self._adopt(effect, store, remote_id, there)
+
+    async def _prepare(
+        self,
+        prepare: Preparing,
+        intent: Intent,
+        effect: EffectRow,
+        store: EffectStore,
+        door: Door,
+    ) -> None:
+        """Read, and render what is sent from it: each time anew, as long as nothing was sent.
+
+        After a doubt the record tells: as it was before, the same goes again; as it is wanted, it
+        arrived; otherwise somebody else wrote meanwhile, and a person decides.
+        """
+        action = intent.action
+        inputs = effect.inputs
+        made = await self._made_by_another(intent, effect, store)
+        if made is not None:
+            inputs = {**inputs, MADE: made}
+        ready = await prepare(door, inputs)
+        before = next((note["read"] for note in reversed(effect.evidence) if "read" in note), None)
+        if ready.enough or (effect.sends and ready.record is not None and not ready.differs):
+            remote_id = str(paths.get(ready.record or {}, action.identity.own_id))
+            why = "it is so already" if ready.enough else "it shows what was written"
+            self._note(effect, None, f"read as {remote_id}: {why}, nothing was sent")
+            await self._adopt(effect, store, remote_id, ready.record)
+            return
+        if effect.sends and before is not None and before != ready.state:
+            told = ", ".join(ready.differs[:9])
+            await self._park(
+                effect, store, f"Somebody changed the record meanwhile; it shows otherwise: {told}."
+            )
+            return
+        if ready.record is not None:
+            self._note(effect, None, f"read first, as it was at {ready.state or 'an unknown time'}")
+            effect.evidence[-1]["read"] = ready.state
+        if ready.request is not None:
+            action = action.model_copy(update={"request": ready.request})
+        effect.request = pack(door.render(action, ready.inputs))
+        effect.payload_hash = hashlib.sha256(effect.request).hexdigest()[:16]
 
     async def _send(
         self,
@@ -245,6 +290,7 @@ class Effects(Looking):
             error = raised
         else:
             error = door.read_error(answer)
+            effect.answer = shown_answer(answer)
         await self._judge(intent, effect, store, find, answer, error)
 
     async def _run_own_code(
@@ -276,6 +322,9 @@ class Effects(Looking):
                 await self._doubt(effect, store, "the answer is not complete JSON")
                 raise Wait("unsure", effect.due_at, None)
             await self._applied(intent, effect, store, find, told)
+        elif isinstance(error, Missing) and intent.action.removes:
+            self._note(effect, error, "it was gone already")
+            await self._removed(intent.action.removes, effect, store, already_gone=True)
         elif isinstance(error, NotSent | Throttled | Unauthorized) or (
             error is not None and not isinstance(error, ApiError)
         ):
@@ -295,8 +344,13 @@ class Effects(Looking):
     async def _applied(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find, told: Any
     ) -> None:
+        if intent.action.removes:
+            await self._removed(intent.action.removes, effect, store, already_gone=False)
+            return
         identity = intent.action.identity
         record = paths.get(told, intent.action.result) if intent.action.result else told
+        if told is None and intent.action.empty_means:
+            record = dict(intent.action.empty_means)
         remote_id = paths.get(told, identity.record_id) if identity.record_id else None
         if identity.record_id and remote_id in (paths.ABSENT, None, ""):
             # Some releases confirm a write without saying which record it made: prove it.
@@ -311,15 +365,25 @@ class Effects(Looking):
                 raise Wait("unsure", effect.due_at, None)
             remote_id, record = found_id(found, fresh[0]), record_of(found, fresh[0])
         if identity.shows is not None:
-            await self._read_back(intent, effect, store, find)
+            seen = await self._read_back(intent, effect, store, find)
+            if identity.gives == "record":
+                remote_id, record = seen
         effect.remote_id = None if remote_id is None else str(remote_id)
         effect.output = output_of(record, remote_id)
         await self._save(effect, store, "done")
 
+    async def _removed(
+        self, place: str, effect: EffectRow, store: EffectStore, *, already_gone: bool
+    ) -> None:
+        removed = paths.get(effect.inputs, place)
+        effect.remote_id = str(removed)
+        effect.output = {"id": removed, "deleted": True, "already_gone": already_gone}
+        await self._save(effect, store, "done")
+
     async def _read_back(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
-    ) -> None:
-        """Go on only when the record shows what the app says it has written."""
+    ) -> tuple[Any, Any]:
+        """The record and its id, when it shows what the app says it has written."""
         try:
             found = await self._found(intent, effect, find)
         except ApiError as error:
@@ -332,6 +396,7 @@ class Effects(Looking):
             told = f"shows otherwise: {', '.join(other[:9])}" if other else "is not to be found"
             await self._doubt(effect, store, f"confirmed, but the record {told}")
             raise Wait("unsure", effect.due_at, None)
+        return found_id(found, ids[0]), record
 
 
 def _may_change(effect: EffectRow, run_id: int) -> bool:

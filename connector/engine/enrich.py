@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
 from typing import Any, Literal, Protocol
@@ -67,6 +67,8 @@ async def enrich(
             found.update(await _batch(asker, reader, reader.batch, chunk, inputs, id_filter))
     rest = [one for one in wanted if one not in found]
     found.update(await _singles(asker, reader, rest, inputs))
+    for one in wanted:
+        found[one] = await _more(asker, reader, one, found[one], inputs)
     return found
 
 
@@ -137,6 +139,30 @@ async def _single(asker: Asker, reader: Reader, one: str, inputs: Mapping[str, A
         return _refused(error)
     record = paths.get(told, reader.result) if reader.result else told
     return Found("gone") if record in (paths.ABSENT, None) else _read(reader, record)
+
+
+async def _more(
+    asker: Asker, reader: Reader, one: str, found: Found, inputs: Mapping[str, Any]
+) -> Found:
+    """The record with what must be read apart; nothing there where the app has none of it."""
+    if found.enrichment != "ok" or not reader.more or not isinstance(found.resource, Mapping):
+        return found
+    record = dict(found.resource)
+    if reader.more_when is not None:
+        place, values = reader.more_when
+        if paths.get(record, place) not in values:
+            return replace(found, resource={**record, **dict.fromkeys(reader.more)})
+    for name, request in reader.more.items():
+        try:
+            told = await asker.read(request, {**inputs, "id": one})
+        except ConnectorError as error:
+            refused = _refused(error)
+            if refused.enrichment == "deferred":
+                return refused
+            told = None
+        more = paths.get(told, reader.result) if reader.result else told
+        record[name] = None if more is paths.ABSENT else more
+    return replace(found, resource=record)
 
 
 def _read(reader: Reader, record: Any) -> Found:

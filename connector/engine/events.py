@@ -6,18 +6,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from connector.engine.covering import alike
+from connector.engine.deriving import Derived
 from connector.engine.enrich import Asker, Found, enrich
-from connector.engine.making import Known, Making
-from connector.engine.origins import CHAIN, Origins
+from connector.engine.making import Known, Making, in_turn
+from connector.engine.origins import CHAIN, Origins, place_of_states
+from connector.engine.precedence import Precedence
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import (
     ApiError,
     ConnectorError,
     NotConnected,
+    Raced,
     StoreBusy,
     StoreError,
     TakenOver,
@@ -33,7 +36,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector.engine")
 
 MAX_TOGETHER = 200
+FEW_TOGETHER = 10
+"""While other events arrive: matching these takes about as long as answering one or two."""
 STORE_RETRY_SECONDS = 1.0
+BASELINE_SECONDS = 5.0
+NO_BASELINE = ConnectorError(
+    "A flow that follows this was switched on a moment ago: where things stand is being read.",
+    remedy="It goes on by itself.",
+    who="wait",
+)
 TRIES_TOGETHER = 2
 """Then a record is read by itself: one bad id can make a whole list fail again and again."""
 
@@ -49,6 +60,7 @@ class ActiveFlow:
     account: str | None
     resources: frozenset[str]
     operations: frozenset[str]
+    derived: Derived | None = None
 
     def wants(self, event: EventRow) -> bool:
         """Whether this flow follows this event."""
@@ -96,6 +108,7 @@ class Events:
         *,
         origins: Origins | None = None,
         chain: int = CHAIN,
+        precedence: Precedence | None = None,
     ) -> None:
         """`let_go` gives events back until a time; without it, those that wait do so here."""
         self._book = book
@@ -107,6 +120,7 @@ class Events:
         self._room = room
         self._let_go = let_go
         self._origins = origins
+        self._precedence = precedence or Precedence()
         self._making = Making(clock, chain)
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,7 +203,8 @@ class Events:
         while queue:
             if self._room is not None:
                 await self._room()
-            batch = alike(queue, MAX_TOGETHER)
+            await self._precedence.turn()
+            batch = alike(queue, FEW_TOGETHER if self._precedence.busy else MAX_TOGETHER)
             try:
                 await self._batch(group, batch)
             except StoreError as error:
@@ -243,14 +258,16 @@ class Events:
                     if any((taker.row.id, one) not in done for taker in takers)
                 )
         found = await self._read(group, ids)
-        told = await self._told(batch, wanted, store)
-        outcomes = await asyncio.gather(
-            *(
-                self._match(event, takers, found, told, known.get(event.id, set()), store)
-                for event, takers in wanted
-            ),
-            return_exceptions=True,
-        )
+        outcomes: list[BaseException | None] = []
+        for part in in_turn(wanted):
+            told = await self._told(batch, part, store)
+            outcomes += await asyncio.gather(
+                *(
+                    self._match(event, takers, found, told, known.get(event.id, set()), store)
+                    for event, takers in part
+                ),
+                return_exceptions=True,
+            )
         for event, outcome in zip(batch, outcomes, strict=True):
             # Each on its own: the runs of the others are stored and would never be started.
             if isinstance(outcome, Exception):
@@ -276,8 +293,11 @@ class Events:
         known: set[tuple[int, str]],
         store: Store,
     ) -> None:
-        runs = self._making.runs(event, takers, found, told, known)
-        self._settle(event, takers, found, known)
+        ready = [taker for taker in takers if told.is_ready(taker)]
+        runs = self._making.runs(event, ready, found, told, known)
+        self._settle(event, ready, found, known)
+        if len(ready) < len(takers) and event.state != "received":
+            self._defer_for_baseline(event)
         for run in await store.match(event, runs):
             if run.finished_at is None:
                 self._start(run)
@@ -294,17 +314,27 @@ class Events:
         if not items:
             return Known()
         handled = await store.handled(first.connection_id, first.account, first.resource, items)
-        if self._origins is None:
-            return Known(handled)
         app = await self._book.app(first.tenant, first.connection_id)
-        return Known(handled, await self._origins.of(app, first, items, store))
+        known = Known(handled, reader=app.readers.get(first.resource))
+        if self._origins is not None:
+            known = replace(known, origins=await self._origins.of(app, first, items, store))
+        watching = {
+            taker.row.id: taker for _, takers in wanted for taker in takers if taker.derived
+        }
+        if not watching:
+            return known
+        place = place_of_states(app, first.resource, first.account)
+        # In this order: a flow that is ready has all that it knew at the beginning.
+        watches = await store.watches()
+        states = await store.states(place, list(watching), items)
+        return replace(known, place=place, watches=watches, states=states)
 
     async def _give_back(self, event: EventRow, fault: Exception, store: Store) -> None:
         """One event that could not be matched: it waits for the database, or ends as failed."""
         if isinstance(fault, TakenOver):
             self._known.discard(event.id)
             return
-        if not isinstance(fault, StoreBusy):
+        if not isinstance(fault, StoreBusy | Raced):
             log_surprise(logger, f"event {event.id} cannot be matched", fault)
             error = fault if isinstance(fault, ConnectorError) else fault_of_ours(fault)
             event.state, event.error, event.due_at = "failed", error.as_data(), 0
@@ -355,6 +385,11 @@ class Events:
                 return
         event.state = "matched" if takers and event.ids else "unmatched"
         event.error, event.due_at = None, 0
+
+    def _defer_for_baseline(self, event: EventRow) -> None:
+        """A flow was switched on a moment ago, and does not know yet where things stood then."""
+        event.state, event.due_at = "received", self._clock() + BASELINE_SECONDS
+        event.error = NO_BASELINE.as_data()
 
     def _defer(self, event: EventRow, cause: ConnectorError | None) -> None:
         cause = cause or ApiError("The record could not be read.")

@@ -29,11 +29,13 @@ class Intake:
         store_of: Callable[[str], Store],
         clock: Clock,
         hand_on: Callable[[EventRow], None],
+        arrived: Callable[[], None] | None = None,
     ) -> None:
         self._book = book
         self._store_of = store_of
         self._clock = clock
         self._hand_on = hand_on
+        self._arrived = arrived
         self._rescues: set[asyncio.Task[None]] = set()
 
     async def receive(self, hook_id: str, inbound: Inbound) -> Json | None:
@@ -41,6 +43,8 @@ class Intake:
 
         Raises HookRefused for forged and malformed requests, StoreBusy when it could not be stored.
         """
+        if self._arrived is not None:
+            self._arrived()
         opened = await self._book.hook(hook_id)
         webhook = opened.app.webhook
         if webhook is None:

@@ -11,14 +11,18 @@ from typing import Any, Protocol
 
 from connector import paths
 from connector.engine.confirmed import Confirmed
+from connector.engine.packing import unpack
 from connector.engine.proof import (
     Find,
     alike_of,
     by_mark,
     carries,
     criteria_of,
+    elsewhere,
     ids_of,
+    kin_of,
     made_since,
+    naturals_of,
     not_shown,
     record_of,
     strong_criteria_of,
@@ -135,7 +139,10 @@ class Looking:
             return
         if identity.marker or not identity.find or identity.when_unsure != "resend_once":
             return
-        if effect.natural_key and await self._settled_by_another(effect, store):
+        if effect.natural_key and intent.action.prepare is not None:
+            # It looks itself, and knows what to do with what is there.
+            return
+        if effect.natural_key and await self._settled_by_another(intent, effect, store):
             return
         if effect.natural_key:
             criteria = strong_criteria_of(intent.action, effect.inputs)
@@ -172,21 +179,44 @@ class Looking:
                 effect, store, f"Searched first: it may have been written as {', '.join(ids[:5])}."
             )
 
-    async def _settled_by_another(self, effect: EffectRow, store: EffectStore) -> bool:
+    async def _settled_by_another(
+        self, intent: Intent, effect: EffectRow, store: EffectStore
+    ) -> bool:
         """Whether another write of ours of this very record is done (it is used) or still open."""
-        others = await store.effects_about(effect.connection_id, effect.node, effect.natural_key)
+        other = await self._another(intent, effect, store)
+        if other is None or other.remote_id is None:
+            return False
+        self._note(effect, None, f"another event made it as {other.remote_id}: used")
+        await self._adopt(effect, store, other.remote_id, other.output)
+        return True
+
+    async def _made_by_another(
+        self, intent: Intent, effect: EffectRow, store: EffectStore
+    ) -> str | None:
+        """The id of a record that another write of ours has just made; no list need show it yet."""
+        if not effect.natural_key or intent.action.identity.when_unsure != "resend_once":
+            return None
+        other = await self._another(intent, effect, store)
+        return other.remote_id if other is not None else None
+
+    async def _another(
+        self, intent: Intent, effect: EffectRow, store: EffectStore
+    ) -> EffectRow | None:
+        """Another write of this very record that was done of late. Raises Wait for an open one."""
         recent = self._clock() - self._second_look
-        for other in others:
-            if other.key == effect.key:
-                continue
-            if other.state in ("sending", "uncertain"):
-                raise Wait("unsure", max(other.due_at, self._clock() + 1), None)
-            # Later the app's own list is the better witness: the record may have been deleted.
-            if other.state == "done" and other.remote_id and other.updated_at >= recent:
-                self._note(effect, None, f"another event made it as {other.remote_id}: used")
-                await self._adopt(effect, store, other.remote_id, other.output)
-                return True
-        return False
+        for node in kin_of(intent.action):
+            for natural in naturals_of(intent.action, effect.inputs):
+                for other in await store.effects_about(effect.connection_id, node, natural):
+                    if other.key == effect.key:
+                        continue
+                    if elsewhere(intent.action, effect.inputs, other.inputs or {}):
+                        continue
+                    if other.state in ("sending", "uncertain"):
+                        raise Wait("unsure", max(other.due_at, self._clock() + 1), None)
+                    # Later the app's own list is the better witness: it may have been deleted.
+                    if other.state == "done" and other.remote_id and other.updated_at >= recent:
+                        return other
+        return None
 
     async def _adopt(
         self, effect: EffectRow, store: EffectStore, remote_id: str, record: Any
@@ -200,6 +230,9 @@ class Looking:
     ) -> None:
         identity = intent.action.identity
         policy = identity.when_unsure
+        if intent.action.prepare is not None and not _makes(effect):
+            # What was sent changes a record that is there: it is read again before it goes again.
+            policy = "repeat"
         if policy == "repeat" and identity.shows is None and effect.sends < MAX_REPEATS:
             await self._save(effect, store, "planned")
             return
@@ -214,6 +247,7 @@ class Looking:
         except (NotSent, Unclear) as error:
             # Not seeing is not the same as not being there: no limit of tries ends in a guess.
             effect.due_at = self._clock() + self._second_look
+            self._note_look(effect, f"it cannot be looked for now: {error.message}")
             await self._save(effect, store, "uncertain")
             raise Wait("unsure", effect.due_at, error) from error
         except Refused as error:
@@ -245,6 +279,7 @@ class Looking:
             )
         elif effect.searches == 0:
             effect.searches = 1
+            self._note_look(effect, "looked for in the app: it is not there yet")
             effect.due_at = self._clock() + self._second_look
             await self._save(effect, store, "uncertain")
             raise Wait("unsure", effect.due_at, None)
@@ -364,11 +399,24 @@ class Looking:
             else:
                 return
 
+    def _note_look(self, effect: EffectRow, what: str) -> None:
+        """Say when it was looked for last; the same outcome again takes the place of the last."""
+        last = effect.evidence[-1] if effect.evidence else {}
+        looks = 1
+        if last.get("look") and last.get("message") == what:
+            looks += effect.evidence.pop()["look"]
+        effect.evidence.append({"at": self._clock(), "message": what, "look": looks})
+
     def _note(self, effect: EffectRow, error: ConnectorError | None, why: str = "") -> None:
         note: dict[str, Any] = {"at": self._clock(), "message": why}
         if error is not None:
             note.update(error.as_data())
         effect.evidence.append(note)
+
+
+def _makes(effect: EffectRow) -> bool:
+    """Whether the stored request makes a record."""
+    return effect.request is None or unpack(effect.request).method == "POST"
 
 
 def output_of(record: Any, remote_id: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,17 @@ from connector.engine.enrich import Found, is_older
 from connector.engine.origins import CHAIN, Cause, cause_of
 from connector.engine.waits import Clock, fault_of_ours
 from connector.errors import ConnectorError
-from connector.store.rows import EventRow, HandledRow, OriginRow, RunRow
+from connector.model import Reader
+from connector.store.rows import EventRow, HandledRow, OriginRow, RunRow, StateRow, WatchRow
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
+    from connector.engine.deriving import Derived
     from connector.engine.events import ActiveFlow
 
 logger = logging.getLogger("connector.engine")
 
+GONE_ALREADY = "The record is no longer there, so nothing of it can be judged."
 STALE = "A newer state of this record was already handled."
 
 
@@ -32,6 +35,19 @@ class Known:
     """By flow and record."""
     origins: Mapping[str, Sequence[OriginRow]] = field(default_factory=dict)
     """The writes of ours behind each record."""
+    reader: Reader | None = None
+    place: str = ""
+    watches: Mapping[int, WatchRow] = field(default_factory=dict)
+    """Since when flows of derived triggers watch, by flow."""
+    states: Mapping[tuple[int, str], StateRow] = field(default_factory=dict)
+    """What those have judged last, by flow and record."""
+
+    def is_ready(self, taker: ActiveFlow) -> bool:
+        """Whether a flow knows where things stood when it was switched on, if it must."""
+        if taker.derived is None or not taker.derived.remembers:
+            return True
+        watch = self.watches.get(taker.row.id)
+        return watch is not None and watch.ready_at is not None
 
 
 class Making:
@@ -81,10 +97,15 @@ class Making:
         before = known.handled.get((taker.row.id, one), NOTHING)
         if is_older(read.updated_at, before.updated_at):
             return _turned_away(run, STALE)
-        told = covered(event, before, read.updated_at)
+        # A derived trigger goes by states: whoever tells of one, it counts once.
+        told = covered(event, before, read.updated_at) if taker.derived is None else None
         if told is not None:
             return _turned_away(run, told)
         run.handled = now_handled(event, before, read.updated_at)
+        if taker.derived is not None and read.enrichment != "denied":
+            turned_away = self._derive(run, taker.derived, event, read, known)
+            if turned_away:
+                return run
         cause = cause_of(event, read.updated_at, known.origins.get(one, ()))
         if cause is not None:
             run.context["cause"] = _told_of(cause)
@@ -93,6 +114,33 @@ class Making:
                 return _turned_away(run, reason)
         self._filter(run, taker, read, event)
         return run
+
+    def _derive(
+        self, run: RunRow, derived: Derived, event: EventRow, read: Found, known: Known
+    ) -> bool:
+        """Judge the record's state; tells whether the run ends with that."""
+        if not isinstance(read.resource, Mapping):
+            _turned_away(run, GONE_ALREADY)
+            return True
+        stored = known.states.get((run.flow_id, run.item_id), StateRow(known.place, {}))
+        if is_older(read.updated_at, stored.updated_at):
+            _turned_away(run, STALE)
+            return True
+        watch = known.watches.get(run.flow_id)
+        try:
+            verdict = derived.judge(
+                event, read.resource, known.reader, watch, stored, run.created_at
+            )
+        except ConnectorError as error:
+            self._fail(run, error)
+            return True
+        run.derived = verdict.row
+        trigger = run.context["trigger"]
+        trigger["before"] = None if verdict.before is None else dict(verdict.before)
+        trigger["change"] = dict(verdict.change)
+        if not verdict.fires:
+            _turned_away(run, verdict.reason)
+        return not verdict.fires
 
     def _of_ours(self, cause: Cause, taker: ActiveFlow) -> str | None:
         """Why a flow does not follow a write of ours, if so."""
@@ -133,6 +181,27 @@ class Making:
 
     def _fail(self, run: RunRow, error: ConnectorError) -> None:
         run.state, run.finished_at, run.error = "failed", run.created_at, error.as_data()
+
+
+def in_turn(
+    wanted: Sequence[tuple[EventRow, Sequence[ActiveFlow]]],
+) -> Iterator[list[tuple[EventRow, Sequence[ActiveFlow]]]]:
+    """Events in parts that may be matched side by side.
+
+    A derived trigger compares two states of a record, so its events come one after the other.
+    """
+    part: list[tuple[EventRow, Sequence[ActiveFlow]]] = []
+    seen: set[str] = set()
+    for event, takers in wanted:
+        derives = any(taker.derived is not None for taker in takers)
+        if derives and seen.intersection(event.ids):
+            yield part
+            part, seen = [], set()
+        part.append((event, takers))
+        if derives:
+            seen.update(event.ids)
+    if part:
+        yield part
 
 
 def _turned_away(run: RunRow, reason: str) -> RunRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 SLACK = 2.0
 """An event may tell a moment this much beside the date of its record."""
@@ -10,6 +11,7 @@ LAG = 60.0
 """How much later than its record's date an event may say that it happened, at most."""
 
 
+@lru_cache(maxsize=4096)
 def wall(moment: str) -> float:
     """Seconds on the app's own wall, whatever its zone; 0 when there is no such moment."""
     try:

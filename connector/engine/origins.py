@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from connector.engine.covering import WRITES
 from connector.engine.moments import LAG, SLACK, instant, wall
+from connector.engine.packing import unpack
 from connector.engine.waits import Clock
 from connector.model import Action, App
-from connector.store.rows import EventRow, OriginRow, RunRow
+from connector.store.rows import EffectRow, EventRow, OriginRow, RunRow
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -58,6 +59,11 @@ def place_of(app: App, resource: str) -> str:
     """Where the records of a resource lie; resources that share it share their ids."""
     reader = app.readers.get(resource)
     return _bare(reader.get.path).removesuffix("/{}") if reader else ""
+
+
+def place_of_states(app: App, resource: str, account: str) -> str:
+    """Where the states of records are kept: resources that share their ids share them."""
+    return f"{account}:{place_of(app, resource) or resource}"
 
 
 def target_of(app: App, action: Action, inputs: Mapping[str, Any]) -> Target | None:
@@ -134,7 +140,7 @@ class Origins:
             run_id=run.id,
             depth=int(cause.get("depth", 1)),
             flows=tuple(dict.fromkeys((*cause.get("flows", ()), run.flow_id))),
-            made=target.item is None,
+            made=target.item is None and _makes(effect),
             sent_at=effect.sent_at or now,
             done_at=now,
             updated_at=_dated(app, target.place, effect.output),
@@ -177,6 +183,11 @@ class Origins:
             if target and target.place == place and realm_of(app, account, connection_id) == realm:
                 found.add(key)
         return found
+
+
+def _makes(effect: EffectRow) -> bool:
+    """Whether it made its record; a find-and-change may have changed one that was there."""
+    return effect.request is None or unpack(effect.request).method == "POST"
 
 
 def _dated(app: App, place: str, output: Any) -> str:

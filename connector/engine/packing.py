@@ -10,8 +10,10 @@ from typing import Any
 from connector import paths
 from connector.codec import decode, encode
 from connector.model import Answer, HttpRequest
+from connector.redaction import redact
 
 MARKER_CHARACTERS = 12
+MOST_OF_AN_ANSWER = 16 * 1024
 
 
 def marker_of(installation_key: bytes, effect_key: str) -> str:
@@ -37,6 +39,15 @@ def decode_or_none(answer: Answer) -> Any:
         return decode(answer.body)
     except ValueError:
         return None
+
+
+def shown_answer(answer: Answer) -> dict[str, Any]:
+    """What is kept of an answer for whoever looks at the write: clean, and of bounded size."""
+    shown = redact(answer)
+    if len(shown["body"]) > MOST_OF_AN_ANSWER:
+        shown["body"] = shown["body"][:MOST_OF_AN_ANSWER]
+        shown["cut"] = len(answer.body)
+    return shown
 
 
 def pack(request: HttpRequest) -> bytes:

@@ -20,23 +20,46 @@ Find = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Runs a Search of the same app by key; gives {found, count, id, record, records}."""
 
 
+def naturals_of(action: Action, inputs: dict[str, Any]) -> list[str]:
+    """Every natural key that has a value, each as one text, the strongest first."""
+    found = []
+    for key in action.identity.natural_key:
+        values = [_given(inputs, place) for place in key.split("+")]
+        if None not in values:
+            texts = ("".join(str(one).split()).casefold() for one in values)
+            found.append(f"{key}={'+'.join(texts)}")
+    return found
+
+
+def kin_of(action: Action) -> list[str]:
+    """The full names of all actions that make this kind of record, sorted."""
+    return sorted({action.name, *(f"{action.app}.{one}" for one in action.identity.same_as)})
+
+
+def elsewhere(action: Action, inputs: dict[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether another write was of another place (company): its record is not ours."""
+    identity = action.identity
+    places = [one for one in identity.by.values() if not one.startswith("data.")]
+    return any(
+        one not in identity.natural_key and _given(inputs, one) != _given(dict(other), one)
+        for one in places
+        if _given(dict(other), one) is not None
+    )
+
+
 def natural_of(action: Action, inputs: dict[str, Any]) -> str:
     """The first natural key that has a value, as one text; empty where the record has none."""
-    for place in action.identity.natural_key:
-        value = _given(inputs, place)
-        if value is not None:
-            return f"{place}={''.join(str(value).split()).casefold()}"
-    return ""
+    return next(iter(naturals_of(action, inputs)), "")
 
 
 def strong_criteria_of(action: Action, inputs: dict[str, Any]) -> dict[str, Any]:
     """The search for the record with this natural key, and for no other."""
     identity = action.identity
-    strong = next((one for one in identity.natural_key if _given(inputs, one) is not None), None)
+    strong = next((one.split("+") for one in identity.natural_key if _whole(inputs, one)), [])
     return {
         name: value
         for name, place in identity.by.items()
-        if (place == strong or place not in _keys(action))
+        if (place in strong or place not in _keys(action))
         and (value := _given(inputs, place)) is not None
     }
 
@@ -96,11 +119,12 @@ def unlike(action: Action, inputs: dict[str, Any], marker: str, record: Any, rem
     if identity.marker:
         where = _in_record(identity.marker)
         return "" if carries(action, record, marker) else f"its {where} lacks the mark {marker}"
-    strong = next((one for one in identity.natural_key if _given(inputs, one) is not None), None)
-    shown = paths.get(record, _in_record(strong)) if strong else paths.ABSENT
-    if strong is None or shown is paths.ABSENT or same(_given(inputs, strong), shown):
-        return ""
-    return f"its {_in_record(strong)} is another one"
+    strong = next((one for one in identity.natural_key if _whole(inputs, one)), "")
+    for place in strong.split("+") if strong else ():
+        shown = paths.get(record, _in_record(place))
+        if shown is not paths.ABSENT and not same(_given(inputs, place), shown):
+            return f"its {_in_record(place)} is another one"
+    return ""
 
 
 def not_shown(wanted: Any, record: Any) -> list[str]:
@@ -164,6 +188,11 @@ def _in_record(place: str) -> str:
 def _keys(action: Action) -> set[str]:
     """The inputs that describe the record; the others say where to look (the company)."""
     return {place for place in action.identity.by.values() if place.startswith("data.")}
+
+
+def _whole(inputs: dict[str, Any], key: str) -> bool:
+    """Whether every part of a natural key has a value."""
+    return all(_given(inputs, place) is not None for place in key.split("+"))
 
 
 def _given(inputs: dict[str, Any], place: str) -> Any:

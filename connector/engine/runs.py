@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
+from connector.caller import counting_calls
 from connector.engine.effects import Door, Effects
 from connector.engine.looking import Intent
 from connector.engine.origins import Origins
 from connector.engine.packing import decode_or_none
+from connector.engine.precedence import Precedence
 from connector.engine.waits import Backoff, Clock, Park, Wait, fault_of_ours
 from connector.errors import (
     ConnectorError,
@@ -86,6 +88,7 @@ class Runs:
         clock: Clock,
         on_finished: Callable[[RunRow], None] | None = None,
         origins: Origins | None = None,
+        precedence: Precedence | None = None,
     ) -> None:
         self._catalog = catalog
         self._flows = flows
@@ -96,6 +99,7 @@ class Runs:
         self._clock = clock
         self._on_finished = on_finished
         self._origins = origins
+        self._precedence = precedence or Precedence()
 
     async def perform(self, run: RunRow) -> float | None:
         """Run the open steps; gives the time to come back (inf: when released), None at the end."""
@@ -149,6 +153,7 @@ class Runs:
         for position, step in enumerate(progress.flow.steps):
             if step.id in progress.context["steps"]:
                 continue
+            await self._precedence.turn()
             done = await self._step(progress, position, step)
             progress.context["steps"][step.id] = _seen(done)
             if position == last:
@@ -168,7 +173,8 @@ class Runs:
                 return StepRow(run.id, position, step.id, "skipped", started, self._clock())
             mapped = step.mapping.apply(progress.context, now=progress.now)
             mapped.raise_for_errors()
-            output = await self._execute(progress, step, mapped.payload)
+            with counting_calls() as calls:
+                output = await self._execute(progress, step, mapped.payload)
         except PASSING as cause:
             waiting = await self._wait(run, step, cause)
             if waiting is None:
@@ -189,7 +195,7 @@ class Runs:
         told = [str(issue) for issue in mapped.issues]
         row = StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
         # What was left out of the write must be seen by whoever looks at the run.
-        row.exchange = {"warnings": told} if told else None
+        row.exchange = {"calls": calls[0], **({"warnings": told} if told else {})}
         return row
 
     async def _wait(self, run: RunRow, step: CompiledStep, cause: ConnectorError) -> Wait | None:

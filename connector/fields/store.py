@@ -1,8 +1,8 @@
 """From schema files to fields: what a node takes and gives, as a flat list in file order.
 
 Beside the standard words these are read: `x-labels` (words for choices), `x-choices-open` (more
-values may come), `x-by-id` on an object (its id alone chooses it) and `x-output-only` (answered,
-never sent).
+values may come), `x-by-id` on an object (its id alone chooses it), `x-choices` (the app's list that
+a value, or the id of such an object, is chosen from) and `x-output-only` (answered, never sent).
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class _Around:
     group: str = ""
     array: str | None = None
     by_id: str | None = None
+    choices_from: str = ""
     required: bool = True
     read_only: bool = False
     write_only: bool = False
@@ -149,7 +150,8 @@ class SchemaStore:
             )
         if root.keys.get("x-by-id"):
             # The record itself is not "chosen by id": only where another one refers to it.
-            root = replace(root, keys={k: v for k, v in root.keys.items() if k != "x-by-id"})
+            own = {k: v for k, v in root.keys.items() if k not in ("x-by-id", "x-choices")}
+            root = replace(root, keys=own)
         around = _Around(output=output, path=ref.prefix)
         return _require(ref, tuple(self._walk(root, around)), output)
 
@@ -198,6 +200,7 @@ class SchemaStore:
                 path=around.below(key),
                 group=group,
                 by_id=by_id,
+                choices_from=place.keys.get("x-choices", "") if key == (chooser or "id") else "",
                 required=around.required and key in place.required,
             )
             yield from self._walk(child, inside)
@@ -309,6 +312,7 @@ def _leaf(place: Place, value: Place, around: _Around) -> Field:
             help=keys.get("description", ""),
             group=around.group,
             by_id=around.by_id,
+            choices_from="" if around.output else around.choices_from or keys.get("x-choices", ""),
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -1,6 +1,6 @@
 """Flows: one trigger, an optional filter, ordered steps; a YAML document that is checked whole."""
 
-from connector.flow.checking import FlowCheck, check_flow
+from connector.flow.checking import FlowCheck, check_flow, destructive_steps
 from connector.flow.compiled import (
     SKIPPED,
     CompiledFlow,
@@ -22,5 +22,6 @@ __all__ = [
     "FlowTrigger",
     "Step",
     "check_flow",
+    "destructive_steps",
     "parse_flow",
 ]

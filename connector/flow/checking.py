@@ -16,7 +16,7 @@ from connector.flow.sources import Sources
 from connector.mapping import CompiledMapping, compile_mapping
 from connector.mapping.findings import Findings, Located
 from connector.mapping.sources import outer_scope, read_expression
-from connector.model import AnyNode, Field, SchemaRef, Trigger
+from connector.model import Action, AnyNode, Field, SchemaRef, Trigger
 from connector.paths import ABSENT, did_you_mean, get, nearest
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ class FlowCheck:
         name = f"The flow {self.flow.key}" if self.flow and self.flow.key else "The flow"
         count = "1 error" if len(self.errors) == 1 else f"{len(self.errors)} errors"
         raise FlowError(f"{name} has {count}.", issues=self.errors)
+
+
+def destructive_steps(flow: CompiledFlow, catalog: Catalog) -> tuple[CompiledStep, ...]:
+    """The steps that delete, or cannot be taken back."""
+    nodes = ((step, catalog.nodes.get(step.node)) for step in flow.steps)
+    return tuple(step for step, node in nodes if isinstance(node, Action) and node.destructive)
 
 
 def check_flow(
@@ -229,6 +235,9 @@ class _Checker:
         )
         for one in mapping.expressions:
             sources.check(one, step.id)
+        if isinstance(node, Action):
+            faulty = any(issue.severity == "error" for issue in mapping.issues)
+            self._warn(node, step, where, faulty=faulty)
         sources.add_step(step.id, self._catalog.output_fields(node))
         return CompiledStep(
             id=step.id,
@@ -239,6 +248,29 @@ class _Checker:
             condition=condition,
             key=key,
         )
+
+    def _warn(self, node: Action, step: Step, where: str, *, faulty: bool) -> None:
+        """What is allowed, and should be meant."""
+        if node.destructive:
+            self.found.add(
+                f"{node.label}: this cannot be taken back.",
+                where=f"{where}.node",
+                remedy="Let `when` keep it to what shall go.",
+                severity="warning",
+            )
+        keys = node.identity.natural_key
+        # A field that is named wrongly may be the very one.
+        if faulty or not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
+            return
+        parts = (key.split("+") for key in keys)
+        if not any(all(_mapped(step.map, part) for part in key) for key in parts):
+            self.found.add(
+                f"Nothing identifies this {node.noun.lower()}: two events may make two of it.",
+                where=f"{where}.map",
+                remedy=f"Map one of {', '.join(keys)}.",
+                severity="warning",
+                key=True,
+            )
 
     def _map(
         self,
@@ -300,6 +332,11 @@ class _Checker:
 def _command(app: str, name: str) -> str:
     """What makes a connection of this name at the shell."""
     return f"connector connect {app} --name {shlex.quote(name)}"
+
+
+def _mapped(mapping: Mapping[str, Any], path: str) -> bool:
+    """Whether a mapping sets a place, or something around it."""
+    return any(path == one or path.startswith(f"{one}.") for one in mapping)
 
 
 def _kind_of(node: AnyNode) -> str:

@@ -14,7 +14,7 @@ from connector.mapping.compiler import Compiler
 from connector.mapping.entries import read_entries
 from connector.mapping.findings import Findings, Locate, Located, nowhere
 from connector.mapping.ops import Plan
-from connector.mapping.report import Mapped, raise_for_errors
+from connector.mapping.report import Mapped, Named, names_of, raise_for_errors
 from connector.mapping.shape import Shape
 from connector.mapping.sources import outer_scope
 from connector.mapping.work import Work
@@ -40,6 +40,8 @@ class CompiledMapping:
     title: str
     origin: str
     validate: Validate | None
+    names: tuple[Named, ...] = ()
+    """The names that stand where ids belong, as they are written; `path` is their field's."""
 
     @property
     def ok(self) -> bool:
@@ -61,6 +63,7 @@ class CompiledMapping:
         """
         work = Work(now, self.origin)
         payload = self.plan.build(work, context, "")
+        named = names_of(work.report)
         if validate:
             if self.validate is None:
                 raise MappingError(
@@ -69,9 +72,10 @@ class CompiledMapping:
                     who="developer",
                 )
             if not work.failed:
-                work.issues += self.validate(payload)
+                places = {one.path for one in named}
+                work.issues += (one for one in self.validate(payload) if one.field not in places)
         found = [issue for issue in self.issues if issue.severity == "error"]
-        return Mapped(payload, tuple(work.report), (*found, *work.finish()), self.title)
+        return Mapped(payload, tuple(work.report), (*found, *work.finish()), self.title, named)
 
 
 def compile_mapping(
@@ -105,7 +109,13 @@ def compile_mapping(
     if origin:
         title = f"{title} ({origin}{f', {where}' if where else ''})"
     return CompiledMapping(
-        plan, tuple(found.issues), tuple(found.expressions), title, origin, check
+        plan,
+        tuple(found.issues),
+        tuple(found.expressions),
+        title,
+        origin,
+        check,
+        tuple(found.names),
     )
 
 

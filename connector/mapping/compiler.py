@@ -19,6 +19,7 @@ from connector.mapping.fitting import (
 )
 from connector.mapping.lists import ListCompiler
 from connector.mapping.ops import Broken, Dropped, Fixed, Op, Plan, Put, Source, Spot
+from connector.mapping.report import names_of
 from connector.mapping.shape import Shape, needs
 from connector.mapping.sources import Constant, Scope, Template, read_source
 from connector.mapping.targets import Target, spot_of
@@ -176,6 +177,7 @@ class Compiler:
             if fault is None and issue.severity == "error":
                 fault = kept
         note = next((one.note for one in work.report if one.state == "set"), "")
+        self.found.names += names_of(work.report)
         if note == UNKNOWN_CHOICE and isinstance(fitter, LeafFitter):
             self.found.add(
                 "This is not one of the choices that we know; it is sent all the same.",

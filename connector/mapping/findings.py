@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from connector.errors import ConnectorError, ExpressionError, Issue, Severity, Who
 from connector.expressions import Expression
+from connector.mapping.report import Named
 
 MAX_SHOWN: Final = 400
 
@@ -50,6 +51,7 @@ class Findings:
     locate: Locate = nowhere
     issues: list[Issue] = attribute(default_factory=list)
     expressions: list[Located] = attribute(default_factory=list)
+    names: list[Named] = attribute(default_factory=list)
 
     def add(
         self,

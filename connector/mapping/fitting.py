@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from connector.errors import Issue, MappingError
-from connector.mapping.report import FieldReport
+from connector.mapping.report import FieldReport, named_in
 from connector.mapping.shape import Shape, needs
 from connector.mapping.work import MAX_ROWS, Work, below
 from connector.model import Field
@@ -33,11 +33,13 @@ class Fitter(Protocol):
 class LeafFitter:
     """One value for one field."""
 
-    __slots__ = ("_coerce", "_keeps_blank", "known", "type")
+    __slots__ = ("_coerce", "_keeps_blank", "choices_from", "known", "type")
 
     def __init__(self, field: Field, *, needed: bool = False) -> None:
         self.type: str = field.type
         self._coerce = coercer(field)
+        self.choices_from = field.choices_from if field.type == "integer" else ""
+        """The list of the app whose names stand for ids here."""
         text = field.type in ("string", "any") and not field.choices
         self._keeps_blank = text and not (needed or field.required)
         self.known: frozenset[str] | None = None
@@ -53,6 +55,10 @@ class LeafFitter:
         try:
             fitted = self._coerce(value)
         except MappingError as error:
+            if self.choices_from and isinstance(value, str):
+                name, note = value.strip(), named_in(self.choices_from)
+                work.report.append(FieldReport(path, name, self.type, source, "set", None, note))
+                return name
             work.caught(path, self.type, source, where, error)
             return ABSENT
         note = "" if fitted is value else self._note(value, fitted)

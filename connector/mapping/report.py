@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from connector.errors import Issue, MappingError
 
+_NAMED: Final = "looked up by its name in "
 State = Literal["set", "dropped", "empty", "error"]
 
 
@@ -24,6 +25,28 @@ class FieldReport(NamedTuple):
     """Says so when the value was read as another type: `text read as number`."""
 
 
+class Named(NamedTuple):
+    """A name that stands where an id belongs: which list of the app it is in."""
+
+    path: str
+    choices_from: str
+    name: str
+
+
+def named_in(choices_from: str) -> str:
+    """The note on a field whose value is the name of something in a list of the app."""
+    return f"{_NAMED}{choices_from}"
+
+
+def names_of(report: Sequence[FieldReport]) -> tuple[Named, ...]:
+    """The names among the values of a report."""
+    return tuple(
+        Named(one.path, one.note.removeprefix(_NAMED), one.value)
+        for one in report
+        if one.note and one.note.startswith(_NAMED)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Mapped:
     """A payload with its report; send it only when `raise_for_errors` is silent."""
@@ -32,6 +55,8 @@ class Mapped:
     report: tuple[FieldReport, ...]
     issues: tuple[Issue, ...]
     title: str = "The mapping"
+    named: tuple[Named, ...] = ()
+    """The names in the payload that must become ids before it is sent."""
 
     @property
     def ok(self) -> bool:

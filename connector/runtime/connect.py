@@ -18,7 +18,7 @@ from connector.connections import (
     is_built_in,
     take_consent,
 )
-from connector.engine.book import Book, as_connection
+from connector.engine.book import EMULATED_KEY, FORMER_NAMES, Book, as_connection
 from connector.engine.doors import Doors
 from connector.errors import ConnectorError, NotConnected, NotSent
 from connector.flow import parse_flow
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 CALLBACK_PATH = "/oauth/callback"
 MAX_NAME = 60
+ACCOUNT = "account"
+"""The setting that holds the account (the company) that was chosen for new flows."""
+KEPT = (FORMER_NAMES, ACCOUNT)
+EMULATED = ("emulated", EMULATED_KEY)
 
 
 class Connect:
@@ -60,17 +64,18 @@ class Connect:
                 f"set CONNECTOR_{app.key.upper()}_CLIENT_ID and …_CLIENT_SECRET.",
                 who="developer",
             )
+        scopes = await self._scopes(app, checked_name(name), settings)
         consent = await begin_consent(
             self._store,
             app,
             client,
             base_url=await self._address(app, settings),
             redirect_uri=self._redirect(),
-            scopes=await self._scopes(app, _name(name), settings),
-            request={"name": _name(name), "settings": dict(settings)},
+            scopes=scopes,
+            request={"name": checked_name(name), "settings": dict(settings)},
             now=self._parts.clock(),
         )
-        return {"authorize_url": consent.url, "state": consent.state}
+        return {"authorize_url": consent.url, "state": consent.state, "scopes": list(scopes)}
 
     async def finish(self, state: str, code: str) -> ConnectionRow:
         """End a consent. Raises NotConnected for a state that is unknown, used or too old."""
@@ -107,7 +112,7 @@ class Connect:
             raise NotConnected("The token is empty.", field="token", value_type="text", who="user")
         tokens = Tokens(access_token=SecretStr(token.strip()))
         base_url = await self._address(app, settings)
-        return await self._keep(app, _name(name), base_url, settings, tokens)
+        return await self._keep(app, checked_name(name), base_url, settings, tokens)
 
     async def _keep(
         self,
@@ -124,13 +129,18 @@ class Connect:
                 remedy="Choose another name with --name.",
                 who="user",
             )
+        if known is None:
+            await self._check_is_new(name)
         row = ConnectionRow(
             id=known.id if known else f"con_{secrets.token_hex(8)}",
             tenant=self._parts.tenant,
             app=app.key,
             name=name,
             base_url=base_url,
-            settings={key: value for key, value in settings.items() if key != "address"},
+            settings={
+                **_kept(known, base_url),
+                **{key: one for key, one in settings.items() if key != "address"},
+            },
             status="active",
             created_at=known.created_at if known else self._parts.clock(),
         )
@@ -140,6 +150,18 @@ class Connect:
         self._keyring.forget(row.tenant, row.id)
         self._book.forget()
         return row
+
+    async def _check_is_new(self, name: str) -> None:
+        """Runs of older versions of a flow still find a connection by the name that it had."""
+        for row in await self._store.connections():
+            if name in row.settings.get(FORMER_NAMES, ()):
+                raise NotConnected(
+                    f"{name!r} was the name of the connection {row.name!r}, and its older runs "
+                    "still go by it.",
+                    field="name",
+                    remedy="Choose another name.",
+                    who="user",
+                )
 
     async def _prove(self, app: App, row: ConnectionRow, tokens: Tokens) -> None:
         try:
@@ -176,7 +198,15 @@ class Connect:
         return self._parts.public_url + CALLBACK_PATH
 
 
-def _name(name: str) -> str:
+def _kept(known: ConnectionRow | None, base_url: str) -> dict[str, Any]:
+    """What stays of a connection that is renewed: what its owner said, and what its app is."""
+    if known is None:
+        return {}
+    names = (*KEPT, *(EMULATED if known.base_url == base_url else ()))
+    return {one: known.settings[one] for one in names if one in known.settings}
+
+
+def checked_name(name: str) -> str:
     clean = name.strip()
     if not clean or len(clean) > MAX_NAME:
         raise NotConnected(

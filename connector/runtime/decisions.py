@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.adopting import Witness
+from connector.runtime.comparing import compared
 from connector.runtime.views import effect_view
-from connector.store.rows import GONE, MASKED, EffectRow, FlowRow, RunRow
+from connector.store.rows import GONE, MASKED, EffectRow, FlowRow, RunRow, StepRow
 
 if TYPE_CHECKING:
     from connector.engine.book import Book
@@ -39,9 +40,40 @@ class Decisions:
     async def parked(self) -> list[dict[str, Any]]:
         """The writes that wait for a person, with all that is known of them."""
         return [
-            {**effect_view(effect), "run": effect.run_id}
+            {
+                **effect_view(effect),
+                "run": effect.run_id,
+                "connection_id": effect.connection_id,
+                "created_at": effect.created_at,
+            }
             for effect in await self._store.effects(state="parked")
         ]
+
+    async def meant(self, key: str) -> list[dict[str, Any]]:
+        """The fields that a parked write was to have, as `compared` without a record."""
+        return compared((await self._parked(key)).inputs, None)
+
+    async def look(self, key: str, remote_id: str | None = None) -> dict[str, Any]:
+        """Look in the app now: `candidates` for a parked write, and one of them beside it.
+
+        `compared` holds the fields of the record with `remote_id`, else of the likeliest. Raises
+        ConnectorError when the app cannot be asked.
+        """
+        effect = await self._parked(key)
+        candidates = await self._witness.candidates(effect)
+        chosen = next((one for one in candidates if remote_id in (None, one["id"])), None)
+        record = chosen["record"] if chosen else None
+        if chosen is None and remote_id is not None:
+            record = await self._witness.show(effect, remote_id)
+        claimed = await self._store.claimed_ids(
+            effect.connection_id, effect.node, [one["id"] for one in candidates]
+        )
+        return {
+            "at": self._clock(),
+            "candidates": [{**one, "taken": one["id"] in claimed} for one in candidates],
+            "shown": remote_id or (chosen["id"] if chosen else None),
+            "compared": compared(effect.inputs, record),
+        }
 
     async def resolve(
         self,
@@ -82,12 +114,10 @@ class Decisions:
         details = {"run": effect.run_id, "node": effect.node, "remote_id": remote_id}
         if doubt:
             details["forced"] = doubt
-        await self._store.audit(now, who, choice, f"effect {key}", details)
-        await self._store.save_effect(effect)
-        if await self._store.reopen_run(effect.run_id):
-            run = await self._store.run(effect.run_id)
-            if run is not None:
-                self._go_on(run)
+        await self._store.decide(effect, now, who, choice, details)
+        run = await self._store.run(effect.run_id)
+        if run is not None and run.finished_at is None:
+            self._go_on(run)
         return {**effect_view(effect), "run": effect.run_id}
 
     async def _parked(self, key: str) -> EffectRow:
@@ -106,30 +136,11 @@ class Decisions:
         What was done before is taken over, not done again; writes keep their effect keys. Raises
         FlowError when the present flow is faulty, or does not want this record.
         """
-        old = await self._store.run(run_id)
-        if old is None:
+        checked = await self.check_replay(run_id, from_step)
+        if checked is None:
             return None
-        self._refuse_reduced(old)
-        flow = next((one for one in await self._store.flows() if one.id == old.flow_id), None)
-        if flow is None:
-            return None
-        await self._check_filter(flow, old)
-        steps = await self._store.steps(run_id)
-        before = len(steps)
-        if from_step is not None:
-            named = [step.position for step in steps if step.id == from_step]
-            if not named:
-                raise ConnectorError(
-                    f"Run {run_id} has no step {from_step!r} that ran.",
-                    field="from",
-                    remedy="`connector run-show` lists its steps.",
-                )
-            before = named[0]
-        elif old.state == "succeeded":
-            raise ConnectorError(
-                f"Run {run_id} succeeded: there is nothing to do again.",
-                remedy="Name the step to start from, if you want to repeat it all the same.",
-            )
+        old, flow = checked
+        before = await self.begins_at(run_id, await self._store.steps(run_id), from_step)
         new = RunRow(
             tenant=self._store.tenant,
             flow_id=old.flow_id,
@@ -142,6 +153,42 @@ class Decisions:
             ordered=old.ordered,
         )
         return await self._store.add_run(new, copy_of=run_id, before=before)
+
+    async def check_replay(
+        self, run_id: int, from_step: str | None
+    ) -> tuple[RunRow, FlowRow] | None:
+        """The run and its present flow, when it may be done again; None when one is not there.
+
+        Raises FlowError and ConnectorError as `replay_run`, and changes nothing.
+        """
+        old = await self._store.run(run_id)
+        if old is None:
+            return None
+        self._refuse_reduced(old)
+        flow = next((one for one in await self._store.flows() if one.id == old.flow_id), None)
+        if flow is None:
+            return None
+        await self._check_filter(flow, old)
+        if from_step is None and old.state == "succeeded":
+            raise ConnectorError(
+                f"Run {run_id} succeeded: there is nothing to do again.",
+                field="from",
+                remedy="Name the step to start from, if you want to repeat it all the same.",
+            )
+        return old, flow
+
+    async def begins_at(self, run_id: int, steps: Sequence[StepRow], from_step: str | None) -> int:
+        """Before which position the steps of a run are taken over. Raises ConnectorError."""
+        if from_step is None:
+            return len(steps)
+        named = [step.position for step in steps if step.id == from_step]
+        if not named:
+            raise ConnectorError(
+                f"Run {run_id} has no step {from_step!r} that ran.",
+                field="from",
+                remedy="The page of the run, and `connector run-show`, list its steps.",
+            )
+        return named[0]
 
     def _refuse_reduced(self, old: RunRow) -> None:
         """Values that are masked or gone must never be written anywhere."""

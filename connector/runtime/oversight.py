@@ -1,4 +1,4 @@
-"""What watches over the events of a tenant: subscriptions, sweeps and alarms, made to fit."""
+"""What watches over the events of a tenant: subscriptions, sweeps, derived triggers, alarms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connector.engine.alarms import Alarms
 from connector.engine.subscriptions import Subscriptions
 from connector.engine.sweeps import Sweeps
+from connector.engine.watches import Watches
 
 if TYPE_CHECKING:
     from connector.engine.book import Book
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Oversight:
-    """The three of one tenant; `hand_on` gets what a sweep found."""
+    """Those of one tenant; `hand_on` gets what a sweep or a daily look found."""
 
     def __init__(
         self, parts: Parts, book: Book, doors: Doors, hand_on: Callable[[EventRow], None]
@@ -44,6 +45,15 @@ class Oversight:
             # After a restored backup it is not known which changes were handled since.
             anew=parts.tuning.search_first,
             watch=self.alarms.look,
+        )
+        self.watches = Watches(
+            parts.tenant,
+            book,
+            doors,
+            store,
+            parts.clock,
+            hand_on,
+            anew=parts.tuning.search_first,
         )
 
     async def swept(self) -> dict[str, int]:

@@ -21,16 +21,21 @@ from connector.engine.effects import Effects
 from connector.engine.events import Events
 from connector.engine.intake import Intake
 from connector.engine.origins import Origins
+from connector.engine.precedence import Precedence
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
+from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
+from connector.runtime.looking_back import LookingBack
 from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
+from connector.runtime.people import People
+from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
@@ -70,6 +75,7 @@ class Runtime:
         )
         self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
         self._connect = Connect(self._book, self.doors, self._keyring, parts)
+        self.accounts = Accounts(self._book, self.doors, self._keyring, parts)
         plugins, tuning, store_of = parts.plugins, parts.tuning, parts.database.tenant
         self._confirmed = parts.confirmed()
         effects = Effects(
@@ -83,6 +89,7 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
+        precedence = Precedence()
         origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
@@ -95,6 +102,7 @@ class Runtime:
             parts.clock,
             plugins.on_run_finished if plugins else None,
             origins,
+            precedence,
         )
         make_events = partial(
             Events,
@@ -105,13 +113,15 @@ class Runtime:
             parts.clock,
             origins=origins,
             chain=tuning.chain_runs,
+            precedence=precedence,
         )
         self._drive = make_drive(parts, runs.perform, make_events)
-        self._intake = Intake(self._book, store_of, parts.clock, self._hand_on)
+        self._intake = Intake(self._book, store_of, parts.clock, self._hand_on, precedence.arrived)
         self._oversight = Oversight(parts, self._book, self.doors, self._hand_on)
         self.retention = parts.retention()
         chores: dict[str, Chore] = {
             "sweeps": self._oversight.sweeps,
+            "watches": self._oversight.watches,
             "retention": self.retention,
         }
         self._watch = Watch(
@@ -123,7 +133,10 @@ class Runtime:
             self._stop_work,
         )
         witness = Witness(parts.catalog, self.doors)
-        self._decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
+        self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
+        replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
+        self.past = LookingBack(self._store, self._book, parts.clock, replaying)
+        self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -183,6 +196,10 @@ class Runtime:
             reasons["writes"] = "The database must first take what the apps have confirmed."
         return reasons
 
+    async def is_driven(self) -> bool:
+        """Whether some process drives runs now, so that what is decided goes on at once."""
+        return self._started or await self._database.is_driven()
+
     async def settled(self) -> None:
         """Return when no event and no run is open."""
         await self._drive.settled()
@@ -234,38 +251,41 @@ class Runtime:
         effects = await self._store.effects(run_id=run_id)
         return run_details(run, await self._flow_keys(), steps, effects)
 
-    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
+    async def replay(
+        self, run_id: int, from_step: str | None = None, *, who: str = ""
+    ) -> int | None:
         """Run it again from its first step that is not done; gives the new run's id.
 
         Raises ConnectorError for a run that succeeded, unless `from_step` names where to begin, and
         FlowError when the present flow does not want the record.
         """
-        new = await self._decisions.replay_run(run_id, from_step)
-        if new is not None:
-            self._go_on(new)
-        return None if new is None else new.id
+        return await self.past.replaying.one(run_id, from_step, who=who)
 
     async def replay_event(self, event_id: int) -> bool:
         """Match an event once more, for flows that had no run for it; tells whether it could."""
-        done = await self._decisions.replay_event(event_id)
+        done = await self.decisions.replay_event(event_id)
         if done and self._started:
             await self._drive.look()
         return done
 
     async def list_parked(self) -> list[dict[str, Any]]:
         """The writes that wait for a person, with their evidence."""
-        return await self._decisions.parked()
+        return await self.decisions.parked()
 
     async def resolve(
         self, key: str, choice: Choice, *, who: str, remote_id: str | None = None,
         force: bool = False,
     ) -> dict[str, Any]:  # fmt: skip
         """Decide a parked write: `adopt` (with `remote_id`), `send_again` or `drop`; audited."""
-        return await self._decisions.resolve(key, choice, who=who, remote_id=remote_id, force=force)
+        return await self.decisions.resolve(key, choice, who=who, remote_id=remote_id, force=force)
 
     async def list_audits(self, limit: int = 100) -> list[dict[str, Any]]:
         """What people decided, the newest first."""
         return await self._store.audits(limit)
+
+    async def note(self, who: str, what: str, subject: str, details: Any = None) -> None:
+        """Record what a person decided."""
+        await self._store.audit(self._clock(), who, what, subject, details or {})
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state, and what sweeps recovered."""

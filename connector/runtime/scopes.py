@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from connector.derived import DerivedTrigger
 from connector.errors import Issue
-from connector.model import App
+from connector.model import App, Trigger
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -22,7 +23,7 @@ def needed_by(flow: Flow, connection: str, catalog: Catalog) -> tuple[str, ...]:
         app = catalog.app(trigger.app)
         scopes += trigger.scopes
         if app.event_scopes is not None:
-            scopes += app.event_scopes(events_of(flow))
+            scopes += app.event_scopes(events_of(flow, trigger))
     for step in flow.steps:
         if step.connection == connection:
             scopes += catalog.operation(step.node).scopes
@@ -40,8 +41,11 @@ def reading(app: App, catalog: Catalog) -> tuple[str, ...]:
     return fewest(scopes)
 
 
-def events_of(flow: Flow) -> tuple[str, ...]:
+def events_of(flow: Flow, trigger: Trigger) -> tuple[str, ...]:
     """The events that a flow follows, as `resource.operation`."""
+    if isinstance(trigger, DerivedTrigger):
+        resources, kinds = trigger.events(flow.trigger.inputs)
+        return tuple(f"{one}.{two}" for one in resources for two in kinds)
     given = flow.trigger.inputs.get("event_types", ())
     operations = (given,) if isinstance(given, str) else tuple(str(one) for one in given)
     return tuple(f"{flow.trigger.inputs.get('resource', '')}.{one}" for one in operations)

@@ -12,7 +12,16 @@ from connector.model import App
 from connector.quota import quota_view
 from connector.redaction import redact
 from connector.store.port import Store
-from connector.store.rows import GONE, MASKED, EffectRow, EventRow, FlowRow, RunRow, StepRow
+from connector.store.rows import (
+    GONE,
+    MASKED,
+    EffectRow,
+    EventRow,
+    FlowRow,
+    RunLine,
+    RunRow,
+    StepRow,
+)
 
 
 def event_view(event: EventRow, runs: int) -> dict[str, Any]:
@@ -69,6 +78,48 @@ def run_view(run: RunRow, flows: Mapping[int, str], summary: str | None) -> dict
     }
 
 
+def line_view(line: RunLine, summary: str | None) -> dict[str, Any]:
+    """A run in a list that was looked up; `newer` is the latest run that replays the same."""
+    return {
+        "id": line.id,
+        "flow": line.flow,
+        "flow_version": line.flow_version,
+        "event_id": line.event_id,
+        "item_id": line.item_id,
+        "replay": line.replay,
+        "state": line.state,
+        "reason": line.reason,
+        "attempts": line.attempts,
+        "due_at": line.due_at or None,
+        "created_at": line.created_at,
+        "finished_at": line.finished_at,
+        "error": line.error,
+        "summary": summary,
+        "newer": line.newer,
+    }
+
+
+def account_view(told: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Where the events of a time ended; every sum is made here from the parts that are shown."""
+    events, runs = told["events"], told["runs"]
+    known = ("matched", "unmatched", "silent", "failed", "received")
+    all_ends = ("succeeded", "filtered", "failed", "parked", "waiting", "queued")
+    accepted = sum(events.values())
+    made = sum(runs.values())
+    return {
+        "accepted": accepted,
+        "events": {state: events.get(state, 0) for state in known},
+        "runs_made": made,
+        "runs": {state: runs.get(state, 0) for state in all_ends},
+        "replays": dict(told["replays"]),
+        "recovered": told["recovered"]["found"],
+        "open": events.get("received", 0) + runs.get("waiting", 0) + runs.get("queued", 0),
+        "unaccounted": told["lost"]["found"]
+        + sum(count for state, count in events.items() if state not in known)
+        + sum(count for state, count in runs.items() if state not in all_ends),
+    }
+
+
 def run_details(
     run: RunRow,
     flows: Mapping[int, str],
@@ -91,6 +142,7 @@ def run_details(
                 "output": step.output,
                 "error": step.error,
                 "warnings": (step.exchange or {}).get("warnings", []),
+                "calls": (step.exchange or {}).get("calls"),
                 "started_at": step.started_at,
                 "finished_at": step.finished_at,
             }
@@ -117,7 +169,9 @@ def effect_view(effect: EffectRow) -> dict[str, Any]:
         "sends": effect.sends,
         "sent_at": effect.sent_at,
         "due_at": effect.due_at or None,
+        "searches": effect.searches,
         "evidence": effect.evidence,
+        "answer": effect.answer,
         "request": request_view(effect.request) if effect.request else None,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ RunState = Literal["queued", "waiting", "succeeded", "filtered", "failed", "park
 StepState = Literal["done", "skipped", "failed"]
 EffectState = Literal["planned", "sending", "done", "refused", "uncertain", "parked"]
 
+LOOKED = "look:"
+"""How the delivery ids begin of events that a daily look made."""
 SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
 GONE, MASKED = "purged_at", "masked_at"
@@ -46,6 +49,27 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonRow:
+    """Somebody who may use the pages; the passphrase is kept as its hash."""
+
+    name: str
+    role: str
+    passphrase: str = field(repr=False)
+    created_at: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One browser that is logged in; its id is the hash of what the browser holds."""
+
+    id: str
+    name: str
+    role: str
+    created_at: float
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class HandledRow:
     """What a flow has handled of a record.
 
@@ -63,6 +87,29 @@ class HandledRow:
     """Up to which moment a sweep's findings, and the states they were run with, reach."""
     swept_by: int = 0
     """The event that the latest of them became."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRow:
+    """Since when a flow of a derived trigger watches its `subject`."""
+
+    flow_id: int
+    subject: str
+    since: float
+    ready_at: float | None = None
+    """When it knew where things stood; until then its events wait."""
+    looked_on: str = ""
+    """The date of its last daily look."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """A record's state as a derived trigger judged it; `version` 0 was never stored."""
+
+    place: str
+    state: Mapping[str, Any]
+    updated_at: str = ""
+    version: int = 0
 
 
 @dataclass(slots=True)
@@ -102,6 +149,8 @@ class RunRow:
     id: int = 0
     handled: HandledRow | None = None
     """What its flow has handled of its record with this run; kept by itself, no column."""
+    derived: StateRow | None = None
+    """The state of its record that comes with it, for a derived trigger; no column either."""
     owner: str = ""
     """The process that has it in hand, where several drive one database."""
     fresh: bool = False
@@ -117,6 +166,55 @@ class RunAge:
     created_at: float
     finished_at: float | None
     kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are asked for; what is None does not matter."""
+
+    state: str | None = None
+    flow: str | None = None
+    record: str | None = None
+    event_id: int | None = None
+    since: float | None = None
+    until: float | None = None
+    text: str | None = None
+    replays: bool = False
+    first: int | None = None
+    last: int | None = None
+    ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are asked for; what is None does not matter."""
+
+    state: str | None = None
+    resource: str | None = None
+    recovered: bool = False
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run in a list, without its payload; `newer` is the latest replay of the same."""
+
+    id: int
+    flow_id: int
+    flow: str
+    flow_version: int
+    event_id: int
+    item_id: str
+    replay: int
+    state: RunState
+    reason: str | None
+    attempts: int
+    due_at: float
+    created_at: float
+    finished_at: float | None
+    error: Any
+    newer: int | None
 
 
 @dataclass(slots=True)
@@ -160,6 +258,8 @@ class EffectRow:
     sent_at: float | None = None
     remote_id: str | None = None
     output: Any = None
+    answer: Any = None
+    """What the app answered last, as it may be shown: status, headers and body."""
     evidence: list[dict[str, Any]] = field(default_factory=list)
     version: int = 0
     """How often it was stored: who stores it must have read its latest state."""

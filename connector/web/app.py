@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from connector.codec import encode
 from connector.settings import Settings
 from connector.web.answers import log_surprise, send_answer, send_problem
@@ -22,24 +24,40 @@ def make_app(runtime: Runtime, settings: Settings) -> Asgi:
     and limits guard the sockets.
     """
     from connector.web.api import make_api
+    from connector.web.pages import make_pages
 
     check = TokenCheck(api_token(settings))
     api = Gate(make_api(runtime), check, settings.hosts, settings.limits)
     hooks = HookEdge(runtime, settings.limits)
-    return _Web(runtime, hooks, ConsentPage(runtime, settings.hosts), api)
+    consent = ConsentPage(runtime, settings.hosts)
+    prefix = urlsplit(settings.base_url).path.rstrip("/")
+    return _Web(runtime, hooks, consent, api, make_pages(runtime, settings), prefix)
 
 
 class _Web:
-    def __init__(self, runtime: Runtime, hooks: HookEdge, consent: ConsentPage, api: Asgi) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        hooks: HookEdge,
+        consent: ConsentPage,
+        api: Asgi,
+        pages: Asgi,
+        prefix: str,
+    ) -> None:
         self._runtime = runtime
         self._hooks = hooks
         self._consent = consent
         self._api = api
+        self._pages = pages
+        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _not_http(scope, receive, send)
             return
+        if self._prefix and not scope.get("root_path"):
+            # A proxy publishes us under a prefix, whether it cuts it off or not.
+            scope = {**scope, "root_path": self._prefix}
         path = _path(scope)
         if path.startswith(HOOKS):
             await self._hooks.serve_hook(path[len(HOOKS) :], scope, receive, send)
@@ -50,7 +68,7 @@ class _Web:
         elif path in ("/healthz", "/readyz"):
             await self._health(path, scope["method"], send)
         else:
-            await send_problem(send, 404, "There is nothing at this address.")
+            await self._pages(scope, receive, send)
 
     async def _health(self, path: str, method: str, send: Send) -> None:
         if method not in ("GET", "HEAD"):

@@ -15,6 +15,7 @@ from connector.web.ports import Runtime, Scope, Send
 log = logging.getLogger("connector.web.consent")
 
 MAX_VALUE = 4096
+SESSION_COOKIES = (b"connector_", b"__Host-connector")
 MAX_FIELDS = 16
 _ERROR_CODE = re.compile(r"[a-z_]{1,64}")
 _PAGE = (
@@ -40,24 +41,37 @@ class ConsentPage:
         elif not host_allowed(scope, self._hosts):
             await _page(send, 421, "Not connected", "This host name is not served here.")
         else:
-            await _page(send, *await self._finish(scope.get("query_string", b"")))
+            status, heading, text, place = await self._finish(scope.get("query_string", b""))
+            more: tuple[tuple[bytes, bytes], ...] = ()
+            if place and _comes_from_pages(scope):
+                root = scope.get("root_path", "").rstrip("/")
+                status, more = 303, ((b"location", f"{root}{place}".encode()),)
+            await _page(send, status, heading, text, more)
 
-    async def _finish(self, query: bytes) -> tuple[int, str, str]:
+    async def _finish(self, query: bytes) -> tuple[int, str, str, str]:
+        """Status, heading, sentence, and the page to go on with."""
         values = _single_values(query)
         if "error" in values:
             code = values["error"] if _ERROR_CODE.fullmatch(values["error"]) else "unknown"
-            return 400, "Not connected", f"The app answered: {code}. {_AGAIN}"
+            return 400, "Not connected", f"The app answered: {code}. {_AGAIN}", ""
         if not values.get("state") or not values.get("code"):
-            return 400, "Not connected", f"The app sent no usable answer. {_AGAIN}"
+            return 400, "Not connected", f"The app sent no usable answer. {_AGAIN}", ""
         try:
             connection = await self._runtime.finish_connect(values["state"], values["code"])
         except ConnectorError as error:
             log.warning("consent not finished: %s", type(error).__name__)
-            return status_of(error), "Not connected", f"{error.message} {error.remedy}"
+            return status_of(error), "Not connected", f"{error.message} {error.remedy}", ""
         except Exception as error:  # noqa: BLE001 - its text may hold the code
             log_surprise("consent", error)
-            return 500, "Not connected", f"Something failed here. {_AGAIN}"
-        return 200, "Connected", f"“{connection.name}” is connected. You may close this page."
+            return 500, "Not connected", f"Something failed here. {_AGAIN}", ""
+        text = f"“{connection.name}” is connected. You may close this page."
+        return 200, "Connected", text, f"/connections/{connection.id}?connected=1"
+
+
+def _comes_from_pages(scope: Scope) -> bool:
+    """Whether this browser has been at our pages: then it goes on there."""
+    cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+    return any(one.strip().startswith(SESSION_COOKIES) for one in cookies.split(b";"))
 
 
 def _single_values(query: bytes) -> dict[str, str]:

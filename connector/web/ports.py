@@ -6,6 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Literal, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
+from connector.runtime.accounts import Accounts
+from connector.runtime.decisions import Decisions
+from connector.runtime.looking_back import LookingBack
+from connector.runtime.people import People
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
@@ -50,6 +54,15 @@ class Runtime(Hooks, Protocol):
     Lists come newest first and hold the rows with an id below `before`.
     """
 
+    people: People
+    accounts: Accounts
+    past: LookingBack
+    decisions: Decisions
+
+    async def is_driven(self) -> bool:
+        """Whether some process drives runs now, so that what is decided goes on at once."""
+        ...
+
     @property
     def catalog(self) -> Catalog: ...
 
@@ -81,7 +94,9 @@ class Runtime(Hooks, Protocol):
         """A run with its `steps` and `effects`."""
         ...
 
-    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
+    async def replay(
+        self, run_id: int, from_step: str | None = None, *, who: str = ""
+    ) -> int | None:
         """Run it again with the same effect keys; gives the id of the new run.
 
         Raises ConnectorError for a step that did not run, and without one for a run that succeeded.
@@ -112,12 +127,20 @@ class Runtime(Hooks, Protocol):
         """What people decided."""
         ...
 
+    async def note(self, who: str, what: str, subject: str, details: Any = None) -> None:
+        """Record what a person decided."""
+        ...
+
     async def quotas(self) -> Sequence[Row]:
         """What the accounts in use have used of their apps' quotas."""
         ...
 
     async def status(self) -> Row:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
+        ...
+
+    async def reconcile(self) -> Sequence[Row]:
+        """Make the apps send what the enabled flows follow; the server must be listening."""
         ...
 
     async def list_flows(self) -> Sequence[Row]: ...

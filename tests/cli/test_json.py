@@ -97,7 +97,7 @@ def test_fields_searched() -> None:
 
 def test_check_of_a_good_flow() -> None:
     told = connector("check", EXAMPLE, "--json").json
-    assert told == {"flow": "client-to-perfex", "ok": True, "issues": []}
+    assert told == {"flow": "client-to-perfex", "ok": True, "destructive": [], "issues": []}
 
 
 def test_check_of_a_faulty_flow(place: Any) -> None:

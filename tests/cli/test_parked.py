@@ -72,7 +72,8 @@ def test_a_decision_is_stored_and_its_run_waits_for_a_server(
 def test_a_record_that_cannot_be_read_is_not_adopted(parked: str) -> None:
     said = clean(connector("resolve", parked, "adopt", "--id", "9001"), 1)
     assert "cannot be read" in said.err
-    assert "force" in said.err
+    assert "--id: " in said.err
+    assert "add --force" in said.err
     assert states() == ["parked"]
 
 

@@ -52,7 +52,8 @@ def get(url: str) -> tuple[int, Any]:
 def test_serve_says_where_it_listens_and_ends_when_told(place: Path, number: int) -> None:
     with program("serve", "--json", "--port", "0", folder=place) as server:
         told = json.loads(server.line())
-        assert set(told) == {"host", "port", "public_url"}
+        assert set(told) == {"host", "port", "public_url", "login_url"}
+        assert told["login_url"].startswith(f"{told['public_url']}/login/")
         # The address that apps are given is the one that it listens to.
         assert told["public_url"] == f"http://127.0.0.1:{told['port']}"
         assert get(f"{told['public_url']}/readyz") == (200, {"status": "ready", "reasons": {}})

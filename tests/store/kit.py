@@ -17,6 +17,7 @@ from connector.store.rows import (
     RunRow,
     StepRow,
     SweepRow,
+    WatchRow,
 )
 from connector.store.sql.tenant import TenantStore
 
@@ -193,6 +194,8 @@ async def fill(store: TenantStore) -> Filled:
         effect_row(name, run.id, natural_key="data.code=7", remote_id=f"id in {name}")
     )
     await store.save_sweep(sweep_row(name))
+    await store.save_watch(WatchRow(flow.id, f"watched by {name}", NOW))
+    await store.add_states(flow.id, "7:/c", {"1": ({"of": name}, "")}, NOW)
     await store.save_origin(origin_row(name, run.id), NOW - 60)
     await store.raise_alarm(alarm_row(name))
     await store.audit(NOW, f"somebody of {name}", "adopt", "effect", {"of": name})

@@ -383,7 +383,7 @@ async def test_a_run_that_goes_on_after_a_person_waits_for_a_later_one_at_work(
     (later,) = await matched(one, "7", created_at=NOW + 1)
     (held,) = await one.claims.runs(5, NOW)
     assert held.id == later.id
-    assert await one.tenant("main").reopen_run(parked.id)
+    await one.tenant("main").decide(effect_row("main", parked.id), NOW, "me", "drop", None)
     assert await two.claims.runs(5, NOW) == []
     held.state, held.finished_at = "succeeded", NOW
     await one.tenant("main").record_run(held)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import StoreBusy, StoreError, StoreOwned
+from connector.errors import StoreBusy, StoreError, StoreOwned, TakenOver
 from connector.store.rows import EventRow, HandledRow
 from connector.store.sql.database import SqlDatabase
 from connector.store.sql.tenant import TenantStore
@@ -359,7 +359,7 @@ async def test_only_the_ids_of_done_writes_are_claimed(store: TenantStore) -> No
     assert await store.claimed_ids("conn-main", node, []) == set()
 
 
-async def test_a_parked_run_is_reopened_once_and_no_other(
+async def test_a_decision_its_audit_and_the_run_that_goes_on_are_one_commit(
     database: Database, store: TenantStore
 ) -> None:
     event = await accepted(store)
@@ -370,12 +370,30 @@ async def test_a_parked_run_is_reopened_once_and_no_other(
             run_row("main", event.id, item_id="b", state="failed", finished_at=NOW),
         ],
     )
+    for number, run in enumerate((parked, failed)):
+        effect = effect_row("main", run.id, key=f"k{number}", state="parked")
+        await store.save_effect(effect)
     before = await database.revision()
-    assert await store.reopen_run(parked.id)
-    assert not await store.reopen_run(parked.id)
-    assert not await store.reopen_run(failed.id)
+    first, again = await store.effect("k0"), await store.effect("k0")
+    assert first is not None
+    assert again is not None
+    first.state, first.evidence = "planned", [{"message": "sent again, decided by Ada"}]
+    await store.decide(first, NOW, "Ada", "send_again", {"run": parked.id})
     assert [one[0] for one in await database.open_runs()] == [parked.id]
     assert await database.revision() != before, "another process drives it"
+
+    again.state, again.evidence = "refused", [{"message": "dropped, decided by Bea"}]
+    with pytest.raises(TakenOver):
+        await store.decide(again, NOW, "Bea", "drop", {"run": parked.id})
+    other = await store.effect("k1")
+    assert other is not None
+    other.state = "refused"
+    await store.decide(other, NOW, "Bea", "drop", None)
+    assert [one[0] for one in await database.open_runs()] == [parked.id], "it had failed"
+    assert [(one["who"], one["what"], one["subject"]) for one in await store.audits()] == [
+        ("Bea", "drop", "effect k1"),
+        ("Ada", "send_again", "effect k0"),
+    ], "who came too late decided nothing, and no audit says otherwise"
 
 
 async def test_what_people_decided_is_listed_newest_first(store: TenantStore) -> None:

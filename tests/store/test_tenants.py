@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from connector.errors import StoreError
-from connector.store.rows import HandledRow
+from connector.store.rows import (
+    EventFilter,
+    HandledRow,
+    PersonRow,
+    RunFilter,
+    SessionRow,
+    WatchRow,
+)
 from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
 from tests.store.kit import (
@@ -28,6 +35,7 @@ from tests.store.kit import (
     sweep_row,
 )
 
+ALL = (0.0, NOW + 1_000)
 Call = Callable[[TenantStore, Filled], Awaitable[Any]]
 
 # What each method tells when it is asked, by the store given, about the rows of `whose`.
@@ -46,6 +54,8 @@ READS: dict[str, Call] = {
         f"conn-{whose.tenant}", "7", "client", ["1", "2"]
     ),
     "sweeps": lambda store, _: store.sweeps(),
+    "watches": lambda store, _: store.watches(),
+    "states": lambda store, whose: store.states("7:/c", [whose.flow.id], ["1"]),
     "recovered": lambda store, _: store.recovered(0),
     "heard": lambda store, whose: store.heard(f"conn-{whose.tenant}", "7", 0),
     "origins": lambda store, _: store.origins("books:7", "/c/{}/clients", ["1"]),
@@ -70,7 +80,20 @@ READS: dict[str, Call] = {
     "run_ages": lambda store, _: store.run_ages(0, 10),
     "old_events": lambda store, _: store.old_events(0, NOW + 1, 10),
     "counts": lambda store, _: store.counts(),
+    "people": lambda store, _: store.people(),
+    "person": lambda store, whose: store.person(f"person-{whose.tenant}"),
+    "session": lambda store, whose: store.session(f"session-{whose.tenant}"),
+    "look_up_runs": lambda store, _: store.look_up_runs(RunFilter(), 50),
+    "look_up_events": lambda store, _: store.look_up_events(EventFilter(), 50),
+    "count_runs": lambda store, whose: store.count_runs(RunFilter(ids=(whose.run,)), ["queued"]),
+    "ends_of_events": lambda store, whose: store.ends_of_events([whose.event]),
+    "account": lambda store, _: store.account(ALL),
+    "over_time": lambda store, _: store.over_time([ALL], None),
+    "accepted_over_time": lambda store, _: store.accepted_over_time([ALL]),
+    "seconds_taken": lambda store, _: store.seconds_taken([ALL], None),
 }
+# Counts name nobody: another tenant's are known by being others.
+COUNTS = {"counts", "account", "over_time", "accepted_over_time", "seconds_taken"}
 # What each method does when the store given is told to change the rows of `whose`.
 WRITES: dict[str, Call] = {
     "ensure": lambda store, _: store.ensure(NOW + 1),
@@ -110,6 +133,11 @@ WRITES: dict[str, Call] = {
         step_row(whose.run, store.tenant),
     ),
     "hurry_events": lambda store, whose: store.hurry_events(f"conn-{whose.tenant}"),
+    "save_watch": lambda store, whose: store.save_watch(WatchRow(whose.flow.id, "stolen", NOW)),
+    "drop_watch": lambda store, whose: store.drop_watch(whose.flow.id),
+    "add_states": lambda store, whose: store.add_states(
+        whose.flow.id, "7:/c", {"1": ({"of": "a thief"}, "")}, NOW
+    ),
     "save_sweep": lambda store, whose: store.save_sweep(
         sweep_row(whose.tenant, newest="stolen", floor="stolen")
     ),
@@ -125,11 +153,30 @@ WRITES: dict[str, Call] = {
     ),
     "release_runs": lambda store, _: store.release_runs("connection:one"),
     "reopen_event": lambda store, whose: store.reopen_event(whose.event),
-    "reopen_run": lambda store, whose: store.reopen_run(whose.parked),
+    "decide": lambda store, whose: store.decide(
+        effect_row(store.tenant, whose.parked, key=f"key-{whose.tenant}", state="refused"),
+        NOW,
+        "me",
+        "drop",
+        None,
+    ),
     "drop_payload": lambda store, whose: store.drop_payload(whose.ended, NOW),
     "mask_payload": lambda store, whose: store.mask_payload(whose.ended, lambda _: {}, NOW),
     "drop_event": lambda store, whose: store.drop_event(whose.event),
     "audit": lambda store, _: store.audit(NOW, "me", "drop", "effect", None),
+    "save_person": lambda store, whose: store.save_person(
+        PersonRow(f"person-{whose.tenant}", "owner", "stolen")
+    ),
+    "drop_person": lambda store, whose: store.drop_person(f"person-{whose.tenant}"),
+    "save_session": lambda store, whose: store.save_session(
+        SessionRow(f"session-{whose.tenant}", "stolen", "owner", NOW, NOW), NOW - 60
+    ),
+    "see_session": lambda store, whose: store.see_session(f"session-{whose.tenant}", NOW + 9),
+    "drop_session": lambda store, whose: store.drop_session(f"session-{whose.tenant}"),
+    "save_link": lambda store, whose: store.save_link(
+        f"link-{whose.tenant}", "stolen", "owner", NOW + 60
+    ),
+    "take_link": lambda store, whose: store.take_link(f"link-{whose.tenant}", NOW),
     "save_effect": lambda store, whose: store.save_effect(
         effect_row(store.tenant, whose.run, key=f"key-{whose.tenant}", state="parked")
     ),
@@ -148,8 +195,13 @@ TABLES = {
     "audit": "tenant = ?",
     "resource_snapshot": "tenant = ?",
     "sweep": "tenant = ?",
+    "derived_watch": "tenant = ?",
+    "derived_state": "tenant = ?",
     "origin": "tenant = ?",
     "alarm": "tenant = ?",
+    "person": "tenant = ?",
+    "session": "tenant = ?",
+    "login_link": "tenant = ?",
 }
 
 
@@ -179,6 +231,12 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     await alfa.store.save_effect(
         effect_row("alfa", alfa.ended, key="key of the ended one", sends=1)
     )
+    for one in (alfa, beta):
+        await one.store.save_person(PersonRow(f"person-{one.tenant}", "owner", "hash"))
+        await one.store.save_session(
+            SessionRow(f"session-{one.tenant}", f"person-{one.tenant}", "owner", NOW, NOW), NOW - 60
+        )
+        await one.store.save_link(f"link-{one.tenant}", "", "owner", NOW + 60)
     return alfa, beta
 
 
@@ -205,6 +263,8 @@ async def test_a_read_tells_nothing_of_another_tenant(database: Database, method
     assert own
     if method == "counts":
         assert theirs == {"event": {"matched": 1}, "run": {"queued": 1}, "effect": {"done": 1}}
+    elif method in COUNTS:
+        assert theirs != own
     else:
         assert "alfa" not in repr(theirs)
         assert theirs != own

@@ -17,7 +17,6 @@ _ISSUED = (
     "self_own_invoices",
     "self_supplier_invoices",
     "all",
-    "e_invoices",
 )
 
 _RECORDS: dict[str, SchemaRef] = {
@@ -30,6 +29,7 @@ _RECORDS: dict[str, SchemaRef] = {
         f"issued_documents.{family}": schema("fatture_in_cloud/issued_document")
         for family in _ISSUED
     },
+    "issued_documents.e_invoices": schema("fatture_in_cloud/e_invoice_status"),
     "received_documents": schema("fatture_in_cloud/received_document"),
     # These ids are of documents that nobody has registered yet.
     "received_documents.e_invoices": schema("fatture_in_cloud/pending_received_document"),

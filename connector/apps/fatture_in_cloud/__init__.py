@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from connector.apps.fatture_in_cloud.answers import read_error
+from connector.apps.fatture_in_cloud.choices import sources
 from connector.apps.fatture_in_cloud.resources import (
     GROUPS,
     PREFIX,
@@ -36,6 +37,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
             Quota(calls=1_000, seconds=3_600, window="calendar"),
             Quota(calls=40_000, seconds=31 * 24 * 3_600, window="calendar"),
         ),
+        choices=sources(),
         check=Request(method="GET", path="/user/info"),
         read_error=read_error,
         webhook=FattureWebhooks(keys, app_ids),

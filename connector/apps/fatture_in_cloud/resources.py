@@ -87,6 +87,11 @@ SELF_INVOICE_FAMILIES = (
     "issued_documents.self_supplier_invoices",
 )
 
+_REJECTION = Request(
+    method="GET", path="/c/{company_id}/issued_documents/{id}/e_invoice/error_reason"
+)
+_WHEN_REJECTED = ("ei_status", ("discarded", "rejected", "manual_rejected"))
+
 GROUPS: dict[str, tuple[str, ...]] = {
     "issued_documents.all": tuple(
         name
@@ -153,6 +158,8 @@ def _reader(resource: Resource, name: str) -> Reader:
     place = f"/c/{{company_id}}/{resource.path}"
     get = Request(method="GET", path=f"{place}/{{id}}", query={"fieldset": "detailed"})
     sweep = _sweep(resource, name)
+    if name == "issued_documents.e_invoices":
+        return Reader(get=get, more={"ei_rejection": _REJECTION}, more_when=_WHEN_REJECTED)
     if not resource.lists_by_id:
         return Reader(get=get, sweep=sweep)
     query = {"fieldset": "detailed", "per_page": "100", "q": "{q}"}

@@ -73,6 +73,15 @@ async def subscribe(caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json
     return {**record, "found": found}
 
 
+async def unsubscribe(caller: Caller, hook: Hook) -> int:
+    """Delete the subscriptions that lead to this hook; tells how many there were."""
+    place = f"/c/{_company(hook)}/subscriptions"
+    ours = [row for row in _rows(await caller.request("GET", place)) if _is_ours(row, hook)]
+    for row in ours:
+        await caller.request("DELETE", f"{place}/{_id(row)}")
+    return len(ours)
+
+
 def _possible(event: str) -> bool:
     """Whether it makes sense to ask for an event: the vendor may know more of them than we do."""
     if event in KNOWN:

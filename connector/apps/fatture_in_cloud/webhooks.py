@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from connector.apps.fatture_in_cloud.envelope import malformed, read_envelope
-from connector.apps.fatture_in_cloud.subscriptions import subscribe
+from connector.apps.fatture_in_cloud.subscriptions import subscribe, unsubscribe
 from connector.apps.fatture_in_cloud.tokens import VENDOR_KEY, TokenReader, check_claims, refused
 from connector.errors import HookRefused, HookUnsure
 from connector.model import Caller, Delivery, Hook, Inbound, Json
@@ -69,9 +69,17 @@ class FattureWebhooks:
             silent=not envelope.known,
         )
 
+    def trusting(self, key: str) -> FattureWebhooks:
+        """The same for an emulated app, which signs with a key of its own."""
+        return FattureWebhooks((key,))
+
     async def subscribe(self, caller: Caller, hook: Hook, events: tuple[str, ...]) -> Json:
         """Make one shared subscription send these events to the hook; see `subscriptions`."""
         return await subscribe(caller, hook, events)
+
+    async def unsubscribe(self, caller: Caller, hook: Hook) -> int:
+        """Remove what sends to the hook; tells how many subscriptions that were."""
+        return await unsubscribe(caller, hook)
 
 
 def _unknown_key() -> HookUnsure:

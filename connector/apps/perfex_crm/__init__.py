@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from connector.apps.perfex_crm import countries
 from connector.apps.perfex_crm.answers import read_error
-from connector.apps.perfex_crm.countries import country_id, country_iso, language_name, names
 from connector.hookspecs import RegisterFilter, hookimpl
 from connector.model import App, Request, Token
 
@@ -46,18 +46,18 @@ def register_filters(register: RegisterFilter) -> None:
     register(
         Filter(
             "perfex_country",
-            country_id,
+            countries.country_id,
             help="Perfex's number of a country: from its code, or its Italian or English name.",
             example="{{ 'IT' | perfex_country }}",
             result=109,
             group=GROUP,
-            prepare=names,
+            prepare=countries.names,
         )
     )
     register(
         Filter(
             "perfex_country_iso",
-            country_iso,
+            countries.country_iso,
             help="The two-letter code of one of Perfex's country numbers.",
             example="{{ '109' | perfex_country_iso }}",
             result="IT",
@@ -67,7 +67,7 @@ def register_filters(register: RegisterFilter) -> None:
     register(
         Filter(
             "perfex_language",
-            language_name,
+            countries.language_name,
             help="Perfex's name of a language, from its code.",
             example="{{ 'it' | perfex_language }}",
             result="italian",

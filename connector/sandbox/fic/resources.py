@@ -77,7 +77,9 @@ ITEM = (
     "net_price:n gross_price:n vat:vat not_taxable:b=false apply_withholding_taxes:b=true "
     "discount:n=0 discount_highlight:b=false in_dn:b=true stock:b ei_raw:o"
 )
-ENTITY = f"{CLIENT} id:i"
+# A document keeps less of a client than the client's own record has.
+_ONLY_CLIENT = ("discount_highlight:b=false", "default_discount:n", "price_list_id:s")
+ENTITY = " ".join(["id:i", *(one for one in CLIENT.split() if one not in _ONLY_CLIENT)])
 ISSUED_TYPES = (
     "invoice|quote|proforma|receipt|delivery_note|credit_note|order|work_report|supplier_order"
     "|self_own_invoice|self_supplier_invoice"

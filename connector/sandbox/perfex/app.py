@@ -18,15 +18,19 @@ from connector.sandbox.asgi import App
 from connector.sandbox.clock import stamp
 from connector.sandbox.control import Wrong, control, shared_routes
 from connector.sandbox.faults import Faulty
-from connector.sandbox.perfex import records
+from connector.sandbox.perfex import records, rules
 from connector.sandbox.perfex.gate import Handler, Visit, door
 from connector.sandbox.perfex.replies import no_data, reply
 from connector.sandbox.perfex.state import OPERATIONS, PerfexState
 from connector.sandbox.perfex.tables import Kind, kinds
 
+POLLED = ("customers", "invoices", "leads", "tasks")
 COMMON = {
     "payment_mode": [{"id": "1", "name": "Bank"}, {"id": "2", "name": "Contanti"}],
-    "tax_data": [{"id": "1", "name": "IVA", "taxrate": "22.00"}],
+    "tax_data": [
+        {"id": "1", "name": "IVA", "taxrate": "22.00"},
+        {"id": "2", "name": "IVA ridotta", "taxrate": "10.00"},
+    ],
     "expense_category": [{"id": "1", "name": "Cancelleria"}],
 }
 
@@ -61,6 +65,7 @@ def build_perfex_app(state: PerfexState) -> App:
         add("POST", base, kind.path, "create", partial(records.create, kind=kind))
         add("PUT", item, kind.path, "update", partial(records.update, kind=kind))
         add("DELETE", item, kind.path, "delete", partial(records.delete, kind=kind))
+    add("POST", "/invoices/{id:int}/send", "invoices", "create", rules.send_invoice)
     add("GET", "/custom_fields/{kind}", "custom_fields", "get", _custom_fields)
     add("GET", "/custom_fields", "custom_fields", "get", _custom_fields)
     add("GET", "/common/{kind}", "common", "get", _common)
@@ -113,17 +118,17 @@ def _common(visit: Visit) -> Any:
 def _poll(visit: Visit) -> Any:
     """3.x: rows created since a moment in Unix seconds, the last 24 hours by default."""
     kind = kinds().get(visit.part("resource"))
-    if kind is None or "datecreated" not in kind.columns:
+    if kind is None or kind.path not in POLLED:
         raise no_data()
     now = int(visit.state.clock().timestamp())
-    asked = int(records.decimal(visit.query.get("since", str(now - 86_400))))
+    asked = int(rules.decimal(visit.query.get("since", str(now - 86_400))))
     since = min(max(asked, 0), now)
-    limit = int(records.decimal(visit.query.get("limit", "50")))
+    limit = int(rules.decimal(visit.query.get("limit", "50")))
     floor = stamp(datetime.fromtimestamp(since, UTC))
     rows = [
         records.shown(visit.state, kind, row)
         for row in visit.state.tables[kind.path].view(visit.lag)
-        if row["datecreated"] >= floor
+        if (row[kind.made] or "") >= floor
     ][:limit]
     meta = {"since": since, "count": len(rows), "next_poll": now}
     return {"status": True, "data": rows, "meta": meta}
@@ -151,7 +156,7 @@ def _control(state: PerfexState) -> list[Route]:
         row = state.tables[kind.path].rows.get(id_)
         if row is None:
             raise Wrong(f"no {kind.path} {id_}")
-        row |= {name: records.text(value) for name, value in body.items() if name in kind.columns}
+        row |= {name: rules.text(value) for name, value in body.items() if name in kind.columns}
         return records.shown(state, kind, row)
 
     def mails(request: Request, body: dict[str, Any]) -> Any:
@@ -194,8 +199,8 @@ def _kind(request: Request) -> Kind:
 
 def add_row(state: PerfexState, kind: Kind, fields: Mapping[str, Any]) -> str:
     """Write a row as a person in the CRM would, past the API and its counters."""
-    known = {name: records.text(value) for name, value in fields.items() if name in kind.columns}
+    known = {name: rules.text(value) for name, value in fields.items() if name in kind.columns}
     row = dict(kind.columns) | known
-    if "datecreated" in kind.columns:
-        row["datecreated"] = stamp(state.clock())
+    if kind.made in kind.columns:
+        row[kind.made] = stamp(state.clock())
     return state.tables[kind.path].add(row)

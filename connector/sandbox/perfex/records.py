@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-from connector.sandbox.clock import stamp, today
-from connector.sandbox.perfex.forms import values
+from connector.sandbox.clock import stamp
 from connector.sandbox.perfex.gate import Visit
 from connector.sandbox.perfex.replies import (
     fatal,
@@ -18,30 +16,9 @@ from connector.sandbox.perfex.replies import (
     said,
     too_long,
 )
+from connector.sandbox.perfex.rules import CHANGES, RULES, decimal, settle_invoice, text
 from connector.sandbox.perfex.state import PerfexState, PerfexTable, Row
 from connector.sandbox.perfex.tables import Kind
-
-UNPAID, PAID, PARTLY = "1", "2", "3"
-
-
-def text(value: Any) -> str | None:
-    """A value as PHP hands it out: numbers as text."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value)
-
-
-def decimal(value: Any) -> Decimal:
-    """A number in text, 0 when it is none."""
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return Decimal(0)
-    return number if number.is_finite() else Decimal(0)
 
 
 def _columns(kind: Kind, fields: Mapping[str, Any]) -> Row:
@@ -73,8 +50,8 @@ def create(visit: Visit, kind: Kind) -> Any:
     """POST: 3.x tells the new id, 2.x does not."""
     _check(visit, kind, partial=False)
     row = dict(kind.columns) | _columns(kind, visit.fields)
-    if "datecreated" in kind.columns:
-        row["datecreated"] = stamp(visit.state.clock())
+    if kind.made in kind.columns:
+        row[kind.made] = stamp(visit.state.clock())
     rule = RULES.get(kind.path)
     if rule is not None:
         rule(visit, row)
@@ -82,7 +59,7 @@ def create(visit: Visit, kind: Kind) -> Any:
     _custom(visit, kind, id_)
     count(visit.state, kind, "create", row)
     if kind.path == "payments":
-        _settle_invoice(visit.state, str(row["invoiceid"]))
+        settle_invoice(visit.state, str(row["invoiceid"]))
     noun = "Client" if visit.state.modern and kind.path == "customers" else kind.noun
     said_ = {"status": True, "message": f"{noun} add successful."}
     return said_ | ({"record_id": int(id_)} if visit.state.modern else {})
@@ -96,8 +73,9 @@ def count(state: PerfexState, kind: Kind, operation: str, row: Row) -> None:
 
 def _custom(visit: Visit, kind: Kind, id_: str) -> None:
     given = visit.fields.get("custom_fields")
-    mine = given.get(kind.path) if isinstance(given, Mapping) else None
-    known = {field["id"] for field in visit.state.custom_fields if field["fieldto"] == kind.path}
+    name = kind.fields_of or kind.path
+    mine = given.get(name) if isinstance(given, Mapping) else None
+    known = {field["id"] for field in visit.state.custom_fields if field["fieldto"] == name}
     if isinstance(mine, Mapping):
         kept = visit.state.custom_values.setdefault((kind.path, id_), {})
         kept |= {str(key): text(value) or "" for key, value in mine.items() if str(key) in known}
@@ -116,6 +94,9 @@ def update(visit: Visit, kind: Kind) -> Any:
     if row is None:
         raise said(404, f"{kind.noun}s Update Fail.")
     row |= _columns(kind, visit.fields)
+    changed = CHANGES.get(kind.path)
+    if changed is not None:
+        changed(visit, row)
     _custom(visit, kind, id_)
     count(visit.state, kind, "update", row)
     return {"status": True, "message": f"{kind.noun}s Update Successful."}
@@ -129,13 +110,15 @@ def delete(visit: Visit, kind: Kind) -> Any:
         raise said(404, f"{kind.noun} Delete Fail.")
     visit.state.custom_values.pop((kind.path, id_), None)
     count(visit.state, kind, "delete", row)
+    if kind.path == "payments":
+        settle_invoice(visit.state, str(row["invoiceid"]))
     return {"status": True, "message": f"{kind.noun} Delete Successful."}
 
 
 def shown(state: PerfexState, kind: Kind, row: Row) -> Row:
     """A row as it is read: with its custom fields."""
     found = dict(row)
-    if kind.path == "customers":
+    if "custom_fields" in kind.extras:
         values_ = state.custom_values.get((kind.path, row[kind.key]), {})
         names = {field["id"]: field["name"] for field in state.custom_fields}
         found["customfields"] = [
@@ -222,65 +205,3 @@ def _refined(visit: Visit, rows: list[Row]) -> list[Row]:
     if fields := [name for name in query.get("fields", "").split(",") if name]:
         rows = [{name: row[name] for name in fields if name in row} for row in rows]
     return rows
-
-
-# --- rules of single resources --------------------------------------------------------------
-
-
-def _contact(visit: Visit, row: Row) -> None:
-    """E-mail addresses are unique; without the opt-out the CRM writes to the person."""
-    state = visit.state
-    row["userid"] = text(visit.fields.get("customer_id"))
-    if row["userid"] not in state.tables["customers"].rows:
-        raise said(404, "Contact add fail.")
-    if any(one["email"] == row["email"] for one in state.tables["contacts"].rows.values()):
-        sentence = "The Email field must contain a unique value."
-        raise invalid({"email": sentence}, modern=state.modern)
-    row["is_primary"] = "1" if visit.fields.get("is_primary") in ("on", "1", 1, True) else "0"
-    if not visit.fields.get("donotsendwelcomeemail"):
-        state.mails.append({"to": str(row["email"]), "subject": "Welcome aboard"})
-
-
-def _invoice(visit: Visit, row: Row) -> None:
-    """A number is used once; the lines are kept as they came."""
-    table = visit.state.tables["invoices"]
-    if any(one["number"] == row["number"] for one in table.rows.values()):
-        raise said(409, "The Invoice number is already in use")
-    if row["clientid"] not in visit.state.tables["customers"].rows:
-        raise said(404, "Invoice add fail.")
-    lines = values(visit.fields.get("newitems") or visit.fields.get("items"))
-    row["items"] = [
-        {
-            name: text(value) if not isinstance(value, dict | list) else values(value)
-            for name, value in line.items()
-        }
-        for line in lines
-        if isinstance(line, Mapping)
-    ]
-    tax = decimal(row["total"]) - decimal(row["subtotal"])
-    row |= {"status": UNPAID, "total_tax": format(tax, "f")}
-    row["hash"] = visit.state.random.randbytes(16).hex()
-
-
-def _payment(visit: Visit, row: Row) -> None:
-    if row["invoiceid"] not in visit.state.tables["invoices"].rows:
-        raise said(404, "Payment add fail.")
-    row["date"] = row["date"] or today(visit.state.clock())
-    row["daterecorded"] = stamp(visit.state.clock())
-
-
-def _settle_invoice(state: PerfexState, invoice_id: str) -> None:
-    invoice = state.tables["invoices"].rows[invoice_id]
-    paid = sum(
-        (
-            decimal(payment["amount"])
-            for payment in state.tables["payments"].rows.values()
-            if payment["invoiceid"] == invoice_id
-        ),
-        Decimal(0),
-    )
-    invoice["status"] = PAID if paid >= decimal(invoice["total"]) else PARTLY
-
-
-Rule = Callable[[Visit, Row], None]
-RULES: Mapping[str, Rule] = {"contacts": _contact, "invoices": _invoice, "payments": _payment}

@@ -123,6 +123,7 @@ class PerfexState:
         self.custom_fields = [
             {"id": "3", "fieldto": "customers", "name": "Codice esterno", "slug": "customers_ext"},
             {"id": "4", "fieldto": "customers", "name": "Codice fiscale", "slug": "customers_cf"},
+            {"id": "5", "fieldto": "invoice", "name": "Ordine", "slug": "invoice_ordine"},
         ]
         self.custom_values: dict[tuple[str, str], dict[str, str]] = {}
         """Values of custom fields by (resource, record id)."""

@@ -26,6 +26,10 @@ class Kind:
     """Accepted beside the columns, kept elsewhere or not at all."""
     searched: tuple[str, ...] = ()
     first_id: int = 1
+    made: str = "datecreated"
+    """The column with the moment of creation, if there is such a column."""
+    fields_of: str = ""
+    """By what custom fields call this resource, when it is not the path."""
 
 
 _ADDRESS = ("street", "city", "state", "zip", "country")
@@ -147,6 +151,66 @@ def _invoices() -> Kind:
         extras=frozenset({"newitems", "items", "tags", "custom_fields"}),
         searched=("number", "clientnote", "adminnote"),
         first_id=51,
+        fields_of="invoice",
+    )
+
+
+def _work() -> tuple[Kind, ...]:
+    """Leads, and what is done for customers."""
+    lead = (
+        "id name source status assigned email company phonenumber title website address city state "
+        "zip country default_language description dateadded lastcontact lost junk addedfrom hash"
+    )
+    project = (
+        "id name clientid billing_type start_date deadline status project_cost "
+        "project_rate_per_hour estimated_hours description project_created date_finished progress "
+        "addedfrom"
+    )
+    task = (
+        "id name startdate duedate rel_type rel_id priority milestone hourly_rate description "
+        "status dateadded datefinished addedfrom"
+    )
+    tags = frozenset({"tags", "custom_fields"})
+    return (
+        Kind(
+            path="leads",
+            noun="Lead",
+            key="id",
+            columns=dict.fromkeys(lead.split(), "") | {"lost": "0", "junk": "0"},
+            required=("source", "status", "name", "assigned"),
+            limits={"name": 191, "email": 100, "zip": 15},
+            numbers=frozenset({"source", "status", "assigned", "country"}),
+            extras=tags,
+            searched=("name", "email", "company", "phonenumber"),
+            first_id=61,
+            made="dateadded",
+        ),
+        Kind(
+            path="projects",
+            noun="Project",
+            key="id",
+            columns=dict.fromkeys(project.split(), "") | {"progress": "0"},
+            required=("name", "rel_type", "clientid", "billing_type", "start_date", "status"),
+            limits={"name": 191},
+            numbers=frozenset({"clientid", "billing_type", "status"}),
+            extras=tags | {"rel_type", "project_members"},
+            searched=("name", "description"),
+            first_id=21,
+            made="project_created",
+        ),
+        Kind(
+            path="tasks",
+            noun="Task",
+            key="id",
+            columns=dict.fromkeys(task.split(), "") | {"status": "1", "priority": "2"},
+            required=("name", "startdate", "rel_type"),
+            limits={},
+            numbers=frozenset({"rel_id", "priority", "milestone"}),
+            extras=tags,
+            searched=("name", "description"),
+            first_id=71,
+            made="dateadded",
+        ),
     )
 
 
@@ -169,6 +233,7 @@ def kinds() -> Mapping[str, Kind]:
             numbers=frozenset({"invoiceid"}),
             searched=("transactionid", "note"),
             first_id=31,
+            made="daterecorded",
         ),
         Kind(
             path="items",
@@ -181,6 +246,7 @@ def kinds() -> Mapping[str, Kind]:
             searched=("description", "long_description"),
             first_id=11,
         ),
+        *_work(),
     )
     return {kind.path: kind for kind in every}
 

@@ -25,6 +25,8 @@ from connector.store.sql.database import SqlDatabase
 
 READERS = 4
 CONNECT_SECONDS = 5
+HEARD_SECONDS = 60.0
+"""A process that was silent for longer drives nothing."""
 MIGRATION_LOCK = 7_220_318_846_410_923
 """Any number, as long as every release uses this one."""
 _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
@@ -81,6 +83,10 @@ class Database(SqlDatabase):
 
     def own(self) -> None:
         """Any number of processes drive it: each claims what it does."""
+
+    async def is_driven(self) -> bool:
+        """Whether a process drives runs here, as far as the living say so."""
+        return any(one["silent_seconds"] < HEARD_SECONDS for one in await self.claims.workers())
 
     async def is_owner(self) -> bool:
         """Always: what was claimed, and lost to another, is found out where it is stored."""

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from connector.errors import StoreBusy, StoreError
+from connector.errors import Raced, StoreBusy, StoreError
 from connector.store.postgres.marks import translated
 from connector.store.sql.backend import Outcome, Statement
 
@@ -166,4 +166,6 @@ def translated_error(error: BaseException) -> StoreError:
             f"The database cannot be reached or cannot write now ({name}).",
             remedy="It goes on by itself when the database is back.",
         )
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return Raced(f"Such a row is there already ({name}).")
     return StoreError(f"The database refused a row ({name}).")

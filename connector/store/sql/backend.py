@@ -29,6 +29,10 @@ class Backend(Protocol):
         """The rows of a query, as tuples."""
         ...
 
+    async def aside(self, sql: str, *values: Any) -> list[Any]:
+        """The rows of a query that may take a moment: nothing else waits for it."""
+        ...
+
     async def write(self, *unit: Statement) -> Outcome:
         """Store a unit whole or not at all; returns after its commit."""
         ...

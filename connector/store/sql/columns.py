@@ -31,7 +31,7 @@ EFFECT_COLUMNS = (
     "key, tenant, connection_id, run_id, step_id, node, state, marker, natural_key, known,"
     " inputs, request,"
     " payload_hash, sends, searches, due_at, sent_at, remote_id, output, evidence, created_at,"
-    " updated_at, version"
+    " updated_at, version, answer"
 )
 HOOK_COLUMNS = "id, tenant, connection_id, url, account, verify_until, subscription, created_at"
 CONNECTION_COLUMNS = (
@@ -118,7 +118,7 @@ def step_row(row: Sequence[Any]) -> StepRow:
 def effect_row(row: Sequence[Any]) -> EffectRow:
     """An effect from its columns."""
     values = dict(zip((one.strip() for one in EFFECT_COLUMNS.split(",")), row, strict=True))
-    for name in ("inputs", "known", "output", "evidence"):
+    for name in ("inputs", "known", "output", "evidence", "answer"):
         values[name] = json_value(values[name])
     values["evidence"] = values["evidence"] or []
     values["known"] = values["known"] or []

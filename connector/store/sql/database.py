@@ -62,6 +62,14 @@ class SqlDatabase(Quotas):
         """The rows of a query. Raises StoreBusy when it cannot be read now."""
         raise NotImplementedError
 
+    async def aside(self, sql: str, *values: Any) -> list[Any]:
+        """The rows of a query that may take a moment: nothing else waits for it."""
+        return await self.all(sql, *values)
+
+    async def is_driven(self) -> bool:
+        """Whether a process, this one or another, drives the runs of this database now."""
+        raise NotImplementedError
+
     async def write(self, *unit: Statement) -> Outcome:
         """Store a unit whole or not at all; returns after its commit. Raises StoreBusy."""
         raise NotImplementedError

@@ -60,8 +60,8 @@ class Keeping(TenantRows):
             ),
             *(
                 (
-                    "UPDATE effect SET inputs = '{}', request = NULL, output = ?, evidence = ?"
-                    " WHERE tenant = ? AND key = ? AND run_id = ? AND state = ?",
+                    "UPDATE effect SET inputs = '{}', request = NULL, answer = NULL, output = ?,"
+                    " evidence = ? WHERE tenant = ? AND key = ? AND run_id = ? AND state = ?",
                     (_id_only(output), _brief(evidence), self.tenant, key, run_id, state),
                 )
                 for key, state, _, output, evidence in effects
@@ -125,8 +125,8 @@ class Keeping(TenantRows):
             head = None if request is None else bytes(request).partition(b"\n")[0] + b"\n"
             unit.append(
                 (
-                    "UPDATE effect SET inputs = ?, request = ? WHERE tenant = ? AND key = ?"
-                    " AND run_id = ? AND state = 'done'",
+                    "UPDATE effect SET inputs = ?, request = ?, answer = NULL"
+                    " WHERE tenant = ? AND key = ? AND run_id = ? AND state = 'done'",
                     (encode_text(hide(decode(inputs))), head, self.tenant, key, run_id),
                 )
             )

@@ -85,6 +85,46 @@ class SetUp(TenantRows):
             ),
         )
 
+    async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
+        """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
+        await self._write_own(
+            "connection",
+            BUMP,
+            (
+                "UPDATE connection SET name = ?, settings = ? WHERE tenant = ? AND id = ?",
+                (name, encode_text(settings), self.tenant, connection_id),
+            ),
+        )
+
+    async def drop_hooks(self, connection_id: str) -> None:
+        """Forget the hooks of a connection: what comes to them is unknown from now on."""
+        await self._backend.write(BUMP, self._no_hooks(connection_id))
+
+    async def drop_connection(self, connection_id: str, now: float) -> bool:
+        """Remove a connection with its secrets, hooks and sweeps; tells whether it was there.
+
+        Its events, runs and writes stay. Its alarms end.
+        """
+        own = (self.tenant, connection_id)
+        outcome = await self._backend.write(
+            BUMP,
+            self._no_hooks(connection_id),
+            ("DELETE FROM sweep WHERE tenant = ? AND connection_id = ?", own),
+            (
+                "UPDATE alarm SET ended_at = ? WHERE tenant = ? AND connection_id = ?"
+                " AND ended_at IS NULL",
+                (now, *own),
+            ),
+            ("DELETE FROM connection WHERE tenant = ? AND id = ?", own),
+        )
+        return outcome[-1][0] > 0
+
+    def _no_hooks(self, connection_id: str) -> Statement:
+        return (
+            "DELETE FROM hook WHERE tenant = ? AND connection_id = ?",
+            (self.tenant, connection_id),
+        )
+
     async def hooks(self) -> list[HookRow]:
         """Every hook."""
         rows = await self._all(f"SELECT {HOOK_COLUMNS} FROM hook WHERE tenant = ?", self.tenant)

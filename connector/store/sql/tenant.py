@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from connector.store.sql.history import History
 from connector.store.sql.keeping import Keeping
+from connector.store.sql.people import People
 from connector.store.sql.quotas import OwnQuotas
 from connector.store.sql.setup import SetUp
 from connector.store.sql.watching import Watching
@@ -10,5 +12,5 @@ from connector.store.sql.work import Work
 from connector.store.sql.writes import Writes
 
 
-class TenantStore(SetUp, Work, Writes, Watching, OwnQuotas, Keeping):
+class TenantStore(SetUp, Work, Writes, Watching, OwnQuotas, History, People, Keeping):
     """Everything of one tenant; reads see every commit, writes return after theirs."""

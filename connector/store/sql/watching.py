@@ -37,7 +37,7 @@ class Watching(TenantRows):
         """Whether the app has sent an event after the one with this id."""
         row = await self._one(
             "SELECT EXISTS (SELECT 1 FROM event WHERE tenant = ? AND id > ? AND connection_id = ?"
-            f" AND account = ? AND NOT {_SWEPT})",
+            f" AND account = ? AND NOT {_SWEPT} AND delivery_id NOT LIKE 'look:%')",
             self.tenant,
             after,
             connection_id,

@@ -19,10 +19,11 @@ from connector.store.sql.columns import (
     run_row,
     step_row,
 )
+from connector.store.sql.derived import Derived
 from connector.store.sql.snapshots import Snapshots
 
 
-class Work(Snapshots):
+class Work(Snapshots, Derived):
     """A tenant's events, runs and steps."""
 
     # --- events -----------------------------------------------------------------------------
@@ -91,7 +92,10 @@ class Work(Snapshots):
         return {(row[0], row[1]) for row in rows}
 
     async def match(self, event: EventRow, runs: Iterable[RunRow]) -> list[RunRow]:
-        """Store an event's runs and its new state in one commit; gives the runs that are new."""
+        """Store an event's runs and its new state in one commit; gives the runs that are new.
+
+        Raises Raced, and stores nothing, when a derived state is not the newest any more.
+        """
         runs = list(runs)
         inserts: list[Statement] = [
             (
@@ -113,7 +117,8 @@ class Work(Snapshots):
             ),
         )  # fmt: skip
         handled = self._now_handled(event, runs)
-        outcome = await self._backend.write(*inserts, update, *handled)
+        derived = self._now_derived(runs)
+        outcome = await self._backend.write(*inserts, update, *handled, *derived)
         if not outcome[len(inserts)][0]:
             # Its runs are there, once; what the event becomes is the other's to say.
             raise TakenOver(f"Another process matches event {event.id}.")
@@ -321,15 +326,3 @@ class Work(Snapshots):
             )
             for table in ("event", "run", "effect")
         }
-
-    async def reopen_run(self, run_id: int) -> bool:
-        """Make a parked run go on; tells whether it was parked."""
-        outcome = await self._backend.write(
-            BUMP,
-            (
-                "UPDATE run SET state = 'queued', reason = NULL, due_at = 0, finished_at = NULL"
-                " WHERE tenant = ? AND id = ? AND state = 'parked'",
-                (self.tenant, run_id),
-            ),
-        )
-        return outcome[1][0] == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from connector.errors import StoreError, TakenOver
 from connector.store.rows import EffectRow
-from connector.store.sql.backend import TenantRows
+from connector.store.sql.backend import BUMP, Statement, TenantRows
 from connector.store.sql.columns import EFFECT_COLUMNS, effect_row, json_text, json_value
 
 
@@ -95,31 +95,65 @@ class Writes(TenantRows):
 
         Raises TakenOver when somebody has: then the write must be looked at anew.
         """
+        outcome = await self._backend.write(self._saving(effect))
+        if not outcome[0][0]:
+            await self._assert_stored(effect)
+        effect.version += 1
+
+    async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:
+        """Store what a person decided of a write, the audit of it, and that its run goes on.
+
+        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile.
+        """
+        evidence = json_text(effect.evidence)
+        decided = (self.tenant, effect.key, effect.version + 1, evidence)
+        is_decided = (
+            "EXISTS (SELECT 1 FROM effect"
+            " WHERE tenant = ? AND key = ? AND version = ? AND evidence = ?)"
+        )
+        outcome = await self._backend.write(
+            BUMP,
+            self._saving(effect),
+            (
+                "INSERT INTO audit (tenant, at, who, what, subject, details)"
+                " SELECT CAST(? AS TEXT), CAST(? AS DOUBLE PRECISION), CAST(? AS TEXT),"
+                f" CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT) WHERE {is_decided}",
+                (
+                    self.tenant, at, who, what, f"effect {effect.key}", json_text(details),
+                    *decided,
+                ),
+            ),
+            (
+                "UPDATE run SET state = 'queued', reason = NULL, due_at = 0, finished_at = NULL"
+                f" WHERE tenant = ? AND id = ? AND state = 'parked' AND {is_decided}",
+                (self.tenant, effect.run_id, *decided),
+            ),
+        )  # fmt: skip
+        if not outcome[1][0]:
+            await self._assert_stored(effect)
+        effect.version += 1
+
+    def _saving(self, effect: EffectRow) -> Statement:
         values = [getattr(effect, one.name) for one in fields(EffectRow)]
         names = [one.name for one in fields(EffectRow)]
-        for name in ("inputs", "known", "output", "evidence"):
+        for name in ("inputs", "known", "output", "evidence", "answer"):
             values[names.index(name)] = json_text(getattr(effect, name))
         values[names.index("tenant")] = self.tenant
         values[names.index("version")] = effect.version + 1
         marks = ",".join("?" * len(names))
-        outcome = await self._backend.write(
-            (
-                f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
-                " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
-                " inputs = excluded.inputs, known = excluded.known, request ="
-                " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
-                " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
-                " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
-                " evidence = excluded.evidence, updated_at = excluded.updated_at,"
-                " version = excluded.version"
-                " WHERE effect.tenant = excluded.tenant"
-                " AND effect.version = excluded.version - 1",
-                values,
-            ),
+        return (
+            f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
+            " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
+            " inputs = excluded.inputs, known = excluded.known, request ="
+            " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
+            " searches = excluded.searches, due_at = excluded.due_at, sent_at ="
+            " excluded.sent_at, remote_id = excluded.remote_id, output = excluded.output,"
+            " evidence = excluded.evidence, answer = excluded.answer,"
+            " updated_at = excluded.updated_at, version = excluded.version"
+            " WHERE effect.tenant = excluded.tenant"
+            " AND effect.version = excluded.version - 1",
+            values,
         )
-        if not outcome[0][0]:
-            await self._assert_stored(effect)
-        effect.version += 1
 
     async def _assert_stored(self, effect: EffectRow) -> None:
         """A commit whose answer was lost is there all the same: then the row is ours."""

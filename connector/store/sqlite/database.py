@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,24 @@ class Database(SqlDatabase):
                 f"The database cannot be read now ({error}).",
                 remedy="Check the disk; what waits for it goes on by itself.",
             ) from error
+
+    async def aside(self, sql: str, *values: Any) -> list[Any]:
+        """The rows of a query, read in a thread: the loop, and with it the intake, goes on."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._read, sql, values)
+
+    def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        try:
+            with contextlib.closing(open_connection(self.path, busy_ms=2_000)) as connection:
+                return connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreBusy(
+                f"The database cannot be read now ({error}).",
+                remedy="Check the disk; what waits for it goes on by itself.",
+            ) from error
+
+    async def is_driven(self) -> bool:
+        """Whether a process, this one or another, drives the runs of this file now."""
+        return self._ownership.held or self._ownership.taken()
 
     async def write(self, *unit: Statement) -> Outcome:
         """Store a unit whole or not at all; returns after its commit. Raises StoreBusy."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -146,6 +147,20 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+def _lock(handle: int) -> None:
+    """Whoever only asks whether it is taken holds it for a moment, too. Raises OSError."""
+    import fcntl
+
+    for delay in (0.01, 0.02, 0.04, None):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if delay is None:
+                raise
+            time.sleep(delay)
+
+
 class Ownership:
     """The right to drive a file's runs: one process has it until it ends, however it ends."""
 
@@ -157,8 +172,6 @@ class Ownership:
 
     def take(self) -> None:
         """Raises StoreOwned, naming the process that holds it, or StoreError."""
-        import fcntl
-
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -168,7 +181,7 @@ class Ownership:
                 who="user",
             ) from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except OSError as error:
             holder = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(handle)
@@ -179,6 +192,22 @@ class Ownership:
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode("ascii"))
         self._handle = handle
+
+    def taken(self) -> bool:
+        """Whether another process holds it; asking takes it from nobody."""
+        import fcntl
+
+        try:
+            handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
 
     @property
     def held(self) -> bool:

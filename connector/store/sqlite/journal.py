@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from connector.errors import StoreBusy, StoreError
+from connector.errors import Raced, StoreBusy, StoreError
 from connector.store.sql.backend import Outcome, Statement
 from connector.surprises import log_surprise
 
@@ -24,6 +24,7 @@ MAX_UNITS = 2_000
 LOCK_PATIENCE_SECONDS = 3.0
 LOCK_RETRY_SECONDS = 0.01
 RETURNING_ID = " RETURNING id"
+_THERE = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 
 
 class Journal:
@@ -201,4 +202,6 @@ def _translated(error: BaseException) -> StoreError:
             f"The database cannot write now ({error}).",
             remedy="Check the disk; what was asked has not been stored and may be tried again.",
         )
+    if isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode in _THERE:
+        return Raced(f"Such a row is there already ({error}).")
     return StoreError(f"The database refused a row ({type(error).__name__}: {error}).")

@@ -1,0 +1,61 @@
+"""The invoice that a person means: customer, lines and terms become a whole document."""
+
+from __future__ import annotations
+
+from connector import Action, Identity, Request, schema
+from connector.apps.fatture_in_cloud.invoices.composing import composed
+from connector.apps.fatture_in_cloud.invoices.kinds import WRITING
+
+compose_invoice = Action(
+    app="fatture_in_cloud",
+    key="compose_invoice",
+    noun="Issued document",
+    label="Compose Invoice",
+    description=(
+        "Issues an invoice, or another document, from what a person knows: who the customer is, "
+        "the lines, the terms. Customer and products are copied from Fatture in Cloud, VAT types "
+        "found by rate or name, due dates and amounts worked out to the cent and compared with "
+        "theirs, and what an e-invoice needs is checked. It does not send it: neither by e-mail "
+        "nor to SDI."
+    ),
+    docs_url="https://developers.fattureincloud.it/docs/guides/invoice-creation/",
+    inputs=(
+        schema("fatture_in_cloud/company"),
+        schema("fatture_in_cloud/compose_document", "data", require=("data.type",)),
+        schema("fatture_in_cloud/issued_document_options", "options"),
+    ),
+    request=Request(
+        method="POST", path="/c/{company_id}/issued_documents", wrap=("data", "options")
+    ),
+    prepare=composed,
+    result="data",
+    output=schema("fatture_in_cloud/issued_document"),
+    identity=Identity(
+        record_id="data.id",
+        marker="data.subject",
+        find="find_issued_document",
+        # The subject ends in our mark, which no other document has.
+        by={"company_id": "company_id", "type": "data.type", "subject": "data.subject"},
+        # Whom it is for is often known only after reading, so that the date alone must do.
+        alike={"company_id": "company_id", "type": "data.type", "date": "data.date"},
+        read=Request(
+            method="GET",
+            path="/c/{company_id}/issued_documents/{id}",
+            query={"fieldset": "detailed"},
+        ),
+        # A legal document is never sent a second time by a machine.
+        when_unsure="park",
+    ),
+    scopes=(
+        *WRITING,
+        "entity.clients:r",
+        "entity.suppliers:r",
+        "products:r",
+    ),
+    summary="{{ output.type }} {{ output.number }} to {{ output.entity.name }}",
+    operations=(
+        "createIssuedDocument",
+        "getNewIssuedDocumentTotals",
+        "getIssuedDocumentPreCreateInfo",
+    ),
+)

@@ -1,0 +1,140 @@
+"""What happened: runs, events and their sums, as plain data for the command, the API and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from connector.errors import ConnectorError
+from connector.runtime.views import account_view, event_view, line_view, run_details
+from connector.store.rows import EventFilter, RunFilter
+
+if TYPE_CHECKING:
+    from connector.engine.book import Book
+    from connector.engine.waits import Clock
+    from connector.runtime.replaying import Replaying
+    from connector.store.port import Store
+    from connector.store.rows import RunRow
+
+Span = tuple[float, float]
+
+ATTENTION = ("failed", "parked", "waiting")
+"""Ends that a person may want to know of, and what has not ended for a reason."""
+SHARES = (50, 95, 99)
+
+
+class LookingBack:
+    """Answers for one tenant; whoever asks needs no running engine."""
+
+    def __init__(self, store: Store, book: Book, clock: Clock, replaying: Replaying) -> None:
+        self._store = store
+        self._book = book
+        self._clock = clock
+        self.replaying = replaying
+
+    async def runs(
+        self, asked: RunFilter, limit: int = 50, before: int | None = None
+    ) -> dict[str, Any]:
+        """The newest `items` that fit, `next` for the part after, and `looked_to` of a search.
+
+        `looked_to` is the run at which a search in texts has stopped: as `before`, it goes on.
+        """
+        lines, looked = await self._store.look_up_runs(asked, limit + 1, before)
+        shown = lines[:limit]
+        summaries = await self._store.summaries([line.id for line in shown])
+        return {
+            "items": [line_view(line, summaries.get(line.id)) for line in shown],
+            "next": shown[-1].id if len(lines) > limit else None,
+            "looked_to": looked,
+        }
+
+    async def counts(self, asked: RunFilter, states: Sequence[str] = ATTENTION) -> dict[str, int]:
+        """How many of these runs are in each state; a thousand means at least so many."""
+        return await self._store.count_runs(asked, states)
+
+    async def run(self, run_id: int) -> dict[str, Any] | None:
+        """A run with its steps and writes, its `event`, and the `replays` of the same record."""
+        run = await self._store.run(run_id)
+        if run is None:
+            return None
+        steps = await self._store.steps(run_id)
+        effects = await self._store.effects(run_id=run_id)
+        flows = {row.id: row.key for row in await self._store.flows()}
+        event = await self._store.event(run.event_id)
+        return {
+            **run_details(run, flows, steps, effects),
+            "plan": await self._plan(run),
+            "event": event_view(event, 0) if event else None,
+            "replays": await self._same(run),
+        }
+
+    async def _plan(self, run: RunRow) -> list[dict[str, str]]:
+        """The steps of the run's own version of its flow, also those that did not begin."""
+        try:
+            flow = await self._book.compiled(run.tenant, run.flow_id, run.flow_version)
+        except ConnectorError:
+            # What it needs may be gone since; what has happened is shown all the same.
+            return []
+        return [
+            {"id": one.id, "node": one.node, "connection": one.connection} for one in flow.steps
+        ]
+
+    async def _same(self, run: RunRow) -> list[dict[str, Any]]:
+        lines, _ = await self._store.look_up_runs(
+            RunFilter(event_id=run.event_id, record=run.item_id), 100
+        )
+        same = [line for line in lines if line.flow_id == run.flow_id and line.id != run.id]
+        return [{"id": one.id, "replay": one.replay, "state": one.state} for one in same]
+
+    async def events(
+        self, asked: EventFilter, limit: int = 50, before: int | None = None
+    ) -> dict[str, Any]:
+        """The newest events that fit, each with its runs by state, and `next`."""
+        rows = await self._store.look_up_events(asked, limit + 1, before)
+        shown = rows[:limit]
+        ends = await self._store.ends_of_events([row.id for row in shown])
+        items = [
+            {**event_view(row, sum(ends.get(row.id, {}).values())), "ends": ends.get(row.id, {})}
+            for row in shown
+        ]
+        return {"items": items, "next": shown[-1].id if len(rows) > limit else None}
+
+    async def account(self, since: float, until: float) -> dict[str, Any]:
+        """Where every event of a time ended: sums that add up, or `open` says what has not ended.
+
+        `unaccounted` is what no sum holds: 0, or we have lost something.
+        """
+        return account_view(await self._store.account((since, until)))
+
+    async def pictures(self, spans: Sequence[Span], flow: str | None = None) -> dict[str, Any]:
+        """For each stretch of time: events accepted, runs by end, and the seconds they took.
+
+        The seconds are from accepting an event to the end of its run, as `p50`, `p95`, `p99`, of
+        at most the last 400 runs that succeeded in each stretch.
+        """
+        ends = await self._store.over_time(spans, flow)
+        accepted = await self._store.accepted_over_time(spans)
+        taken = await self._store.seconds_taken(spans, flow)
+        return {
+            "spans": [
+                {
+                    "since": span[0],
+                    "until": span[1],
+                    "accepted": accepted[place],
+                    "ends": ends[place],
+                    "seconds": quantiles(taken[place]),
+                    "measured": len(taken[place]),
+                }
+                for place, span in enumerate(spans)
+            ],
+            "seconds": quantiles(sorted(one for some in taken for one in some)),
+            "measured": sum(map(len, taken)),
+        }
+
+
+def quantiles(ordered: Sequence[float]) -> dict[str, float] | None:
+    """The median and the two usual tails of what is given in order; None when there is nothing."""
+    if not ordered:
+        return None
+    last = len(ordered) - 1
+    return {f"p{share}": max(0.0, ordered[min(last, last * share // 100)]) for share in SHARES}

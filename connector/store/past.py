@@ -1,0 +1,52 @@
+"""What a back end must offer to whoever looks back at runs and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine
+
+
+class History(Protocol):
+    """One tenant's runs and events of any time; no question reads more than it shows."""
+
+    async def look_up_runs(
+        self, asked: RunFilter, limit: int, before: int | None = None
+    ) -> tuple[list[RunLine], int | None]:
+        """The newest runs that fit; and the run that a search in texts stopped at, if it did."""
+        ...
+
+    async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
+        """How many runs that fit are in each of these states, counted up to a thousand."""
+        ...
+
+    async def look_up_events(
+        self, asked: EventFilter, limit: int, before: int | None = None
+    ) -> list[EventRow]:
+        """The newest events that fit."""
+        ...
+
+    async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:
+        """How many runs of each of these events are in each state."""
+        ...
+
+    async def account(self, span: tuple[float, float]) -> dict[str, dict[str, int]]:
+        """What became of the events of a time: `events`, their `runs` and `replays` by state."""
+        ...
+
+    async def over_time(
+        self, spans: Sequence[tuple[float, float]], flow: str | None
+    ) -> list[dict[str, int]]:
+        """How many runs ended in each stretch of time, by state."""
+        ...
+
+    async def accepted_over_time(self, spans: Sequence[tuple[float, float]]) -> list[int]:
+        """How many events came in each stretch of time."""
+        ...
+
+    async def seconds_taken(
+        self, spans: Sequence[tuple[float, float]], flow: str | None
+    ) -> list[list[float]]:
+        """From accepting an event to the end of its run, for the last of each stretch of time."""
+        ...

@@ -1,0 +1,82 @@
+"""What single rooms ask of a tenant's rows: who may enter, what is kept, how things went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from connector.store.rows import (
+    PersonRow,
+    RunAge,
+    SessionRow,
+)
+
+
+class Keeping(Protocol):
+    """One tenant's old rows; each method may be called again after any stop."""
+
+    tenant: str
+
+    async def run_ages(self, after: int, limit: int) -> list[RunAge]:
+        """The next runs by number: how old each is, and what is still kept of it."""
+        ...
+
+    async def drop_payload(self, run_id: int, now: float, *, really: bool = True) -> bool:
+        """Remove what an ended run worked on, unless one of its writes may still need it."""
+        ...
+
+    async def mask_payload(self, run_id: int, hide: Callable[[Any], Any], now: float) -> bool:
+        """Put what `hide` makes of them in the place of a run's payloads."""
+        ...
+
+    async def old_events(self, after: int, before: float, limit: int) -> tuple[int, list[int]]:
+        """Of the next events by number those that may go; and how far this has looked."""
+        ...
+
+    async def drop_event(self, event_id: int) -> bool:
+        """Remove an event with its runs; tells whether it was there and over."""
+        ...
+
+
+class People(Protocol):
+    """Who may use one tenant's pages; secrets are handed in as hashes."""
+
+    async def people(self) -> list[PersonRow]:
+        """Everybody who has a passphrase, by name."""
+        ...
+
+    async def person(self, name: str) -> PersonRow | None:
+        """Who has this name."""
+        ...
+
+    async def save_person(self, row: PersonRow) -> None:
+        """Add somebody, or replace role and passphrase; every session of that name ends."""
+        ...
+
+    async def drop_person(self, name: str) -> bool:
+        """Remove somebody with all sessions; tells whether there was such a person."""
+        ...
+
+    async def session(self, session_id: str) -> SessionRow | None:
+        """The session with this id."""
+        ...
+
+    async def save_session(self, row: SessionRow, forget_before: float) -> None:
+        """Begin a session; those that began before a time are removed."""
+        ...
+
+    async def see_session(self, session_id: str, now: float) -> None:
+        """Note that a session is in use."""
+        ...
+
+    async def drop_session(self, session_id: str) -> None:
+        """End a session."""
+        ...
+
+    async def save_link(self, link_id: str, name: str, role: str, expires_at: float) -> None:
+        """Remember a one-time link."""
+        ...
+
+    async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
+        """Name and role of a one-time link, once; None when it is unknown, used or too old."""
+        ...

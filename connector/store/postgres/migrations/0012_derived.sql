@@ -1,0 +1,28 @@
+-- Since when a flow of a derived trigger watches what, and whether it knows where things stood then.
+CREATE TABLE derived_watch (
+    tenant TEXT NOT NULL,
+    flow_id BIGINT NOT NULL,
+    -- What it watches: trigger, connection and account; another one begins anew.
+    subject TEXT NOT NULL,
+    since DOUBLE PRECISION NOT NULL,
+    -- When its baseline was read; empty until then, and its events wait.
+    ready_at DOUBLE PRECISION,
+    -- The date of its last daily look.
+    looked_on TEXT NOT NULL,
+    PRIMARY KEY (tenant, flow_id)
+);
+
+-- The newest state of a record as a flow of a derived trigger has judged it. A newer one is a new
+-- row beside the deletion of the old: of two that were worked out from the same, one is refused.
+CREATE TABLE derived_state (
+    tenant TEXT NOT NULL,
+    flow_id BIGINT NOT NULL,
+    place TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    -- In the app's own words, as the record dated itself.
+    updated_at TEXT NOT NULL,
+    seen_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (tenant, flow_id, place, item_id, version)
+);

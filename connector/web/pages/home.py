@@ -1,0 +1,39 @@
+"""The start page: how things stand, or the first minute."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from connector.web.pages.play import may_play
+from connector.web.pages.site import Site
+
+RUN_STATES = ("succeeded", "waiting", "queued", "parked", "failed", "filtered")
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    """The start page."""
+
+    async def show(request: Request) -> Response:
+        runtime = site.runtime
+        connections = list(await runtime.list_connections())
+        flows = await runtime.list_flows()
+        if not connections and not flows:
+            return await site.render(request, "welcome.html", may_play=may_play(site))
+        counts = (await runtime.status())["counts"].get("run", {})
+        runs = await runtime.list_runs(5, None, None, None)
+        return await site.render(
+            request,
+            "home.html",
+            connections=connections,
+            broken=[one for one in connections if one.status != "active"],
+            flows=flows,
+            enabled=[one for one in flows if one["enabled"]],
+            problems=[one for one in flows if one["problem"]],
+            counts=[(state, counts[state]) for state in RUN_STATES if counts.get(state)],
+            runs=runs,
+            may_play=may_play(site),
+        )
+
+    return [site.page("/", show)]

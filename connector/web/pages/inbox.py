@@ -1,0 +1,69 @@
+"""Inbox: every accepted event, where it ended, and sums that add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from connector.web.pages.asked import EVENT_STATES, Asked
+from connector.web.pages.runs import part
+from connector.web.pages.site import Site
+from connector.web.pages.telling import Telling
+from connector.web.pages.words import mark
+
+PAGE = 50
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    """The list with its sums, one event, and offering it again."""
+
+    async def show(request: Request) -> Response:
+        words, past = site.words(request), site.runtime.past
+        asked = Asked.of(request.query_params, site.clock(), words.zone, "week")
+        before = asked.number("before")
+        now = site.clock()
+        values: dict[str, Any] = {
+            "asked": asked,
+            "account": await past.account(asked.since or 0.0, asked.until or now + 1),
+            "found": await past.events(asked.events, PAGE, before),
+            "connections": {one.id: one.name for one in await site.runtime.list_connections()},
+            "tell": Telling(words),
+            "states": EVENT_STATES,
+            "narrowed": bool(asked.kept("before", "part", "period")),
+        }
+        if request.query_params.get("part") == "inbox":
+            return await part(site, request, "inbox_body.html", values)
+        values["recovered"] = (await site.runtime.status())["recovered"]
+        return await site.render(request, "inbox.html", **values)
+
+    async def one(request: Request) -> Response:
+        event = await site.runtime.get_event(request.path_params["event"])
+        if event is None:
+            return await site.missing(request, mark("There is no such event."))
+        names = {one.id: one.name for one in await site.runtime.list_connections()}
+        return await site.render(
+            request,
+            "event.html",
+            event=event,
+            connection=names.get(str(event["connection_id"]), event["connection_id"]),
+            tell=Telling(site.words(request)),
+        )
+
+    async def again(request: Request) -> Response:
+        number = request.path_params["event"]
+        _ = site.words(request)
+        if await site.runtime.replay_event(number):
+            await site.note(request, "offer", f"event {number}")
+            site.flash(request, _("The event is offered to the flows again."))
+        else:
+            site.flash(request, _("This event is open: it is tried by itself."), "note")
+        return site.go(request, f"/inbox/{number}")
+
+    return [
+        site.page("/inbox", show),
+        site.page("/inbox/{event:int}", one),
+        site.act("/inbox/{event:int}/replay", again),
+    ]

@@ -1,0 +1,390 @@
+"""What every page stands on: routes with a role, rendering, addresses, messages, the audit."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from connector.codec import encode
+from connector.errors import ConnectorError
+from connector.reach import parse_networks
+from connector.runtime.people import Person, Role, role_of
+from connector.settings import Settings
+from connector.web.answers import PROBLEM, log_surprise, problem, problem_of, status_of
+from connector.web.pages import safety
+from connector.web.pages.assets import Assets
+from connector.web.pages.words import LANGUAGES, Words, choose, mark, words_of
+from connector.web.ports import Receive, Runtime, Scope, Send
+
+log = logging.getLogger("connector.web.pages")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+TEMPLATES = Path(__file__).parent / "templates"
+LANGUAGE_COOKIE = "connector_language"
+ZONE_COOKIE = "connector_zone"
+"""Set by our own script: where the browser is."""
+BARE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>%s</title></head>'
+    "<body><main><h1>%s</h1></main></body></html>"
+)
+NAVIGATION = (
+    ("/flows", mark("Flows")),
+    ("/runs", mark("Runs")),
+    ("/inbox", mark("Inbox")),
+    ("/parked", mark("Parked")),
+    ("/pictures", mark("Pictures")),
+    ("/connections", mark("Connections")),
+    ("/quota", mark("Quota")),
+)
+
+
+class Site:
+    """The door that feature modules use; one of these for each runtime."""
+
+    def __init__(
+        self, runtime: Runtime, settings: Settings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.runtime = runtime
+        self.settings = settings
+        self.clock = clock
+        self.assets = Assets()
+        self.routes: list[BaseRoute] = []
+        self.reports = 0
+        """How many breaches of the content policy browsers have told of."""
+        self.secure = settings.base_url.startswith("https://")
+        self._proxies = parse_networks(settings.trusted_proxies)
+        self._templates: dict[str, Any] = {}
+
+    # --- routes -------------------------------------------------------------------------------
+
+    def page(self, path: str, show: Endpoint, *, role: Role | None = "viewer") -> Route:
+        """A page to look at (GET); without a role, everybody may see it."""
+        return Route(path, self._guarded(show, role), methods=["GET"])
+
+    def act(self, path: str, do: Endpoint, *, role: Role | None = "editor") -> Route:
+        """Something that changes (POST): only from a page of ours, only by somebody who may."""
+        return Route(path, self._guarded(do, role), methods=["POST"])
+
+    def report(self, path: str) -> Route:
+        """Where browsers tell that a page tried what its policy forbids: counted, and logged."""
+
+        async def take(request: Request) -> Response:
+            self.reports += 1
+            log.warning(
+                "a browser reports a breach of the content policy: %s", await _told(request)
+            )
+            return Response(status_code=204)
+
+        return Route(path, take, methods=["POST"])
+
+    def _guarded(self, endpoint: Endpoint, role: Role | None) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            try:
+                await self._recognise(request)
+                response = await self._admit(request, role) or await endpoint(request)
+            except ConnectorError as error:
+                response = await self.failed(request, error)
+            except Exception as error:  # noqa: BLE001 - its text may hold a secret
+                log_surprise("pages", error)
+                response = await self.unforeseen(request)
+            self._keep_flashes(request, response)
+            return response
+
+        return guarded
+
+    async def _recognise(self, request: Request) -> None:
+        wanted = (request.cookies.get(LANGUAGE_COOKIE, ""),)
+        language = choose(wanted, request.headers.get("accept-language", ""))
+        zone = request.cookies.get(ZONE_COOKIE, "")[:60].replace("%2F", "/")
+        request.state.words = words_of(language).in_zone(zone)
+        request.state.flashes = None
+        request.state.person = self._vouched_for(request)
+        if request.state.person is None:
+            secret = request.cookies.get(self.cookie(request))
+            if secret:
+                request.state.person = await self.runtime.people.session(secret)
+
+    def _vouched_for(self, request: Request) -> Person | None:
+        """Whom the platform around us names; only its own proxies are believed."""
+        header = self.settings.user_header
+        if not header or request.client is None:
+            return None
+        try:
+            address = ip_address(request.client.host)
+        except ValueError:
+            return None
+        if not any(address in network for network in self._proxies):
+            return None
+        names = request.headers.getlist(header)
+        if len(names) != 1 or not names[0].strip():
+            return None
+        roles = request.headers.getlist(self.settings.role_header)
+        return Person(names[0].strip()[:60], role_of(roles[0] if len(roles) == 1 else ""))
+
+    async def _admit(self, request: Request, role: Role | None) -> Response | None:
+        """Why this request goes no further."""
+        unsafe = request.method not in ("GET", "HEAD")
+        person = self.person(request)
+        if unsafe and safety.from_elsewhere(request):
+            return await self.refused(request, 403, mark("This came from another site."))
+        if role is None:
+            if unsafe and not safety.names_itself(request):
+                return await self.refused(request, 403, mark("This came from another site."))
+            return None
+        if person is None:
+            return await self._ask_to_log_in(request)
+        if unsafe and not safety.fits(await safety.given_token(request), self._csrf(person)):
+            text = mark("This page was open for too long. Load it again, and repeat what you did.")
+            return await self.refused(request, 403, text)
+        if not person.may(role):
+            return await self.refused(request, 403, mark("Your role does not allow this."))
+        return None
+
+    async def _ask_to_log_in(self, request: Request) -> Response:
+        if self.wants_data(request) or request.method not in ("GET", "HEAD"):
+            return await self.refused(request, 401, mark("You are not logged in."))
+        back = self.below(request.scope)
+        if request.url.query:
+            back += f"?{request.url.query}"
+        return RedirectResponse(self.url(request, "/login", next=back), 303)
+
+    # --- what a module asks -------------------------------------------------------------------
+
+    def person(self, request: Request) -> Person | None:
+        """Who asks; always somebody where the route has a role."""
+        found: Person | None = getattr(request.state, "person", None)
+        return found
+
+    def who(self, request: Request) -> str:
+        """The name for the audit."""
+        person = self.person(request)
+        return person.name if person else "nobody"
+
+    def words(self, request: Request) -> Words:
+        """The reader's language: `_ = site.words(request)`."""
+        found: Words = request.state.words
+        return found
+
+    async def note(self, request: Request, what: str, subject: str, **details: Any) -> None:
+        """Record in the audit what this person decided."""
+        await self.runtime.note(self.who(request), what, subject, details)
+
+    def url(self, request: Request, path: str, **query: Any) -> str:
+        """The address of one of our paths, wherever we are mounted."""
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        text = urlencode(given, doseq=True)
+        return f"{root_of(request.scope)}{path}{'?' if text else ''}{text}"
+
+    def go(self, request: Request, path: str, **query: Any) -> Response:
+        """See another page: the answer to everything that changed something."""
+        return RedirectResponse(self.url(request, path, **query), 303)
+
+    def flash(self, request: Request, text: str, kind: str = "good") -> None:
+        """Show a message on the next page; kinds are good, note and bad."""
+        kept = request.state.flashes or []
+        request.state.flashes = [*kept, [kind, text[:600]]]
+
+    def data(self, value: Any, status: int = 200) -> Response:
+        """JSON for our own modules, with every digit of a Decimal."""
+        return Response(encode(value), status, media_type="application/json")
+
+    def below(self, scope: Scope) -> str:
+        """The path below the prefix that we are mounted under."""
+        path: str = scope["path"]
+        root = root_of(scope)
+        return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+    def wants_data(self, request: Request) -> bool:
+        """Whether a module of ours asks, and not a browser for a page."""
+        return "text/html" not in request.headers.get("accept", "")
+
+    # --- answers ------------------------------------------------------------------------------
+
+    async def render(
+        self, request: Request, template: str, code: int = 200, **values: Any
+    ) -> Response:
+        """A page from a template in the reader's language, with all that the layout needs."""
+        words = self.words(request)
+        shared = await self._shared(request, words)
+        page = self._environment(words.language).get_template(template)
+        text = page.render({**shared, "words": words, **values})
+        return HTMLResponse(text, code, {"content-language": words.language})
+
+    async def failed(self, request: Request, error: ConnectorError) -> Response:
+        """What one of our errors says."""
+        if self.wants_data(request):
+            kind, body = PROBLEM.decode(), problem_of(error)
+            return Response(encode(body), body["status"], media_type=kind)
+        return await self.render(request, "error.html", status_of(error), error=error.as_data())
+
+    async def refused(self, request: Request, status: int, text: str) -> Response:
+        """A refusal with a sentence."""
+        text = self.words(request)(text)
+        if self.wants_data(request):
+            return JSONResponse(problem(status, text), status, media_type=PROBLEM.decode())
+        return await self.render(request, "error.html", status, error={"message": text})
+
+    async def unforeseen(self, request: Request) -> Response:
+        """What nobody foresaw; the layout may be what failed."""
+        text = mark("Something failed here that we did not foresee.")
+        if self.wants_data(request):
+            return JSONResponse(problem(500, text), 500, media_type=PROBLEM.decode())
+        return HTMLResponse(BARE % (request.state.words(text), request.state.words(text)), 500)
+
+    async def missing(self, request: Request, what: str = "") -> Response:
+        """There is no such thing; another tenant's looks the same."""
+        return await self.refused(request, 404, what or mark("There is nothing at this address."))
+
+    async def nothing_here(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer of every path without a route."""
+        request = Request(scope, receive)
+        response = await self._guarded(
+            self.missing, None if scope["method"] == "GET" else "viewer"
+        )(request)
+        await response(scope, receive, send)
+
+    def policy(self, scope: Scope) -> str:
+        """The content policy: our own files and nothing else, in a frame of nobody unnamed."""
+        frames = " ".join(self.settings.frames) or "'none'"
+        return (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "connect-src 'self'; form-action 'self'; base-uri 'none'; "
+            f"frame-ancestors {frames}; report-uri {root_of(scope)}/csp-report"
+        )
+
+    # --- cookies ------------------------------------------------------------------------------
+
+    def cookie(self, request: Request) -> str:
+        """The name of the session's cookie; ports of one machine share their cookies."""
+        if self.secure:
+            return "__Host-connector"
+        host = request.headers.get("host", "")
+        return f"connector_{urlsplit(f'//{host}').port or 80}"
+
+    def set_cookie(
+        self, request: Request, response: Response, name: str, value: str, seconds: float | None
+    ) -> None:
+        """Let the browser keep a value, for our own requests only; no time is until it closes."""
+        response.set_cookie(
+            name,
+            value,
+            max_age=None if seconds is None else int(seconds),
+            path="/" if self.secure else root_of(request.scope) or "/",
+            secure=self.secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _flash_cookie(self, request: Request) -> str:
+        return f"{self.cookie(request)}_said"
+
+    def _keep_flashes(self, request: Request, response: Response) -> None:
+        flashes = getattr(request.state, "flashes", None)
+        if flashes is None:
+            return
+        kept = safety.sealed(self.runtime.people.key, flashes) if flashes else ""
+        seconds = 60 if flashes else 0
+        self.set_cookie(request, response, self._flash_cookie(request), kept, seconds)
+
+    def _take_flashes(self, request: Request) -> list[list[str]]:
+        kept = request.cookies.get(self._flash_cookie(request), "")
+        before = safety.unsealed(self.runtime.people.key, kept) if kept else []
+        shown = [*(before or []), *(request.state.flashes or [])]
+        if shown:
+            request.state.flashes = []
+        return shown
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _csrf(self, person: Person) -> bytes:
+        return safety.secret_of(self.runtime.people.key, person.session or f"= {person.name}")
+
+    async def _shared(self, request: Request, words: Words) -> Mapping[str, Any]:
+        """What the layout shows on every page."""
+        person = self.person(request)
+        path = self.below(request.scope)
+        status: Mapping[str, Any] = {"counts": {}, "alarms": []}
+        if person is not None:
+            status = await self.runtime.status()
+        return {
+            "person": person,
+            "may": person.may if person else (lambda role: False),
+            "csrf_token": safety.masked(self._csrf(person)) if person else "",
+            "path": path,
+            "here": path + (f"?{request.url.query}" if request.url.query else ""),
+            "root": root_of(request.scope),
+            "url": lambda path, **query: self.url(request, path, **query),
+            "static": lambda name: root_of(request.scope) + self.assets.path(name),
+            "navigation": NAVIGATION,
+            "languages": LANGUAGES,
+            "alarms": status["alarms"],
+            "parked_count": status["counts"].get("effect", {}).get("parked", 0),
+            "flashes": self._take_flashes(request),
+            "now": self.clock(),
+        }
+
+    def _environment(self, language: str) -> Any:
+        """The templates of a language, compiled once."""
+        found = self._templates.get(language)
+        if found is None:
+            found = self._templates[language] = make_environment(words_of(language))
+        return found
+
+
+def make_environment(words: Words) -> Any:
+    """Templates that escape everything, and fail for a name that does not exist."""
+    from datetime import UTC, datetime
+
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(_=words, plural=words.plural, words=words, language=words.language)
+    for name in ("ago", "money", "number", "percent", "span"):
+        made.filters[name] = getattr(words, name)
+    for name in ("date", "time", "when"):
+        made.filters[name] = _where_the_reader_is(name)
+    made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
+    made.filters["json"] = lambda value: encode(value).decode("utf-8")
+    return made
+
+
+def _where_the_reader_is(name: str) -> Any:
+    from jinja2 import pass_context
+
+    @pass_context
+    def told(context: Any, value: Any) -> str:
+        text: str = getattr(context["words"], name)(value)
+        return text
+
+    return told
+
+
+async def _told(request: Request) -> str:
+    """The directive and the kind of thing that was blocked; no addresses, which may be secret."""
+    try:
+        told = (await request.json())["csp-report"]
+        names = ("violated-directive", "effective-directive", "line-number")
+        return ", ".join(f"{name} {str(told[name])[:60]!r}" for name in names if name in told)
+    except (ValueError, KeyError, TypeError):
+        return "unreadable"
+
+
+def root_of(scope: Scope) -> str:
+    """The prefix that we are mounted under, without a slash at its end."""
+    root: str = scope.get("root_path", "")
+    return root.rstrip("/")

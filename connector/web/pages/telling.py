@@ -1,0 +1,220 @@
+"""What happened, in a reader's words: states, reasons, and the story of a write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from connector.codec import decode, encode
+from connector.web.pages.words import Words, mark
+
+TONES = {
+    "succeeded": "good", "done": "good", "matched": "good", "active": "good",
+    "failed": "bad", "refused": "bad",
+    "parked": "warn", "uncertain": "warn",
+    "waiting": "note", "queued": "note", "received": "note", "sending": "note", "planned": "note",
+}  # fmt: skip
+STATES = {
+    "queued": mark("queued"),
+    "waiting": mark("waiting"),
+    "succeeded": mark("succeeded"),
+    "filtered": mark("filtered"),
+    "failed": mark("failed"),
+    "parked": mark("parked"),
+    "done": mark("done"),
+    "skipped": mark("skipped"),
+    "received": mark("received"),
+    "matched": mark("matched"),
+    "unmatched": mark("unmatched"),
+    "silent": mark("silent"),
+}
+WRITES = {
+    "planned": mark("not sent yet"),
+    "sending": mark("being sent"),
+    "done": mark("written"),
+    "refused": mark("not written"),
+    "uncertain": mark("not known whether it arrived"),
+    "parked": mark("waits for a decision"),
+}
+MEANINGS = {
+    "queued": mark("It has not begun, or is at work."),
+    "waiting": mark("It goes on by itself; nothing is lost."),
+    "succeeded": mark("Every step is done, or was left out by its own condition."),
+    "filtered": mark("Nothing was to be done for this record."),
+    "failed": mark("Something is wrong that waiting does not mend. Correct it, then replay."),
+    "parked": mark("It is not known whether a write arrived: a person decides."),
+}
+WHY = {
+    "retry": mark("An app could not be reached, or was unclear: it is asked again."),
+    "quota": mark("The app's quota has no room at the moment."),
+    "unsure": mark("It is not known whether a write arrived: we look in the app before going on."),
+    "connection": mark("Its connection must be renewed by its owner; then it goes on."),
+}
+
+# What the engine notes beside a write, so that a reader of any language understands it.
+NOTES: Sequence[tuple[re.Pattern[str], str]] = [
+    (re.compile(pattern), text)
+    for pattern, text in (
+        (r"found in the app as (?P<id>.+) and adopted",
+         mark("Found in the app as %(id)s: adopted.")),
+        (r"looked for in the app: it is not there yet",
+         mark("Looked in the app: it is not there yet.")),
+        (r"it cannot be looked for now: (?P<why>.+)", mark("The app could not be asked: %(why)s")),
+        (r"searched twice, not found: sent once more",
+         mark("Looked twice, not found: sent once more.")),
+        (r"it was there already as (?P<id>.+): (?:used, not made again|nothing was sent)",
+         mark("It was there already as %(id)s: used, not written again.")),
+        (r"another event made it as (?P<id>.+): used",
+         mark("Another event has made it as %(id)s: used.")),
+        (r"searched first: it was written as (?P<id>.+) in the past",
+         mark("Looked first: it was written as %(id)s in the past.")),
+        (r"read back from (?P<id>.+): it shows what was written",
+         mark("Read back from %(id)s: it shows what was written.")),
+        (r"it shows otherwise: (?P<fields>.+); sent once more",
+         mark("The app shows other values (%(fields)s): sent once more.")),
+        (r"The app shows otherwise: (?P<fields>.+)\.",
+         mark("The app shows other values: %(fields)s.")),
+        (r"It is not known whether this write arrived\.",
+         mark("It is not known whether this write arrived.")),
+        (r"It was sent and cannot be found in the app\.",
+         mark("It was sent and cannot be found in the app.")),
+        (r"The record that was written cannot be found\.",
+         mark("The record that was written cannot be found.")),
+        (r"It cannot be found, but made since then and alike: (?P<id>.+)\.",
+         mark("It cannot be found, but these were made since and look alike: %(id)s.")),
+        (r"(?P<count>\d+) records in the app match: (?P<id>.+)\.",
+         mark("Several records in the app match: %(id)s.")),
+        (r"(?P<count>\d+) records have this key already: (?P<id>.+)\.",
+         mark("Several records have this key already: %(id)s.")),
+        (r"Searched first: it may have been written as (?P<id>.+)\.",
+         mark("Looked first: it may have been written as %(id)s.")),
+        (r"Another write of this very record waits for a person\.",
+         mark("Another write of this very record waits for a decision.")),
+        (r"it stopped before the answer was stored",
+         mark("Connector stopped before the answer was stored.")),
+        (r"the answer is not complete JSON",
+         mark("The answer was cut off, or came from something in between.")),
+        (r"the answer names no record",
+         mark("The app said yes, but did not say which record it made.")),
+        (r"adopted as (?P<id>\S+), decided by (?P<who>.+)",
+         mark("%(who)s decided: it is the record %(id)s.")),
+        (r"adopted as (?P<id>\S+) against this: (?P<why>.+), decided by (?P<who>.+)",
+         mark("%(who)s decided: it is the record %(id)s, although %(why)s.")),
+        (r"sent again, decided by (?P<who>.+)", mark("%(who)s decided: send it again.")),
+        (r"dropped, decided by (?P<who>.+)", mark("%(who)s decided: it shall not be written.")),
+    )
+]  # fmt: skip
+CONSEQUENCES = {
+    "adopt": mark(
+        "The record that is there counts as this write. Nothing is sent; the run goes on with it."
+    ),
+    "send_again": mark(
+        "The same request is sent once more, with the same values. If the first one did arrive, "
+        "there are two."
+    ),
+    "drop": mark("It is not written, now or by a replay. The run ends as failed."),
+}
+
+
+class Telling:
+    """One reader's words for what the engine has stored."""
+
+    def __init__(self, words: Words) -> None:
+        self._ = words
+
+    def state(self, state: str) -> str:
+        """A state of a run, a step or an event."""
+        return self._(STATES[state]) if state in STATES else state
+
+    def write(self, state: str) -> str:
+        """A state of a write."""
+        return self._(WRITES[state]) if state in WRITES else state
+
+    def tone(self, state: str) -> str:
+        """The look of a state."""
+        return TONES.get(state, "quiet")
+
+    def meaning(self, state: str) -> str:
+        """What a run's state means for a person."""
+        return self._(MEANINGS[state]) if state in MEANINGS else ""
+
+    def why(self, reason: str | None) -> str:
+        """Why a run waits."""
+        name = (reason or "").partition(":")[0]
+        return self._(WHY[name]) if name in WHY else reason or ""
+
+    def note(self, message: str) -> str:
+        """What the engine noted; what apps say stays in their own words."""
+        for pattern, text in NOTES:
+            found = pattern.fullmatch(message)
+            if found:
+                return self._(text, **found.groupdict()) if found.groupdict() else self._(text)
+        return message
+
+    def consequence(self, choice: str) -> str:
+        """What follows from a decision."""
+        return self._(CONSEQUENCES[choice])
+
+    def story(self, effect: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """A write as a list of moments: sent, looked for, how it ended."""
+        _ = self._
+        told: list[dict[str, Any]] = []
+        if effect["sent_at"]:
+            count = effect["sends"]
+            text = _("Sent.") if count < 2 else _("Sent, for the %(count)s. time.", count=count)
+            told.append({"at": float(effect["sent_at"]), "text": text, "foreign": False})
+        for one in effect["evidence"]:
+            text = self.note(one["message"])
+            times = int(one.get("look", 1))
+            if times > 1:
+                text += " " + _("(%(count)s times)", count=times)
+            known = text != one["message"]
+            told.append({"at": float(one["at"]), "text": text, "foreign": not known})
+        told.sort(key=lambda one: one["at"])
+        if effect["state"] == "done" and effect["remote_id"]:
+            told.append({"at": None, "text": _("It is the record %(id)s.", id=effect["remote_id"]),
+                         "foreign": False})  # fmt: skip
+        if effect["state"] == "uncertain" and effect["due_at"]:
+            told.append({"at": float(effect["due_at"]), "text": _("We look in the app next."),
+                         "foreign": False})  # fmt: skip
+        return told
+
+
+def pretty(value: Any) -> str:
+    """JSON for reading, every digit as it is stored."""
+    import msgspec
+
+    return msgspec.json.format(encode(value), indent=2).decode()
+
+
+def body_text(body: Any, headers: Mapping[str, str]) -> str:
+    """A request's or an answer's body for reading: a form line by line, JSON indented."""
+    if not isinstance(body, str):
+        return pretty(body) if body is not None else ""
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    if "form-urlencoded" in kind:
+        pairs = parse_qsl(body, keep_blank_values=True)
+        return "\n".join(f"{name} = {value}" for name, value in pairs)
+    try:
+        return pretty(decode(body))
+    except ValueError:
+        return body
+
+
+def labels(find: Callable[[str], Any], node: str) -> dict[str, Any]:
+    """The names of a node for people, also of one that is gone."""
+    from connector.errors import ConnectorError
+
+    try:
+        found = find(node)
+    except ConnectorError:
+        return {"label": node, "node": node, "legal": True, "known": False}
+    identity = getattr(found, "identity", None)
+    return {
+        "label": found.label,
+        "node": node,
+        "legal": identity is not None and identity.when_unsure == "park",
+        "known": True,
+    }

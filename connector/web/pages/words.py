@@ -1,0 +1,171 @@
+"""The languages of the pages: texts, dates, numbers and money as a reader expects them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "locale"
+LANGUAGES = {"en": "English", "it": "Italiano"}
+SOURCE = "en"
+"""The language that the templates and modules are written in."""
+
+
+def mark(text: str) -> str:
+    """Mark a text for translation that is translated later, where a reader is known."""
+    return text
+
+
+class Words:
+    """One language: call it with a text of the source, and it gives the reader's."""
+
+    def __init__(
+        self,
+        language: str,
+        texts: Mapping[Any, Any],
+        region: str = "",
+        zone: tzinfo | None = None,
+    ) -> None:
+        self.language = language
+        self.zone = zone
+        """Where the reader is; None is where the server is."""
+        self.region = region or {"en": "en_GB", "it": "it_IT"}.get(language, language)
+        self._texts = texts
+
+    def in_zone(self, name: str) -> Words:
+        """The same words with the times of another place; a name that is none changes nothing."""
+        zone = zone_of(name)
+        if zone is None:
+            return self
+        return Words(self.language, self._texts, self.region, zone)
+
+    def __call__(self, text: str, **values: Any) -> str:
+        """The text in this language, with its `%(name)s` filled in."""
+        found: str = self._texts.get(text) or text
+        return found % values if values else found
+
+    def plural(self, one: str, many: str, count: int, **values: Any) -> str:
+        """The form for a number; `%(count)s` is that number as it is written here."""
+        forms = self._texts.get((one, many)) or (one, many)
+        found: str = forms[0 if count == 1 else 1]
+        return found % {"count": self.number(count), **values}
+
+    def number(self, value: float | Decimal) -> str:
+        """A number with this language's separators."""
+        from babel.numbers import format_decimal
+
+        return format_decimal(value, locale=self.region)
+
+    def percent(self, part: float) -> str:
+        """A part of one as a percentage."""
+        from babel.numbers import format_percent
+
+        return format_percent(part, locale=self.region)
+
+    def money(self, amount: Decimal, currency: str = "EUR") -> str:
+        """An amount with its currency."""
+        from babel.numbers import format_currency
+
+        return format_currency(amount, currency, locale=self.region)
+
+    def date(self, when: float | date | datetime) -> str:
+        """A day."""
+        from babel.dates import format_date
+
+        return format_date(self._moment(when), "medium", locale=self.region)
+
+    def day(self, when: float) -> str:
+        """A day in few letters, for a picture."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("MMMd", self._moment(when), locale=self.region)
+
+    def when(self, when: float | datetime) -> str:
+        """A day with its time, where the reader is."""
+        from babel.dates import format_datetime
+
+        return format_datetime(self._moment(when), "medium", locale=self.region)
+
+    def time(self, when: float | datetime) -> str:
+        """A time of day, where the reader is."""
+        from babel.dates import format_time
+
+        return format_time(self._moment(when), "medium", locale=self.region)
+
+    def ago(self, when: float, now: float | None = None) -> str:
+        """How long ago, or in how long, roughly."""
+        from babel.dates import format_timedelta
+
+        now = time.time() if now is None else now
+        return format_timedelta(round(when - now), add_direction=True, locale=self.region)
+
+    def _moment(self, when: Any) -> Any:
+        if isinstance(when, datetime):
+            return when.astimezone(self.zone)
+        if isinstance(when, date):
+            return when
+        return datetime.fromtimestamp(float(when), UTC).astimezone(self.zone)
+
+    def span(self, seconds: float) -> str:
+        """A length of time: exact below a minute, rough above."""
+        from babel.dates import format_timedelta
+
+        if seconds < 1:
+            return f"{self.number(round(seconds * 1000))} ms"
+        if seconds < 60:
+            return f"{self.number(round(seconds, 1))} s"
+        return format_timedelta(round(seconds), locale=self.region)
+
+
+@lru_cache(maxsize=1_000)
+def zone_of(name: str) -> tzinfo | None:
+    """A time zone by its name; None for one that does not exist."""
+    from zoneinfo import ZoneInfo, available_timezones
+
+    return ZoneInfo(name) if name in available_timezones() else None
+
+
+def choose(wanted: Iterable[str], accept: str) -> str:
+    """The language of a reader: what was chosen before, else what the browser prefers."""
+    for one in wanted:
+        if one in LANGUAGES:
+            return one
+    ranked = []
+    for place, part in enumerate(accept.split(",")[:20]):
+        name, _, rest = part.partition(";")
+        try:
+            weight = float(rest.strip().removeprefix("q=") or 1)
+        except ValueError:
+            weight = 0.0
+        ranked.append((-weight, place, name.strip().lower().partition("-")[0]))
+    return next((name for _, _, name in sorted(ranked) if name in LANGUAGES), SOURCE)
+
+
+@cache
+def words_of(language: str) -> Words:
+    """The words of a language, read once."""
+    texts: dict[Any, Any] = {}
+    for path in sorted((FOLDER / language).glob("*.po")):
+        texts.update(read_texts(path))
+    return Words(language, texts)
+
+
+def read_texts(path: Path) -> dict[Any, Any]:
+    """The translated texts of one file: a text by itself, a plural by both of its forms."""
+    from babel.messages.pofile import read_po
+
+    with path.open("rb") as file:
+        catalog = read_po(file)
+    found: dict[Any, Any] = {}
+    for message in catalog:
+        if not message.id or message.fuzzy:
+            continue
+        key = tuple(message.id) if isinstance(message.id, list | tuple) else message.id
+        if message.string and all(message.string):
+            found[key] = message.string
+    return found

@@ -1,0 +1,78 @@
+"""The first minute: from the printed link to a run of the example flow, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tests.browser.kit import House, Visit
+
+NO_RUN_PAGE_YET = "404"
+
+
+def test_the_link_lets_in_once(house: House, visit: Callable[..., Visit]) -> None:
+    one = visit(house)
+    one.picture("welcome")
+    one.usable()
+    other = visit(house, enter=False)
+    other.expected.append("403")
+    other.page.goto(house.link)
+    other.picture("link")
+    other.usable()
+    other.page.get_by_role("button", name="Come in").click()
+    assert "used already" in other.page.inner_text("main")
+    other.picture("link-used")
+    other.usable()
+
+
+def test_one_click_shows_a_run(house: House, visit: Callable[..., Visit]) -> None:
+    one = visit(house)
+    one.page.get_by_role("button", name="Play with the sandbox").click()
+    one.expected.append(NO_RUN_PAGE_YET)
+    one.page.wait_for_url(re.compile(r"/runs/\d+$"))
+    assert "nothing left this machine" in one.page.inner_text("main")
+    one.picture("first-run")
+    assert house.rows("SELECT state FROM run") == [("succeeded",)]
+    assert house.rows("SELECT who, what FROM audit WHERE what = 'play'") == [("owner", "play")]
+    one.go("/play")
+    assert "Everything here is invented" in one.page.inner_text("main")
+    one.usable()
+    one.page.get_by_role("button", name="Add another client").click()
+    one.page.wait_for_url(re.compile(r"/runs/\d+$"))
+    one.go("/play")
+    assert one.page.locator("section:nth-of-type(2) tbody tr").count() == 2
+    one.picture("play")
+    one.go("/")
+    one.picture("start")
+    one.usable()
+
+
+def test_by_keyboard_alone(house: House, visit: Callable[..., Visit]) -> None:
+    one = visit(house, enter=False)
+    one.page.goto(house.link)
+    one.tab_to("Come in")
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_url(f"{house.address}/")
+    one.page.keyboard.press("Tab")
+    assert one.page.evaluate("document.activeElement.className") == "skip"
+    one.page.keyboard.press("Enter")
+    one.tab_to("Play with the sandbox")
+    one.expected.append(NO_RUN_PAGE_YET)
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_url(re.compile(r"/runs/\d+$"))
+    assert house.rows("SELECT state FROM run") == [("succeeded",)]
+
+
+def test_in_italian_on_a_telephone_in_the_dark(house: House, visit: Callable[..., Visit]) -> None:
+    one = visit(house, language="it", width=390, dark=True)
+    one.expected.append(NO_RUN_PAGE_YET)
+    one.picture("it-welcome")
+    one.usable()
+    one.page.get_by_role("button", name="Gioca con le app simulate").click()
+    one.page.wait_for_url(re.compile(r"/runs/\d+$"))
+    for name in ("", "play", "flows", "runs", "inbox", "parked", "connections", "quota", "people"):
+        one.go(f"/{name}")
+        one.picture(f"it-{name or 'start'}")
+        one.usable()
+    one.page.get_by_role("link", name="EN English").click()
+    assert one.page.locator("html").get_attribute("lang") == "en"

@@ -1,0 +1,227 @@
+"""Watching runs, doing them again, and deciding what no machine may, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser.conftest import LINK, SANDBOX
+from tests.browser.kit import House, Visit
+from tests.cli.kit import PATIENCE, program, wait_for
+from tests.runtime.kit import flow
+from tests.runtime.test_writes import INVOICE
+
+PERFEX_WRITES = {"method": "POST", "path": "/api/customers"}
+INVOICES = {"method": "POST", "path": "/c/*/issued_documents"}
+WORDS = {
+    "en": {
+        "replay": "Replay", "these": "Replay these …", "bulk": "Replay 2 runs", "adopt": "It is there",
+        "look": "Look in the app now", "decide": "Decide", "again": "It is not there",
+        "drop": "It shall not be written", "compare": "Compare",
+    },
+    "it": {
+        "replay": "Ripeti", "these": "Ripeti queste …", "bulk": "Ripeti 2 esecuzioni",
+        "adopt": "C'è", "look": "Guarda ora nell'app", "decide": "Decidi", "again": "Non c'è",
+        "drop": "Non va scritta", "compare": "Confronta",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[House]:
+    """The tour's installation, which does not wait long before it looks whether a write arrived."""
+    quick = {"CONNECTOR_SETTLE_SECONDS": "0.2", "CONNECTOR_SECOND_LOOK_SECONDS": "0.2"}
+    with program("run", "--keep", str(tmp_path), folder=tmp_path, **quick) as server:
+        text = ""
+        while "Ctrl-C stops it all" not in text:
+            line = server.line()
+            assert line, f"the tour ended:\n{text}\n{server.err}"
+            text += line
+        link, sandbox = LINK.search(text), SANDBOX.search(text)
+        assert link is not None
+        assert sandbox is not None
+        address = link[0].partition("/login/")[0]
+        yield House(address, link[0], tmp_path, server, sandbox[1])
+
+
+def ask(address: str, path: str, method: str = "POST", body: Any = None) -> Any:
+    """One call of the control side of an emulated app."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{address}/_sandbox{path}", data=data, method=method)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+def perfex(house: House) -> str:
+    """The address of the emulated Perfex."""
+    ((address,),) = house.rows("SELECT base_url FROM connection WHERE app = 'perfex_crm'")
+    parts = urlsplit(str(address))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def new_client(house: House, name: str) -> None:
+    ask(house.sandbox, "/records/clients", body={"name": name, "country_iso": "IT"})
+
+
+def states(house: House) -> list[str]:
+    return [row[0] for row in house.rows("SELECT state FROM run ORDER BY id")]
+
+
+def failed_runs(house: House, *names: str) -> None:
+    """One run for each name that Perfex has refused."""
+    before = len(states(house))
+    for place, name in enumerate(names, 1):
+        rule = {"kind": "status", "status": 403, "times": 1, **PERFEX_WRITES}
+        ask(perfex(house), "/faults", body=rule)
+        new_client(house, name)
+        wait_for(lambda place=place: states(house)[before:] == ["failed"] * place)
+
+
+def parked_invoice(house: House, name: str) -> int:
+    """An invoice of which nobody knows whether it arrived; gives its run."""
+    path = house.folder / "invoice.yaml"
+    path.write_text(flow(steps=INVOICE, types="[create]"), "utf-8")
+    with program("flow", "apply", str(path), "--enable", folder=house.folder) as said:
+        assert said.end().code == 0, said.err
+    ask(house.sandbox, "/faults", body={"kind": "reset_before", **INVOICES})
+    new_client(house, name)
+    wait_for(lambda: "parked" in states(house))
+    ((number,),) = house.rows("SELECT id FROM run WHERE state = 'parked'")
+    return int(number)
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("it", 390)])
+def test_a_run_is_watched_live_fails_and_is_replayed(
+    watched: House, visit: Callable[..., Visit], language: str, width: int
+) -> None:
+    one, words = visit(watched, language=language, width=width), WORDS[language]
+    one.go("/runs")
+    new_client(watched, "Live & Loud S.r.l.")
+    # Nobody loads the page again.
+    one.page.locator("[data-row='2']").wait_for()
+    one.page.get_by_text("Live & Loud").wait_for()
+    one.picture(f"runs-{language}-{width}")
+    one.usable()
+    failed_runs(watched, "Bruno")
+    one.page.locator("[data-row='3'] .badge.bad").wait_for()
+    one.go("/runs?state=failed")
+    one.page.reload()
+    assert "state=failed" in one.page.url
+    assert one.page.locator("[data-row]").count() == 1
+    one.page.get_by_role("link", name="3", exact=True).click()
+    one.picture(f"run-failed-{language}-{width}")
+    one.usable()
+    one.page.get_by_role("button", name=words["replay"], exact=True).click()
+    one.page.wait_for_url("**/runs/4")
+    one.page.locator("h1 .badge.good").wait_for()
+    assert states(watched)[-1] == "succeeded"
+    one.picture(f"run-replayed-{language}-{width}")
+    one.go("/runs/3")
+    one.page.locator("a[href$='/runs/4']").first.wait_for()
+
+
+def test_a_lost_server_is_said_and_found_again(watched: House, visit: Callable[..., Visit]) -> None:
+    one = visit(watched)
+    one.expected.append("ERR_INTERNET_DISCONNECTED")
+    one.expected.append("Failed to load resource")
+    one.go("/runs")
+    one.page.context.set_offline(True)
+    one.page.locator(".live.off").wait_for()
+    new_client(watched, "While away")
+    one.page.context.set_offline(False)
+    one.page.locator("[data-row='2']").wait_for()
+    one.page.locator(".live.on").wait_for()
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("it", 390)])
+def test_many_are_replayed_after_a_look_at_what_each_would_do(
+    watched: House, visit: Callable[..., Visit], language: str, width: int
+) -> None:
+    failed_runs(watched, "Uno", "Due", "Tre")
+    one, words = visit(watched, language=language, width=width), WORDS[language]
+    one.go("/runs?state=failed")
+    one.page.get_by_role("link", name=words["these"]).click()
+    assert one.page.locator("input[name=run]:checked").count() == 3
+    one.picture(f"bulk-{language}-{width}")
+    one.usable()
+    one.page.locator("input[name=run]").nth(0).uncheck()
+    one.page.locator("main form button").click()
+    one.page.wait_for_url("**/runs?replays=1*")
+    wait_for(lambda: states(watched) == ["succeeded", *["failed"] * 3, *["succeeded"] * 2])
+    one.page.locator("tbody .badge.good").nth(1).wait_for()
+    one.picture(f"bulk-done-{language}-{width}")
+    one.go("/runs?state=failed")
+    assert one.page.locator("[data-row]").count() == 3
+    one.go("/runs/replay?state=failed")
+    assert one.page.locator("input[name=run]:checked").count() == 1, "two are replayed already"
+    told = watched.rows("SELECT who, what FROM audit WHERE what = 'replay'")
+    assert told == [("owner", "replay")] * 2
+
+
+def test_a_parked_invoice_is_adopted_by_mouse(watched: House, visit: Callable[..., Visit]) -> None:
+    run = parked_invoice(watched, "Rossi")
+    ((mark,),) = watched.rows("SELECT marker FROM effect WHERE state = 'parked'")
+    document = {
+        "type": "invoice", "subject": f"Entered by hand {mark}", "entity": {"name": "Rossi"},
+        "date": "2026-03-04", "items_list": [{"name": "Work", "qty": 1, "net_price": 90, "vat": {"id": 0}}],
+        "payments_list": [{"amount": 109.8, "due_date": "2026-04-03", "status": "not_paid"}],
+    }  # fmt: skip
+    made = ask(watched.sandbox, "/records/issued_documents", body=document)
+    one, words = visit(watched), WORDS["en"]
+    one.go("/parked")
+    one.picture("parked")
+    one.usable()
+    one.page.get_by_role("link", name="Look and decide").click()
+    one.picture("parked-one")
+    one.page.get_by_role("link", name=words["look"]).click()
+    one.page.locator("tr.differs").first.wait_for()
+    one.picture("parked-looked")
+    one.usable()
+    one.page.get_by_role("button", name=words["decide"]).click()
+    one.page.wait_for_url(f"**/runs/{run}")
+    one.page.locator("h1 .badge.good").wait_for()
+    one.picture("parked-adopted")
+    one.usable()
+    (kept,) = watched.rows("SELECT remote_id, state, sends FROM effect WHERE marker = ?", mark)
+    number = made.get("id") or made["data"]["id"]
+    assert kept == (str(number), "done", 1), "nothing was sent again"
+    one.go("/parked")
+    assert "owner" in one.page.inner_text("main")
+
+
+def test_a_parked_invoice_is_sent_again_by_keyboard_in_italian(
+    watched: House, visit: Callable[..., Visit]
+) -> None:
+    run = parked_invoice(watched, "Bianchi")
+    one = visit(watched, language="it", width=390)
+    one.go("/parked")
+    one.tab_to("Guarda e decidi")
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_url("**/parked/*")
+    one.picture("parked-it-390")
+    one.usable()
+    one.tab_to("C'è: adottala")
+    one.page.keyboard.press("ArrowDown")
+    one.tab_to("Decidi")
+    one.page.keyboard.press("Enter")
+    one.page.get_by_text("Conferma prima").wait_for()
+    assert states(watched).count("parked") == 1, "it was not confirmed"
+    one.expected.append("422")
+    one.picture("parked-unsure-it-390")
+    one.usable()
+    one.tab_to("C'è: adottala")
+    one.page.keyboard.press("ArrowDown")
+    one.tab_to("Ho guardato")
+    one.page.keyboard.press("Space")
+    one.tab_to("Decidi")
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_url(f"**/runs/{run}")
+    one.page.locator("h1 .badge.good").wait_for()
+    one.picture("parked-sent-it-390")
+    assert watched.rows("SELECT state, sends FROM effect WHERE run_id = ?", run) == [("done", 2)]

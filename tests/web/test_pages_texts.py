@@ -1,0 +1,131 @@
+"""Every text of the pages has an Italian one that fits it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po
+from jinja2.ext import babel_extract
+
+from connector.web.pages.words import FOLDER, LANGUAGES, SOURCE, Words, choose, words_of
+
+PAGES = FOLDER.parent
+KEYWORDS = {"_": None, "mark": None, "plural": (1, 2)}
+FILES = sorted(FOLDER.glob("*/*.po"))
+
+
+def texts() -> Iterator[tuple[str, Any]]:
+    """Where a text stands, and the text: one, or both forms of a plural."""
+    for path in sorted([*PAGES.glob("*.py"), *PAGES.glob("templates/**/*.html")]):
+        name = path.relative_to(PAGES).as_posix()
+        with path.open("rb") as file:
+            if path.suffix == ".py":
+                found = extract("python", file, KEYWORDS)
+            else:
+                options = {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}
+                found = (
+                    (line, _told(call, told), comments, None)
+                    for line, call, told, comments in babel_extract(
+                        file, list(KEYWORDS), [], options
+                    )
+                )
+            for line, told, _, _ in found:
+                if told:
+                    yield f"{name}:{line}", told
+
+
+def _told(call: str, told: Any) -> Any:
+    """What is translated of a call: its texts, without what is filled in."""
+    if not isinstance(told, tuple):
+        return told
+    return tuple(told[:2]) if call == "plural" else told[0]
+
+
+def holes(text: str) -> set[str]:
+    return set(re.findall(r"%\((\w+)\)[sd]", text))
+
+
+def test_something_is_found() -> None:
+    found = [text for _, text in texts()]
+    assert "Log in" in found
+    assert any(isinstance(one, tuple) for one in found)
+
+
+@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != SOURCE])
+def test_every_text_is_translated(language: str) -> None:
+    known = words_of(language)._texts
+    missing = sorted({(text, place) for place, text in texts() if text not in known}, key=str)
+    assert missing == [], "\n" + "\n".join(
+        f'# {place}\nmsgid "{text}"\nmsgstr ""\n' for text, place in missing
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_translation_fits_its_text(path: Path) -> None:
+    with path.open("rb") as file:
+        catalog = read_po(file)
+    for message in catalog:
+        if not message.id:
+            continue
+        ids = message.id if isinstance(message.id, tuple | list) else (message.id,)
+        given = message.string if isinstance(message.string, tuple | list) else (message.string,)
+        assert len(given) == len(ids), message.id
+        assert all(text.strip() for text in given), f"{message.id!r} has no translation"
+        for text in given:
+            assert holes(text) - {"count"} == holes(ids[-1]) - {"count"}, message.id
+
+
+def test_files_of_one_language_agree() -> None:
+    seen: dict[Any, tuple[str, Any]] = {}
+    for path in FILES:
+        with path.open("rb") as file:
+            for message in read_po(file):
+                key = (path.parent.name, str(message.id))
+                before = seen.setdefault(key, (path.name, message.string))
+                assert before[1] == message.string or not message.id, (
+                    f"{message.id!r}: {before[0]} and {path.name}"
+                )
+
+
+def test_no_translation_is_left_over() -> None:
+    used = {str(text) for _, text in texts()}
+    left = []
+    for path in FILES:
+        with path.open("rb") as file:
+            for message in read_po(file):
+                key = tuple(message.id) if isinstance(message.id, list | tuple) else message.id
+                if key and str(key) not in used:
+                    left.append(f"{path.name}: {key}")
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accept", "language"),
+    [
+        ((), "", "en"),
+        ((), "it-IT,it;q=0.9,en;q=0.8", "it"),
+        ((), "de-DE,de;q=0.9", "en"),
+        ((), "en;q=0.3,it;q=0.4", "it"),
+        ((), "it;q=nonsense,en;q=0.1", "en"),
+        (("it",), "en", "it"),
+        (("xx",), "it", "it"),
+    ],
+)
+def test_the_language_is_the_readers(wanted: tuple[str, ...], accept: str, language: str) -> None:
+    assert choose(wanted, accept) == language
+
+
+def test_numbers_dates_and_plurals_are_the_languages() -> None:
+    english, italian = words_of("en"), words_of("it")
+    assert english.number(40_000) == "40,000"
+    assert italian.number(40_000) == "40.000"
+    assert italian.money(1234) == "1.234,00\xa0€"
+    assert english.plural("%(count)s run", "%(count)s runs", 1) == "1 run"
+    assert english.plural("%(count)s run", "%(count)s runs", 2_000) == "2,000 runs"
+    assert Words("it", {("a", "b"): ("uno", "%(count)s molti")}).plural("a", "b", 3) == "3 molti"
+    assert italian.ago(0, 7_200) == "2 ore fa"
