@@ -67,9 +67,7 @@ def _with_steps(text: str, data: Mapping[str, Any]) -> str:
     old = read_plain(text)["steps"]
     starts = [_block_start(text, one.start_mark.index) for one in node.value]
     end = _line_end(text, _end(text, node))
-    cuts = [
-        text[start:stop] for start, stop in zip(starts, [*starts[1:], end], strict=True)
-    ]
+    cuts = [text[start:stop] for start, stop in zip(starts, [*starts[1:], end], strict=True)]
     indent = " " * _dash_column(text, node.value[0].start_mark.index)
     gap = "\n" if any(one.endswith("\n\n") for one in cuts[:-1]) else ""
     cuts = [one.rstrip("\n") + "\n" for one in cuts]
@@ -204,7 +202,8 @@ def _end(text: str, node: Any) -> int:
         return _end(text, node.value[-1])
     end: int = node.end_mark.index
     if kind == "ScalarNode" and node.style in ("|", ">"):
-        return node.start_mark.index + len(text[node.start_mark.index : end].rstrip())
+        start: int = node.start_mark.index
+        return start + len(text[start:end].rstrip())
     return end
 
 

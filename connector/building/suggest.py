@@ -23,7 +23,16 @@ _CONVERT: Final[Mapping[tuple[str, str], str]] = {
     ("perfex_crm", "language"): "perfex_language",
 }
 """Filters that bring a meaning into an app's own form."""
-_NEVER: Final = ("created_at", "updated_at", "type", "status", "number", "numeration", "date", "year")
+_NEVER: Final = (
+    "created_at",
+    "updated_at",
+    "type",
+    "status",
+    "number",
+    "numeration",
+    "date",
+    "year",
+)
 """Keys that say something else of every record."""
 _WRAPS: Final = ("data", "resource", "record", "trigger", "item", "event")
 """Keys that only hold the record, and say nothing of whose value it is."""
@@ -66,9 +75,7 @@ class Suggestion:
         }
 
 
-def places_of(
-    root: str, fields: Iterable[Field], app: str = "", noun: str = ""
-) -> list[Place]:
+def places_of(root: str, fields: Iterable[Field], app: str = "", noun: str = "") -> list[Place]:
     """The places that the fields of an output stand for, below a root such as `trigger`."""
     return [
         Place(
@@ -159,13 +166,16 @@ def _best(
 
 
 def _judge(field: Field, place: Place, app: str, language: str) -> tuple[float, str, str] | None:
-    """How sure it is that a place fills a field, the filter it needs, and why; None: it does not."""
+    """How sure it is that a place fills a field, the filter it needs, and why; None if not."""
     own, theirs = split(field.path), split(place.path)
     key, source = own[-1], theirs[-1]
     at = 1 if language == "it" else 0
     if place.noun and source == "id" and key == f"{place.noun}_id" and len(theirs) == 3:
-        reason = (f"The {place.noun} that this step gives.", "È la scheda che il passo restituisce.")
-        return SURE, "", reason[at]
+        said = (
+            f"The {place.noun} that this step gives.",
+            "È la scheda che il passo restituisce.",
+        )
+        return SURE, "", said[at]
     if key in _NEVER or not _same_owner(own, theirs):
         return None
     if key == "id" and (place.app != app or not _owner(own)):
@@ -212,7 +222,7 @@ def _fits(field: Field, place: Place) -> bool:
     if "any" in (field.type, place.type) or field.type == place.type:
         return True
     if field.type == "string":
-        return place.type not in ("object",)
+        return place.type != "object"
     if field.type in _NUMBERS:
         return place.type in _NUMBERS
     return field.type in ("date", "datetime") and place.type in ("date", "datetime", "string")

@@ -79,7 +79,9 @@ class Words:
 
     def node(self, key: str, label: str, description: str, language: str) -> tuple[str, str]:
         """A node's name and its one line."""
-        return self.nodes.get(key, (label, description)) if language == "it" else (label, description)
+        return (
+            self.nodes.get(key, (label, description)) if language == "it" else (label, description)
+        )
 
 
 NONE: Final = Words()
@@ -100,7 +102,7 @@ def _read(app: str, path: Path) -> Words:
         data = read_document(path.read_text("utf-8"))[0].plain()
         unknown = set(data) - _PARTS
         if unknown:
-            raise SchemaError(f"{app}/{FILE} has no part {sorted(unknown)[0]!r}.")
+            raise SchemaError(f"{app}/{FILE} has no part {min(unknown)!r}.")
         return Words(
             app=app,
             nodes=_pairs(data.get("nodes")),
