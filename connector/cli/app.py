@@ -19,6 +19,8 @@ from connector.cli import (
     quota,
     replaying,
     serving,
+    testing,
+    versions,
 )
 from connector.cli.output import fail
 from connector.errors import ConnectorError
@@ -61,6 +63,8 @@ def root(
 root.__doc__ = HELP
 catalogue.add(app)
 flows.add(app)
+testing.add(app)
+versions.add()
 connect.add(app)
 history.add(app)
 parked.add(app)
