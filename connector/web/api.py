@@ -13,6 +13,7 @@ from connector.errors import BundleError
 from connector.model import AnyNode
 from connector.web import shapes
 from connector.web.answers import problem, problem_of
+from connector.web.building import add_building
 from connector.web.faults import NoSuchRecord, add_handlers, answer_problem
 from connector.web.ports import Row, Runtime
 
@@ -64,6 +65,7 @@ def make_api(runtime: Runtime) -> FastAPI:
     _add_catalog(router, runtime)
     _add_connections(router, runtime)
     _add_flows(router, runtime)
+    add_building(router, runtime, Exact)
     _add_events(router, runtime)
     _add_runs(router, runtime)
     _add_parked(router, runtime)
