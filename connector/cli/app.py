@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from connector.cli import (
+    accounts,
     catalogue,
     connect,
     flows,
@@ -66,6 +67,7 @@ flows.add(app)
 testing.add(app)
 versions.add()
 connect.add(app)
+accounts.add(app)
 history.add(app)
 parked.add(app)
 replaying.add(app)

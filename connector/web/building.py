@@ -33,13 +33,13 @@ def add_building(router: APIRouter, runtime: Runtime, exact: Answer) -> None:
             return answer_problem(problem_of(error, 404))
 
     @router.post("/preview", tags=["building"], response_model=shapes.Record)
-    async def preview(asked: shapes.Preview, request: Request) -> Response:
+    async def try_mapping(asked: shapes.TryMapping, request: Request) -> Response:
         """What a mapping would send: each field's exact value and type, and what is wrong."""
         mapping, context = await _exactly(request)
         return exact(runtime.trying.preview(asked.node, mapping, context, asked.only))
 
     @router.post("/suggest", tags=["building"], response_model=shapes.Items)
-    async def suggest(asked: shapes.Suggest, request: Request) -> Response:
+    async def suggest_lines(asked: shapes.Suggest, request: Request) -> Response:
         """Lines that may be right, with the reason and how sure it is; nothing is applied."""
         mapping, context = await _exactly(request)
         found = runtime.trying.suggest(asked.node, mapping, context, asked.language)
