@@ -29,9 +29,6 @@ def test_rename_changes_the_flow(followed: Path) -> None:
     assert said.json["name"] == "the crm"
     names = [row["name"] for row in connector("connections", "--json").json]
     assert names == ["fatture", "the crm"]
-        "fatture",
-        "the crm",
-    ]
     flow = said.json["flows"][0]["key"]
     assert 'connection: "the crm"' in connector("flow", "show", flow).out
     assert connector("connections", "rename", "nobody", "x").code != 0
