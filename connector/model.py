@@ -387,6 +387,16 @@ class Quota(Data):
     window: Literal["sliding", "calendar"] = "sliding"
 
 
+class Poll(Data):
+    """The list that shows what is new or changed where an app sends no events of it."""
+
+    request: Request
+    """Without `{page}` it gives all at once."""
+    result: str = ""
+    key: str = "id"
+    """The id in a row."""
+
+
 class Reader(Data):
     """How the records of one resource are read: singly, and in batches where the list allows."""
 
@@ -406,6 +416,7 @@ class Reader(Data):
     """Reads what a record does not carry itself, kept in it under these names."""
     more_when: tuple[str, tuple[str, ...]] | None = None
     """The place in a record, and the values there with which there is more to read."""
+    poll: Poll | None = None
     sweep: Request | None = None
     """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
     dates of a record are used."""
@@ -441,6 +452,8 @@ class Hook(Data):
     verify_until: datetime | None = None
     """Until when a handshake we asked for may be answered."""
     subscription: Json = None
+    secret: str = Attribute(default="", exclude=True, repr=False)
+    """What its events can be signed with: worked out from our key, stored nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -506,6 +519,10 @@ class App(Data):
     """A cheap read that proves a connection works."""
     check_may_miss: bool = False
     """Whether "no such record" proves it as well, since only those who may ask are told."""
+    probe: Callable[[Caller], Awaitable[Mapping[str, Json]]] | None = Attribute(
+        default=None, exclude=True
+    )
+    """Asks an installation what it can do: kept in the settings of the connection."""
     read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
     """Turns an answer into the error it means, or None when it is a success."""
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from connector.cli import (
+    accounts,
     catalogue,
     connect,
     flows,
@@ -62,6 +63,7 @@ root.__doc__ = HELP
 catalogue.add(app)
 flows.add(app)
 connect.add(app)
+accounts.add(app)
 history.add(app)
 parked.add(app)
 replaying.add(app)

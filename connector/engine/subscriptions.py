@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.engine.alarms import Alarms
-from connector.engine.book import Book, as_hook
+from connector.engine.book import Book
 from connector.engine.waits import Clock, fault_of_ours
 from connector.errors import ConnectorError, Issue
 from connector.model import Answer, App, Caller, Json, Method
@@ -149,7 +149,9 @@ class Subscriptions:
             door = await self._doors.open(tenant, connection_id, account=account)
             assert app.webhook is not None
             opening = _Opening(door, lambda: self._await_handshake(row))
-            record = await app.webhook.subscribe(opening, as_hook(row), tuple(sorted(events)))
+            record = await app.webhook.subscribe(
+                opening, self._book.as_hook(row), tuple(sorted(events))
+            )
         except ConnectorError as error:
             logger.warning("subscription of %s: %s", connection.name, error.message)
             return {**report, "error": error.as_data()}

@@ -13,6 +13,10 @@ EffectState = Literal["planned", "sending", "done", "refused", "uncertain", "par
 
 LOOKED = "look:"
 """How the delivery ids begin of events that a daily look made."""
+POLLED = "poll:"
+"""How the delivery ids begin of what was seen in a list, where the app sends no events."""
+HEALED = "heal:"
+"""The same where it does, but may lose them."""
 SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
 GONE, MASKED = "purged_at", "masked_at"
@@ -100,6 +104,14 @@ class WatchRow:
     """When it knew where things stood; until then its events wait."""
     looked_on: str = ""
     """The date of its last daily look."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolledRow:
+    """What a record looked like in a list, and how often it was seen changed."""
+
+    digest: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,10 @@ METHODS = (
     {"id": 386_683, "name": "Bonifico", "is_default": True, "ei_payment_method": "MP05"},
     {"id": 386_684, "name": "Contanti", "ei_payment_method": "MP01"},
 )
+TEMPLATES: tuple[dict[str, Any], ...] = (
+    {"id": 2821, "name": "Standard", "type": "standard"},
+    {"id": 2822, "name": "Bolla", "type": "delivery_note"},
+)
 COUNTRIES = (
     ("Italia", "IT"),
     ("Austria", "AT"),

@@ -17,6 +17,7 @@ from connector.store.rows import (
     HandledRow,
     HookRow,
     OriginRow,
+    PolledRow,
     RunRow,
     StateRow,
     StepRow,
@@ -161,6 +162,22 @@ class Store(History, Keeping, People, Protocol):
         self, flow_id: int, place: str, states: Mapping[str, tuple[Any, str]], now: float
     ) -> None:
         """Store where records stood when a flow began to watch; what it has seen since stays."""
+        ...
+
+    async def polled(self, place: tuple[str, str, str]) -> dict[str, PolledRow]:
+        """What was seen of each record of a place: connection, account, resource."""
+        ...
+
+    async def polled_places(self) -> list[tuple[str, str, str]]:
+        """Every place that was looked at."""
+        ...
+
+    async def save_polled(self, place: tuple[str, str, str], seen: Mapping[str, PolledRow]) -> None:
+        """Store what was seen of these records."""
+        ...
+
+    async def drop_polled(self, place: tuple[str, str, str]) -> None:
+        """Forget a place: nobody follows its records any more."""
         ...
 
     async def sweeps(self) -> list[SweepRow]:
