@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from connector.cli import (
+    accounts,
     catalogue,
     choices,
     connect,
@@ -64,6 +65,7 @@ catalogue.add(app)
 choices.add(app)
 flows.add(app)
 connect.add(app)
+accounts.add(app)
 history.add(app)
 parked.add(app)
 replaying.add(app)

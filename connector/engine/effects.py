@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
-from connector.codec import encode
+from connector.codec import decode, encode
 from connector.engine.confirmed import Confirmed
 from connector.engine.looking import (
     SECOND_LOOK_SECONDS,
@@ -50,9 +50,20 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import MADE, Answer, Caller, HttpRequest, Operation, OwnCode, Preparing
+from connector.model import (
+    MADE,
+    Action,
+    Answer,
+    Caller,
+    HttpRequest,
+    Operation,
+    OwnCode,
+    Prepared,
+    Preparing,
+)
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
+from connector.updating import differences
 
 if TYPE_CHECKING:
     from connector.store.claiming import Turn
@@ -235,7 +246,8 @@ class Effects(Looking):
             inputs = {**inputs, MADE: made}
         ready = await prepare(door, inputs)
         before = next((note["read"] for note in reversed(effect.evidence) if "read" in note), None)
-        if ready.enough or (effect.sends and ready.record is not None and not ready.differs):
+        arrived = effect.sends > 0 and ready.record is not None and _shown(effect, action, ready)
+        if ready.enough or arrived:
             remote_id = str(paths.get(ready.record or {}, action.identity.own_id))
             why = "it is so already" if ready.enough else "it shows what was written"
             self._note(effect, None, f"read as {remote_id}: {why}, nothing was sent")
@@ -397,6 +409,17 @@ class Effects(Looking):
             await self._doubt(effect, store, f"confirmed, but the record {told}")
             raise Wait("unsure", effect.due_at, None)
         return found_id(found, ids[0]), record
+
+
+def _shown(effect: EffectRow, action: Action, ready: Prepared) -> bool:
+    """Whether the record shows what was sent, or all that is wanted."""
+    if not ready.differs:
+        return True
+    wrapped = action.request.wrap if action.request else ()
+    if effect.request is None or not wrapped:
+        return False
+    sent = paths.get(decode(unpack(effect.request).body), wrapped[0])
+    return isinstance(sent, dict) and not differences(sent, ready.record or {})
 
 
 def may_change(effect: EffectRow, run_id: int) -> bool:

@@ -174,18 +174,19 @@ class Runs:
     async def _step(self, progress: Progress, position: int, step: CompiledStep) -> StepRow:
         started = self._clock()
         run = progress.run
+        calls = [0]
         try:
             if not step.when(progress.context, progress.now):
                 return StepRow(run.id, position, step.id, "skipped", started, self._clock())
             mapped = step.mapping.apply(progress.context, now=progress.now)
             mapped.raise_for_errors(names=True)
-            with counting_calls() as calls:
+            with counting_calls(calls):
                 payload, chosen = await self._named(progress, step, mapped)
                 output = await self._execute(progress, step, payload)
         except PASSING as cause:
             waiting = await self._wait(run, step, cause)
             if waiting is None:
-                raise await self._failed(progress, position, step, started, cause) from cause
+                raise await self._failed(progress, position, step, started, cause, calls) from cause
             if waiting.reason == "retry" and not isinstance(cause, Unauthorized):
                 run.attempts += 1
             raise waiting from cause
@@ -195,7 +196,7 @@ class Runs:
             run.error = {"step": step.id}
             raise
         except ConnectorError as error:
-            raise await self._failed(progress, position, step, started, error) from error
+            raise await self._failed(progress, position, step, started, error, calls) from error
         run.attempts, run.error, run.reason = 0, None, None
         node = self._catalog.node(step.node)
         summary = _summary(node, payload, output)
@@ -248,6 +249,7 @@ class Runs:
         step: CompiledStep,
         started: float,
         error: ConnectorError,
+        calls: list[int],
     ) -> ConnectorError:
         progress.run.error = {"step": step.id}
         row = StepRow(
@@ -258,6 +260,7 @@ class Runs:
             started,
             self._clock(),
             error={**error.as_data(), "step": step.id},
+            exchange={"calls": calls[0]},
         )
         await progress.store.record_step(progress.run, row)
         return error

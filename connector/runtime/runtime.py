@@ -63,7 +63,7 @@ class Runtime:
         self.public_url = parts.public_url
         self._parts = parts
         self._database = parts.database
-        self._clock = parts.clock
+        self.clock = self._clock = parts.clock
         self._store = parts.database.tenant(parts.tenant)
         shared = parts.database.claims is not None
         self._book = Book(
@@ -301,6 +301,11 @@ class Runtime:
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
         return {**await self._store.counts(), "sweep": await self._oversight.swept()}
+
+    async def notices(self) -> dict[str, Any]:
+        """What every page shows: lasting `alarms`, and how many writes are `parked`."""
+        alarms = await self._oversight.alarms.open()
+        return {"alarms": alarms, "parked": await self._store.count_parked()}
 
     async def status(self) -> dict[str, Any]:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""

@@ -55,6 +55,7 @@ class Runtime(Hooks, Protocol):
     """
 
     people: People
+    clock: Callable[[], float]
     accounts: Accounts
     past: LookingBack
     decisions: Decisions
@@ -139,6 +140,10 @@ class Runtime(Hooks, Protocol):
 
     async def quotas(self) -> Sequence[Row]:
         """What the accounts in use have used of their apps' quotas."""
+        ...
+
+    async def notices(self) -> Row:
+        """What every page shows: lasting `alarms`, and how many writes are `parked`."""
         ...
 
     async def status(self) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -93,6 +94,61 @@ class Page(Items):
     """A part of a list, newest first; `next` is the cursor of the following part, if any."""
 
     next: int | None
+
+
+class RunPage(Page):
+    """A part of the runs; `looked_to` is where a search for a text stopped, if it did."""
+
+    looked_to: int | None
+
+
+class ReplayMany(Asked):
+    """Which runs a replay is about: those with these numbers, or all that fit."""
+
+    runs: Annotated[list[int], Field(max_length=200)] | None = None
+    state: Name | None = None
+    flow: Name | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: Name | None = None
+    from_step: Name | None = None
+
+
+class ReplayRuns(Asked):
+    """The runs to replay, at most 200 at a time: `ready` of the preview."""
+
+    runs: Annotated[list[int], Field(min_length=1, max_length=200)]
+    from_step: Name | None = None
+
+
+class Preview(BaseModel):
+    """What each run would do, and how many writes are done already and not repeated."""
+
+    items: list[dict[str, Any]]
+    ready: list[int]
+    refused: int
+    writes: int
+    more: bool
+
+
+class ReplayedMany(BaseModel):
+    """The new runs, each with the one that it replays, and what was refused."""
+
+    replayed: list[dict[str, int]]
+    refused: list[dict[str, Any]]
+
+
+class Account(BaseModel):
+    """Where events and their runs ended, by state; `unaccounted` is what no sum holds."""
+
+    accepted: int
+    events: dict[str, int]
+    runs_made: int
+    runs: dict[str, int]
+    replays: dict[str, int]
+    recovered: int
+    open: int
+    unaccounted: int
 
 
 class Connections(BaseModel):

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from connector.sandbox.clock import stamp
 from connector.sandbox.fic.call import Call, single
 from connector.sandbox.fic.crud import allow, event_of, found
 from connector.sandbox.fic.fields import blank, clean
@@ -79,6 +80,19 @@ def send_email(call: Call) -> Response:
         faults["data.sender_email"] = [required("data.sender_email")]
     if faults:
         raise invalid(faults)
+    call.company.emails.append(
+        {
+            "id": 7_001 + len(call.company.emails),
+            "status": "sent",
+            "sent_date": stamp(call.state.clock()),
+            "errors_count": 0,
+            "to_email": data["recipient_email"],
+            "subject": data["subject"],
+            "content": data["body"],
+            "recipient_status": "unknown",
+            "attachments": [],
+        }
+    )
     event = f"{event_of(resources()['issued_documents'], record)}.email_sent"
     call.state.webhooks.emit(call.company.id, event, [record["id"]])
     return answer(None)

@@ -59,7 +59,15 @@ def create(call: Call, resource: Resource) -> Response:
     if resource.key == "issued_documents":
         type_ = _document_type(call, call.data().get("type"), "data.type")
     allow(call, resource, "a", type_)
-    record = store(call, resource, call.data(), None)
+    force: dict[str, Any] = {}
+    pending = call.body.get("pending_id") if resource.key == "received_documents" else None
+    if pending is not None:
+        if str(pending) not in call.company.pending:
+            raise invalid({"pending_id": ["The selected pending_id is invalid."]})
+        force = {"is_from_pending_expenses": True}
+    record = store(call, resource, call.data(), None, force=force)
+    if pending is not None:
+        del call.company.pending[str(pending)]
     return single(one(call, resource, record))
 
 
@@ -173,7 +181,9 @@ def delete(call: Call, resource: Resource) -> Response:
 
 
 def erase(call: Call, resource: Resource, record: Record) -> None:
-    """Remove a record and notify."""
+    """Remove a record and notify; documents go to the bin."""
+    if resource.key in call.company.bin:
+        call.company.bin[resource.key][str(record["id"])] = copy.deepcopy(record)
     call.company.tables[resource.key].delete(record["id"])
     _note(call, resource, record, "delete")
 

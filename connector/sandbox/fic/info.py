@@ -240,5 +240,4 @@ def lists() -> Mapping[str, Callable[[Call], Response]]:
         "/info/currencies": fixed(CURRENCIES),
         "/info/measures": fixed(["pz", "kg", "ore", "m"]),
         "/info/dn_causals": fixed(["Vendita", "Conto visione"]),
-        "/info/templates": fixed(list(seeds.TEMPLATES)),
     }

@@ -78,11 +78,6 @@ OTHER_VAT_TYPES = (
     _vat(133, 0, "Escluso art. 15", "N1"),
     _vat(120, 21, "") | {"is_disabled": True},
 )
-TEMPLATES = (
-    {"id": 2821, "name": "New Standard", "type": "standard"},
-    {"id": 2822, "name": "Classico", "type": "standard"},
-    {"id": 2830, "name": "DDT", "type": "delivery_note"},
-)
 ACCOUNTS = (
     {"id": 333, "name": "Cassa", "type": "standard"},
     {"id": 555, "name": "Banca Esempio", "type": "bank", "iban": "IT60X0542811101000000123456"},
@@ -90,6 +85,11 @@ ACCOUNTS = (
 METHODS = (
     {"id": 386_683, "name": "Bonifico", "is_default": True, "ei_payment_method": "MP05"},
     {"id": 386_684, "name": "Contanti", "ei_payment_method": "MP01"},
+)
+TEMPLATES: tuple[dict[str, Any], ...] = (
+    {"id": 2821, "name": "New Standard", "type": "standard"},
+    {"id": 2822, "name": "Classico", "type": "standard"},
+    {"id": 2830, "name": "DDT", "type": "delivery_note"},
 )
 COUNTRIES = (
     ("Italia", "IT"),

@@ -35,6 +35,16 @@ class Company:
     tables: dict[str, Table]
     attachments: dict[str, str] = field(default_factory=dict)
     """File names by attachment token, until a document takes them."""
+    bin: dict[str, dict[str, dict[str, Any]]] = field(
+        default_factory=lambda: {"issued_documents": {}, "received_documents": {}}
+    )
+    """Deleted documents by kind and id."""
+    pending: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Documents that arrived and are not registered."""
+    arrived: int = 0
+    price_lists: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By id: `about`, and `items` with the price of each product."""
+    emails: list[dict[str, Any]] = field(default_factory=list)
 
     def lookup(self, kind: str, id_: int) -> dict[str, Any] | None:
         """A setting that records refer to by id."""

@@ -320,7 +320,7 @@ class Work(Snapshots, Derived, Polling):
         """How many events and runs are in each state."""
         return {
             table: dict(
-                await self._all(
+                await self._backend.aside(
                     f"SELECT state, count(*) FROM {table} WHERE tenant = ? GROUP BY state",
                     self.tenant,
                 )

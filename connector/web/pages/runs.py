@@ -54,12 +54,12 @@ class RunPages:
             "narrowed": bool(asked.kept("before", "part")),
             "newest": before is None,
             "states": RUN_STATES,
+            "batch": await self._batch(asked),
         }
         if request.query_params.get("part") == "rows":
             return await part(site, request, "runs_rows.html", values)
         values["flows"] = [flow["key"] for flow in await site.runtime.list_flows()]
         values["counts"] = await past.counts(asked.runs)
-        values["batch"] = await self._batch(asked)
         return await site.render(request, "runs.html", **values)
 
     async def _batch(self, asked: Asked) -> dict[str, int] | None:
@@ -80,7 +80,7 @@ class RunPages:
             "run": run,
             "tell": tell,
             "steps": timeline(run, tell, site.runtime.catalog),
-            "error": None if run["state"] in ("succeeded", "filtered") else run["error"],
+            "error": None if run["state"] in ("succeeded", "filtered", "queued") else run["error"],
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
             "driven": await site.runtime.is_driven(),
