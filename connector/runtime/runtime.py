@@ -14,7 +14,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from connector.choosing import Chooser
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
 from connector.engine.doors import Doors
@@ -25,7 +24,7 @@ from connector.engine.origins import Origins
 from connector.engine.precedence import Precedence
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
-from connector.errors import FlowError, NotConnected, StoreError
+from connector.errors import NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
@@ -98,8 +97,7 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
-        precedence, chooser = Precedence(), Chooser(parts.clock)
-        self._choosing = Choosing(parts.tenant, parts.catalog, self.doors, chooser)
+        precedence, self._choosing = Precedence(), Choosing(parts, self.doors)
         self.choices = self._choosing.listing
         origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
@@ -114,7 +112,7 @@ class Runtime:
             plugins.on_run_finished if plugins else None,
             origins,
             precedence,
-            chooser,
+            self._choosing.chooser,
         )
         make_events = partial(
             Events,
@@ -335,7 +333,7 @@ class Runtime:
 
     async def check_flow(self, text: str) -> dict[str, Any]:
         """Every issue of a document, without storing it."""
-        check = await self._check(text)
+        check = await self._choosing.checked(text)
         return {
             "flow": check.flow.key if check.flow else None,
             "ok": not any(issue.severity == "error" for issue in check.issues),
@@ -347,10 +345,9 @@ class Runtime:
 
         Without `enable` it stays on or off as it was; a new one is off.
         """
-        check = await self._check(text)
+        check = await self._choosing.checked(text)
         check.raise_for_errors()
-        if check.flow is None:
-            raise FlowError("The document holds no flow.")
+        assert check.flow is not None  # without one there are errors
         row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
         self._book.forget()
         connections = await self._store.connections()
@@ -370,18 +367,9 @@ class Runtime:
         self._book.forget()
         view = await self.get_flow(key)
         if view is not None and on and view["problem"] is None:
-            found = (await self._check(view["document"])).errors
+            found = (await self._choosing.checked(view["document"])).errors
             view["problem"] = "\n".join(map(str, found)) or None
         return view
-
-    async def _check(self, text: str) -> Any:
-        from connector.flow import check_flow
-
-        rows = await self._store.connections()
-        check = check_flow(text, self.catalog, {row.name: row.app for row in rows})
-        if check.compiled is None:
-            return check
-        return check.with_issues(await self._choosing.check(check.compiled))
 
     # --- connections --------------------------------------------------------------------------
 
