@@ -173,6 +173,19 @@ class Identity(Data):
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file on its way to an app: a part of a body that is sent as `multipart`."""
+
+    name: str
+    content: bytes = field(repr=False)
+    media_type: str = "application/octet-stream"
+
+
+Encoding = Literal["json", "form", "multipart"]
+"""How a body is written; `multipart` is for bodies with an Upload."""
+
+
 class Caller(Protocol):
     """What a node's own code may do: read and write its app through the one guarded door."""
 
@@ -185,9 +198,18 @@ class Caller(Protocol):
         *,
         query: Mapping[str, str] | None = None,
         body: Json = None,
-        encoding: Literal["json", "form"] = "json",
+        encoding: Encoding = "json",
     ) -> Json:
         """Send one request with the connection's credentials; raises ApiError, gives the JSON."""
+        ...
+
+    async def download(
+        self, where: str, *, query: Mapping[str, str] | None = None, most: int = 0
+    ) -> Answer:
+        """Read what is no JSON: a path of the app, or a whole address elsewhere, without
+        credentials and only where addresses of users may lead. Raises ApiError, also for more than
+        `most` bytes.
+        """
         ...
 
 
@@ -219,6 +241,15 @@ Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
 """Reads what a write depends on, each time before it is sent; it may not write."""
 
 
+class ScopesBy(Data):
+    """An input that narrows a node's scopes: where a flow fixes its value, of the scopes in `of`
+    only that value's own is needed.
+    """
+
+    input: str
+    of: Mapping[str, str]
+
+
 class Node(Data):
     """What a Trigger, an Action and a Search share."""
 
@@ -232,6 +263,7 @@ class Node(Data):
     output: SchemaRef | None = None
     sample: Json = None
     scopes: tuple[str, ...] = ()
+    scopes_by: ScopesBy | None = None
 
     @property
     def name(self) -> str:

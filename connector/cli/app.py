@@ -21,6 +21,8 @@ from connector.cli import (
     quota,
     replaying,
     serving,
+    testing,
+    versions,
 )
 from connector.cli.output import fail
 from connector.errors import ConnectorError
@@ -64,6 +66,8 @@ root.__doc__ = HELP
 catalogue.add(app)
 choices.add(app)
 flows.add(app)
+testing.add(app)
+versions.add()
 connect.add(app)
 accounts.add(app)
 history.add(app)

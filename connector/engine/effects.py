@@ -382,6 +382,9 @@ class Effects(Looking):
                 remote_id, record = seen
         effect.remote_id = None if remote_id is None else str(remote_id)
         effect.output = output_of(record, remote_id)
+        if not identity.record_id and not effect.output:
+            # An app that answers nothing has still done it.
+            effect.output = {"done": True}
         await self._save(effect, store, "done")
 
     async def _removed(

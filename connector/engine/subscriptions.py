@@ -13,7 +13,7 @@ from connector.engine.alarms import Alarms
 from connector.engine.book import Book
 from connector.engine.waits import Clock, fault_of_ours
 from connector.errors import ConnectorError, Issue
-from connector.model import App, Caller, Json, Method
+from connector.model import Answer, App, Caller, Json, Method
 from connector.store.rows import HookRow
 from connector.surprises import log_surprise
 
@@ -220,6 +220,10 @@ class _Opening:
             self._said = True
             await self._before()
         return await self._caller.request(method, path, **given)
+
+    async def download(self, where: str, **given: Any) -> Answer:
+        """Read what is no JSON."""
+        return await self._caller.download(where, **given)
 
 
 def _lost(

@@ -14,6 +14,7 @@ from connector.runtime.adopting import Unproven
 from connector.web import shapes
 from connector.web.answers import problem, problem_of
 from connector.web.api_past import Exact, Moment, Number, Text, add_past, asked_for
+from connector.web.building import add_building
 from connector.web.faults import NoSuchRecord, add_handlers, answer_problem
 from connector.web.ports import Row, Runtime
 
@@ -57,6 +58,7 @@ def make_api(runtime: Runtime) -> FastAPI:
     _add_connections(router, runtime)
     _add_choices(router, runtime)
     _add_flows(router, runtime)
+    add_building(router, runtime, Exact)
     _add_events(router, runtime)
     add_past(router, runtime, WHO)
     _add_runs(router, runtime)

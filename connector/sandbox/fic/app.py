@@ -20,6 +20,7 @@ from connector.sandbox.fic import (
     control,
     crud,
     e_invoices,
+    files,
     info,
     more,
     oauth,
@@ -72,12 +73,13 @@ def _add_oauth(state: FicState, routes: list[BaseRoute]) -> None:
         return await oauth.token(state, request)
 
     async def file(request: Request) -> Response:
-        return actions.file(state, request)
+        return files.serve(state, request)
 
     routes += [
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route("/oauth/token", token, methods=["POST"]),
         Route("/files/{token}", file, methods=["GET"]),
+        Route("/files/{token}/{name}", file, methods=["GET"]),
     ]
 
 
@@ -111,6 +113,7 @@ def _add_info(add: Add) -> None:
 def _add_documents(add: Add) -> None:
     base = "C/issued_documents"
     add("GET", f"{base}/transform", actions.transform)
+    add("GET", f"{base}/join", actions.join)
     add("POST", f"{base}/totals", actions.totals)
     add("POST", f"{base}/{{id:int}}/totals", actions.totals)
     add("GET", f"{base}/{{id:int}}/email", actions.email_data)

@@ -13,6 +13,7 @@ from connector.sandbox.fic import rules
 from connector.sandbox.fic.call import Call, missing, single
 from connector.sandbox.fic.documents import issued
 from connector.sandbox.fic.fields import blank, clean, demand
+from connector.sandbox.fic.files import link, with_links
 from connector.sandbox.fic.listing import listing, one
 from connector.sandbox.fic.problem import Faults, answer, invalid, required
 from connector.sandbox.fic.resources import Resource, resources
@@ -110,8 +111,8 @@ def store(
 def _take_attachment(call: Call, sent: Mapping[str, Any], record: Record) -> None:
     token = sent.get("attachment_token")
     if token is not None:
-        call.company.attachments.pop(token, None)
-        record["attachment_url"] = f"{call.request.base_url}files/{token}"
+        name, content = call.company.attachments.pop(token)
+        record["attachment_url"] = link(call, name, content)
 
 
 def _save(call: Call, resource: Resource, record: Record, before: Any, notify: bool) -> Record:
@@ -165,7 +166,7 @@ def read(call: Call, resource: Resource) -> Response:
         if resource.family != "settings":
             allow(call, resource, "r")
         record = found(call, resource)
-    return single(one(call, resource, record))
+    return single(one(call, resource, with_links(call, resource.key, record)))
 
 
 def delete(call: Call, resource: Resource) -> Response:
