@@ -39,6 +39,7 @@ from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
+from connector.runtime.workshop import Workshop
 from connector.store.rows import EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
@@ -136,6 +137,7 @@ class Runtime:
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
+        self.workshop = Workshop(parts.catalog, self._store, parts.clock)
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 

@@ -10,6 +10,7 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
+from connector.runtime.workshop import Workshop
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
@@ -58,6 +59,7 @@ class Runtime(Hooks, Protocol):
     accounts: Accounts
     past: LookingBack
     decisions: Decisions
+    workshop: Workshop
 
     async def is_driven(self) -> bool:
         """Whether some process drives runs now, so that what is decided goes on at once."""

@@ -360,6 +360,7 @@ def make_environment(words: Words) -> Any:
         made.filters[name] = _where_the_reader_is(name)
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
+    made.filters["for_script"] = _for_script
     return made
 
 
@@ -388,3 +389,13 @@ def root_of(scope: Scope) -> str:
     """The prefix that we are mounted under, without a slash at its end."""
     root: str = scope.get("root_path", "")
     return root.rstrip("/")
+
+
+def _for_script(value: Any) -> Any:
+    """JSON that can stand in a script element: nothing in it can end that."""
+    from markupsafe import Markup
+
+    text = encode(value).decode("utf-8")
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)  # noqa: S704 - the three characters that matter are gone
