@@ -407,9 +407,9 @@ class Builder {
     const state = { would_run: w.wouldSend, skipped: w.skipped, failed: w.failed, not_reached: w.notReached };
     const parts = told.steps.map((one) => h("section", { class: "tried" }, h("h3", {}, `${one.id}: ${one.request || one.state !== "would_run" ? state[one.state] : w.reads}`),
       one.error ? h("p", { class: "mistake" }, [one.error.message, one.error.remedy].filter(Boolean).join(" "), h("br"), ...(one.error.issues ?? []).map((issue) => h("span", {}, `${issue.field ?? ""} ${issue.message} `))) : null,
-      one.request ? h("pre", { tabindex: "0" }, JSON.stringify(one.request, null, 2)) : one.inputs ? h("pre", { tabindex: "0" }, JSON.stringify(one.inputs, null, 2)) : null,
+      one.request ? h("div", {}, h("p", { class: "mono" }, `${one.request.method} ${one.request.url}`), one.request.body ? h("pre", { tabindex: "0" }, pretty(one.request.body)) : null) : one.inputs ? h("pre", { tabindex: "0" }, JSON.stringify(one.inputs, null, 2)) : null,
       one.warnings.map((text) => h("p", { class: "quiet" }, text))));
-    dialog(w.try, w, h("p", { class: "quiet" }, w.tryHelp), told.error ? h("p", { class: "mistake" }, told.error.message) : null, told.passes || told.error ? null : h("p", {}, w.filtered), ...parts).classList.add("big");
+    dialog(w.try, w, h("p", { class: "quiet" }, w.tryHelp), told.error ? h("p", { class: "mistake" }, told.error.message) : null, told.passes || told.error ? null : h("p", {}, w.filtered), ...parts).classList.add("roomy");
   }
 
   async publish(enable) {
@@ -425,6 +425,15 @@ class Builder {
         this.drawHead();
       }
     }
+  }
+}
+
+/** A body as people read it: JSON in lines, a form field by field. */
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text.includes("=") ? [...new URLSearchParams(text)].map(([key, value]) => `${key} = ${value}`).join("\n") : text;
   }
 }
 
