@@ -143,6 +143,7 @@ def _field(
         "array": field.array,
         "by_id": field.by_id,
         "format": field.format,
+        "from": field.choices_from or None,
         "example": field.example,
     }
     made.update({key: value for key, value in optional.items() if value not in (None, "")})

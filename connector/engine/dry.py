@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from connector import paths
+from connector.building.contexts import made_up_output
 from connector.connections import base_url_of
 from connector.engine.packing import marked
 from connector.errors import ConnectorError
@@ -145,18 +145,8 @@ def _step(
     except ConnectorError as error:
         told.state, told.error = "failed", error
         return told
-    told.assumed = assumed.get(step.id, _sample(node, isinstance(node, Action)))
+    told.assumed = assumed.get(step.id, made_up_output(node))
     return told
-
-
-def _sample(node: Any, writes: bool) -> Any:
-    sample = node.sample if node.sample is not None else {}
-    record = paths.get(sample, node.result) if node.result else sample
-    if writes and isinstance(record, Mapping) and node.identity.record_id:
-        found = paths.get(sample, node.identity.record_id)
-        if found is not paths.ABSENT:
-            return {"id": found, **record}
-    return sample if record is paths.ABSENT else record
 
 
 def _base(app: App) -> str:

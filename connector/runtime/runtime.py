@@ -38,10 +38,9 @@ from connector.runtime.parts import Parts
 from connector.runtime.people import People
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
-from connector.runtime.trying import Trying
-from connector.runtime.versions import Versions
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
+from connector.runtime.workshop import Workshop
 from connector.store.rows import EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
@@ -135,20 +134,15 @@ class Runtime:
             "polls": self._oversight.polls,
             "retention": self.retention,
         }
+        subscriptions = self._oversight.subscriptions
         self._watch = Watch(
-            parts.tenant,
-            parts.database,
-            self._drive,
-            self._oversight.subscriptions,
-            chores,
-            self._stop_work,
+            parts.tenant, parts.database, self._drive, subscriptions, chores, self._stop_work
         )
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
-        self.trying = Trying(parts.catalog, parts.clock)
-        self.versions = Versions(parts.catalog, self._store, self.apply_flow)
+        self.workshop = Workshop(parts.catalog, self._store, parts.clock, self.apply_flow)
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 

@@ -10,8 +10,7 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
-from connector.runtime.trying import Trying
-from connector.runtime.versions import Versions
+from connector.runtime.workshop import Workshop
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
@@ -61,8 +60,7 @@ class Runtime(Hooks, Protocol):
     accounts: Accounts
     past: LookingBack
     decisions: Decisions
-    versions: Versions
-    trying: Trying
+    workshop: Workshop
 
     async def is_driven(self) -> bool:
         """Whether some process drives runs now, so that what is decided goes on at once."""

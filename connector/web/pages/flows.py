@@ -1,19 +1,256 @@
-"""A placeholder for the page `/flows`, until its feature is here."""
+"""Flows: the list, and the builder with its mapper."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from connector.codec import decode
+from connector.errors import ConnectorError, FlowError
 from connector.web.pages.site import Site
+
+EMPTY = "flow: {key}\nname: {name}\n\ntrigger:\n  node: ''\n\nsteps: []\n"
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    """One page that says that it is not there yet."""
+    """List, build, check, publish, switch, copy."""
+    pages = Flows(site)
+    return [
+        site.page("/flows", pages.list_all),
+        site.page("/flows/new", pages.new, role="editor"),
+        site.page("/flows/nodes", pages.nodes),
+        site.page("/flows/form", pages.form),
+        site.page("/flows/samples", pages.samples),
+        site.act("/flows/draft/check", pages.check, role="viewer"),
+        site.act("/flows/draft/step", pages.step, role="viewer"),
+        site.act("/flows/draft/preview", pages.preview, role="viewer"),
+        site.act("/flows/draft/suggest", pages.suggest, role="viewer"),
+        site.act("/flows/draft/try", pages.dry_run, role="viewer"),
+        site.act("/flows/draft/publish", pages.publish),
+        site.act("/flows/{key}/switch", pages.switch),
+        site.page("/flows/{key}", pages.edit),
+    ]
 
-    async def show(request: Request) -> Response:
-        _ = site.words(request)
-        return await site.render(request, "placeholder.html", title=_("Flows"))
 
-    return [site.page("/flows", show)]
+class Flows:
+    """The pages of flows, and what their modules ask."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def list_all(self, request: Request) -> Response:
+        """Every flow with how it stands."""
+        runtime = self._site.runtime
+        flows = []
+        for flow in await runtime.list_flows():
+            last = await runtime.list_runs(1, None, None, flow["key"])
+            flows.append({**flow, **self._told(flow["document"]), "last": next(iter(last), None)})
+        return await self._site.render(request, "flows.html", flows=flows)
+
+    async def new(self, request: Request) -> Response:
+        """The builder with nothing in it, or with the text of another flow to begin from."""
+        _ = self._site.words(request)
+        other = request.query_params.get("from", "")
+        found = await self._site.runtime.get_flow(other) if other else None
+        known = {one["key"] for one in await self._site.runtime.list_flows()}
+        key = _free(f"{other}-copy" if found else "my-flow", known)
+        text = EMPTY.format(key=key, name=_("My flow"))
+        if found is not None:
+            # Only the key changes: whatever else the text says stays as it was written.
+            text = re.sub(
+                rf"(?m)^flow:\s*['\"]?{re.escape(other)}['\"]?\s*$",
+                f"flow: {key}",
+                found["document"],
+                count=1,
+            )
+        return await self._builder(request, text, None)
+
+    async def edit(self, request: Request) -> Response:
+        """The builder on a stored flow."""
+        flow = await self._site.runtime.get_flow(request.path_params["key"])
+        if flow is None:
+            return await self._site.missing(request)
+        return await self._builder(request, flow["document"], flow)
+
+    async def _builder(
+        self, request: Request, text: str, flow: Mapping[str, Any] | None
+    ) -> Response:
+        runtime = self._site.runtime
+        connections = [
+            {
+                "name": one.name,
+                "app": one.app,
+                "status": one.status,
+                "settings": {
+                    key: value
+                    for key, value in one.settings.items()
+                    if isinstance(value, int | str)
+                },
+            }
+            for one in await runtime.list_connections()
+        ]
+        begin = {
+            **await runtime.workshop.check(text),
+            "stored": None if flow is None else flow["key"],
+            "enabled": bool(flow and flow["enabled"]),
+            "version": flow["version"] if flow else 0,
+            "connections": connections,
+            "filters": _filters(runtime.catalog),
+        }
+        return await self._site.render(request, "builder.html", flow=flow, begin=begin)
+
+    async def nodes(self, request: Request) -> Response:
+        """Every node as a card to choose from."""
+        language = self._site.words(request).language
+        return self._site.data({"items": self._site.runtime.workshop.cards(language)})
+
+    async def form(self, request: Request) -> Response:
+        """The form of one node."""
+        language = self._site.words(request).language
+        node = request.query_params.get("node", "")
+        return self._site.data(self._site.runtime.workshop.form(node, language))
+
+    async def samples(self, request: Request) -> Response:
+        """The runs whose records can serve as samples."""
+        flow = request.query_params.get("flow") or None
+        items = await self._site.runtime.workshop.samples(flow)
+        _ = self._site.words(request)
+        return self._site.data({"items": [{**one, "when": _.when(one["at"])} for one in items]})
+
+    async def check(self, request: Request) -> Response:
+        """A document checked, after a change of its data where one is given."""
+        asked = await _asked(request)
+        text, data = str(asked.get("text", "")), asked.get("data")
+        workshop = self._site.runtime.workshop
+        if isinstance(data, dict):
+            return self._site.data(await workshop.change(text, data))
+        return self._site.data(await workshop.check(text))
+
+    async def step(self, request: Request) -> Response:
+        """What a step sees."""
+        asked = await _asked(request)
+        language = self._site.words(request).language
+        told = await self._site.runtime.workshop.sees(
+            _data(asked), _number(asked, "step"), _sample(asked), language
+        )
+        return self._site.data(told)
+
+    async def preview(self, request: Request) -> Response:
+        """What a step would send."""
+        asked = await _asked(request)
+        only = asked.get("only")
+        told = await self._site.runtime.workshop.preview(
+            _data(asked),
+            _number(asked, "step"),
+            _sample(asked),
+            only if isinstance(only, str) else None,
+        )
+        return self._site.data(told)
+
+    async def suggest(self, request: Request) -> Response:
+        """What could fill a step's fields."""
+        asked = await _asked(request)
+        language = self._site.words(request).language
+        items = await self._site.runtime.workshop.suggest(
+            _data(asked), _number(asked, "step"), _sample(asked), language
+        )
+        return self._site.data({"items": items})
+
+    async def dry_run(self, request: Request) -> Response:
+        """Every request that would be sent; nothing is."""
+        asked = await _asked(request)
+        told = await self._site.runtime.workshop.dry_run(str(asked.get("text", "")), _sample(asked))
+        return self._site.data(told)
+
+    async def publish(self, request: Request) -> Response:
+        """Store a document as the next version of its flow."""
+        asked = await _asked(request)
+        enable = asked.get("enable")
+        made = await self._site.runtime.apply_flow(
+            str(asked.get("text", "")), enable if isinstance(enable, bool) else None
+        )
+        await self._site.note(
+            request, "publish", f"flow {made['key']}", version=made["version"],
+            enabled=made["enabled"],
+        )  # fmt: skip
+        return self._site.data(made)
+
+    async def switch(self, request: Request) -> Response:
+        """Switch a flow on or off."""
+        _ = self._site.words(request)
+        key = request.path_params["key"]
+        on = str((await request.form()).get("on", "")) == "yes"
+        made = await self._site.runtime.enable_flow(key, on)
+        if made is None:
+            return await self._site.missing(request)
+        await self._site.note(request, "switch_on" if on else "switch_off", f"flow {key}")
+        if made.get("problem"):
+            self._site.flash(request, str(made["problem"]), "bad")
+        else:
+            self._site.flash(request, _("The flow is on.") if on else _("The flow is off."))
+        return self._site.go(request, "/flows")
+
+    def _told(self, text: str) -> dict[str, Any]:
+        """A flow's name and nodes, as far as its text can be read."""
+        from connector.building.rewrite import read_plain
+
+        try:
+            data = read_plain(text)
+        except ConnectorError:
+            data = {}
+        data = data if isinstance(data, dict) else {}
+        given = data.get("steps")
+        parts = [data.get("trigger"), *(given if isinstance(given, list) else [])]
+        names = [str(one.get("node")) for one in parts if isinstance(one, dict)]
+        catalog = self._site.runtime.catalog
+        labels = [
+            {
+                "label": catalog.nodes[name].label,
+                "app": catalog.apps[catalog.nodes[name].app].title,
+            }
+            for name in names
+            if name in catalog.nodes
+        ]
+        return {"name": str(data.get("name") or data.get("flow") or ""), "nodes": labels}
+
+
+def _filters(catalog: Any) -> list[dict[str, str]]:
+    return [
+        {"name": one.name, "help": one.help, "group": one.group}
+        for one in catalog.filters.values()
+        if one.help
+    ]
+
+
+async def _asked(request: Request) -> dict[str, Any]:
+    told = decode(await request.body())
+    if not isinstance(told, dict):
+        raise FlowError("An object is expected here.", who="developer")
+    return told
+
+
+def _data(asked: Mapping[str, Any]) -> dict[str, Any]:
+    data = asked.get("data")
+    if not isinstance(data, dict):
+        raise FlowError("There is no flow in this request.", field="data", who="developer")
+    return data
+
+
+def _number(asked: Mapping[str, Any], name: str) -> int:
+    value = asked.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _sample(asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    value = asked.get("sample")
+    return value if isinstance(value, dict) else None
+
+
+def _free(key: str, known: set[str]) -> str:
+    numbers = (f"{key}-{number}" for number in range(2, 1_000))
+    return key if key not in known else next(one for one in numbers if one not in known)

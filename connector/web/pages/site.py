@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from connector.codec import encode
+from connector.codec import encode, encode_text
 from connector.errors import ConnectorError
 from connector.reach import parse_networks
 from connector.runtime.people import Person, Role, role_of
@@ -364,6 +364,7 @@ def make_environment(words: Words) -> Any:
     made.filters["told"] = words.told
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
+    made.filters["for_script"] = _for_script
     return made
 
 
@@ -392,3 +393,10 @@ def root_of(scope: Scope) -> str:
     """The prefix that we are mounted under, without a slash at its end."""
     root: str = scope.get("root_path", "")
     return root.rstrip("/")
+
+
+def _for_script(value: Any) -> Any:
+    """JSON that can stand in a script element: nothing in it can end that."""
+    from jinja2.utils import htmlsafe_json_dumps
+
+    return htmlsafe_json_dumps(value, dumps=encode_text)

@@ -1,6 +1,6 @@
 // What every page does: dialogs, menus that close, and fetch with our token.
 
-const body = document.body;
+export const body = document.body;
 
 /** The address of one of our paths, wherever we are mounted. */
 export const url = (path) => body.dataset.root + path;

@@ -1,0 +1,451 @@
+// The builder: a flow as cards, a draft that survives, and the way from draft to published.
+
+import { body, get, send, url } from "./base.js";
+import { arrows, button, dialog, fill, h, later, plain } from "./dom.js";
+import { Mapper } from "./mapper.js";
+import "./token-field.js";
+
+const { begin, may, words: w } = JSON.parse(document.getElementById("begin").textContent);
+const place = document.getElementById("builder");
+const DRAFT = `connector.draft:${body.dataset.root}:${begin.stored ?? "new"}`;
+
+class Builder {
+  constructor() {
+    this.words = w;
+    this.filters = begin.filters;
+    this.sample = null;
+    this.take(begin);
+    this.published = begin.text;
+    this.open = null;
+    this.asText = false;
+    this.canChoose = false;
+    const kept = localStorage.getItem(DRAFT);
+    if (kept && kept !== begin.text) this.check(kept, null).then(() => this.draw());
+    this.send = later(() => this.check(this.text, this.data), 400);
+    this.draw();
+  }
+
+  get isDraft() {
+    return this.text !== this.published || !begin.stored;
+  }
+
+  // --- the document ----------------------------------------------------------------------------
+
+  take(told) {
+    this.text = told.text;
+    if (told.data) this.data = told.data;
+    this.readable = Boolean(told.data);
+    this.issues = told.issues;
+    this.ok = told.ok;
+  }
+
+  /** Something changed in a form: the text follows, and is checked. */
+  edited() {
+    this.send();
+  }
+
+  /** The same at once, and the cards are drawn anew. */
+  async changed() {
+    await this.check(this.text, this.data);
+    this.draw();
+  }
+
+  async check(text, data) {
+    const mine = (this.asked = (this.asked ?? 0) + 1);
+    try {
+      const told = await send("/flows/draft/check", data ? { text, data } : { text });
+      if (mine !== this.asked) return;
+      // What was typed meanwhile is newer than what was asked about.
+      this.take({ ...told, data: data && told.data ? this.data : told.data });
+      localStorage.setItem(DRAFT, this.text);
+      this.trouble(null);
+    } catch (error) {
+      this.trouble(error);
+    }
+    this.drawHead();
+  }
+
+  trouble(error) {
+    this.problem = error ? error.problem ?? { detail: w.lost } : null;
+    if (this.status) this.drawHead();
+  }
+
+  // --- drawing ---------------------------------------------------------------------------------
+
+  draw() {
+    this.status = h("div", { class: "status" });
+    const content = this.asText ? this.editor() : this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken);
+    place.replaceChildren(this.status, content);
+    if (this.focusOn) {
+      place.querySelector(this.focusOn)?.focus();
+      this.focusOn = null;
+    }
+    this.drawHead();
+  }
+
+  drawHead() {
+    const errors = this.issues.filter((one) => one.severity !== "warning");
+    const warnings = this.issues.filter((one) => one.severity === "warning");
+    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: tone === "bad" && this.isDraft },
+      h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, one.where ? h("code", {}, `${one.where} `) : null, [one.message, one.remedy].filter(Boolean).join(" "))))) : null;
+    const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
+    this.status.replaceChildren(
+      h("div", { class: "row spread" },
+        h("p", { class: "quiet", role: "status" }, (this.isDraft ? w.draft : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+        h("div", { class: "row" },
+          this.isDraft && begin.stored ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
+          button(this.asText ? w.cards : w.yaml, () => this.flip()),
+          button(w.try, () => this.dry(), { disabled: !this.ok }),
+          may ? button(w.publish, () => this.publish(null), { disabled: !this.ok || !this.isDraft, class: begin.enabled ? "button main" : "button" }) : null,
+          may && !begin.enabled ? button(w.publishOn, () => this.publish(true), { disabled: !this.ok, class: "button main" }) : null)),
+      this.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, this.problem.detail), this.problem.remedy ? h("p", {}, this.problem.remedy) : null)) : "",
+      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "",
+      errors.length || warnings.length ? "" : h("p", { class: "quiet fine" }, w.fine));
+  }
+
+  cards() {
+    const { data } = this;
+    return h("div", { class: "cardlist" }, this.nameCard(), this.triggerCard(), this.filterCard(),
+      h("ol", { class: "steps" }, (data.steps ?? []).map((step, at) => this.stepCard(step, at))),
+      button(`+ ${w.addStep}`, () => this.chooseNode(["action", "search"], (node) => this.addStep(node)), { class: "button add", id: "add-step" }));
+  }
+
+  nameCard() {
+    const { data } = this;
+    const line = (label, value, write, more = {}) => {
+      const input = h("input", { type: "text", "aria-label": label, ...more });
+      input.value = value ?? "";
+      input.addEventListener("input", () => {
+        write(input.value);
+        this.edited();
+      });
+      return h("label", { class: "field" }, h("span", {}, label), input);
+    };
+    return h("section", { class: "card" }, h("div", { class: "two" },
+      line(w.name, data.name, (text) => (data.name = text)),
+      line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp })), this.sampleLine());
+  }
+
+  head(kind, node, onChange, more = []) {
+    const card = this.nodes?.find((one) => one.name === node);
+    const title = card ? `${card.app_title}: ${card.label}` : node || w.pick;
+    return h("div", { class: "row spread" }, h("div", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
+      h("div", {}, h("p", { class: "quiet" }, kind), h("h2", {}, title), card ? h("p", { class: "quiet" }, card.description) : null)),
+    h("div", { class: "row" }, ...more, button(node ? w.change : w.pick, onChange, { class: node ? "button quiet" : "button main", "aria-label": `${node ? w.change : w.pick} ${kind}` })));
+  }
+
+  connectionOf(node, holder) {
+    const app = node.split(".")[0];
+    if (!app) return null;
+    const known = begin.connections.filter((one) => one.app === app);
+    if (!known.length) return h("p", { class: "box warn" }, h("span", {}, w.noConnection, " ", h("a", { href: url(`/connections/new?app=${app}`) }, w.connect)));
+    const select = h("select", { "aria-label": w.connection }, h("option", { value: "" }, w.pick),
+      known.map((one) => h("option", { value: one.name, selected: one.name === holder.connection }, one.name)));
+    select.addEventListener("change", () => {
+      holder.connection = select.value;
+      this.edited();
+    });
+    return h("label", { class: "field short" }, h("span", {}, w.connection), select);
+  }
+
+  triggerCard() {
+    const trigger = (this.data.trigger ??= { node: "" });
+    const made = h("section", { class: "card trigger" }, this.head(w.when, trigger.node, () => this.chooseNode(["trigger"], (node) => {
+      this.data.trigger = { node: node.name, connection: this.only(node.app), with: this.defaults(node.app) };
+      this.focusOn = ".trigger select";
+      this.changed();
+    })));
+    if (!trigger.node) return made;
+    made.append(this.connectionOf(trigger.node, trigger) ?? "");
+    const inputs = h("div", { class: "two" });
+    made.append(inputs);
+    this.form(trigger.node).then((form) => inputs.replaceChildren(...form.fields.map((field) => this.setting(field, (trigger.with ??= {})))));
+    return made;
+  }
+
+  /** One input of a trigger: a fixed value. */
+  setting(field, holder) {
+    const value = holder[field.path];
+    const write = (fresh) => {
+      if (fresh === "" || fresh?.length === 0) delete holder[field.path];
+      else holder[field.path] = fresh;
+      if (field.path === "resource") this.changed();
+      else this.edited();
+    };
+    const help = field.help ? h("span", { class: "help" }, field.help) : null;
+    if (field.choices?.length && field.array === field.path) {
+      const chosen = new Set([].concat(value ?? []));
+      return h("fieldset", { class: "field" }, h("legend", {}, field.label), field.choices.map((one) => h("label", { class: "pick" },
+        h("input", { type: "checkbox", checked: chosen.has(one.value), onchange: (event) => {
+          if (event.target.checked) chosen.add(one.value);
+          else chosen.delete(one.value);
+          write([...chosen]);
+        } }), h("span", {}, one.label))), help);
+    }
+    if (field.choices?.length) {
+      const select = h("select", {}, h("option", { value: "" }, w.pick), field.choices.map((one) => h("option", { value: one.value, selected: one.value === value }, one.label)));
+      select.addEventListener("change", () => write(select.value));
+      return h("label", { class: "field" }, h("span", {}, field.label), select, help);
+    }
+    const input = h("input", { type: "text" });
+    input.value = value ?? "";
+    input.addEventListener("input", () => {
+      const text = input.value.trim();
+      write(["integer", "number"].includes(field.type) && /^-?\d+$/.test(text) ? Number(text) : text);
+    });
+    return h("label", { class: "field" }, h("span", {}, field.label), input, help);
+  }
+
+  condition(holder, label, at) {
+    const made = document.createElement("token-field");
+    const value = holder.when === undefined || holder.when === null ? "" : String(holder.when);
+    let seen = { context: {}, labels: {} };
+    made.begin({ value, label, sees: () => seen, filters: this.filters, words: w });
+    this.sees(at).then((told) => {
+      seen = told;
+      made.value = value;
+    });
+    made.addEventListener("tokens", () => {
+      if (made.value) holder.when = made.value;
+      else delete holder.when;
+      this.edited();
+    });
+    return made;
+  }
+
+  filterCard() {
+    return h("section", { class: "card filter" }, h("h2", {}, w.filter), h("p", { class: "quiet" }, w.filterHelp), this.condition(this.data, w.filter, 0));
+  }
+
+  stepCard(step, at) {
+    const steps = this.data.steps;
+    const name = `${w.stepName} ${at + 1}`;
+    const move = (to) => {
+      steps.splice(to, 0, steps.splice(at, 1)[0]);
+      if (this.open === at) this.open = to;
+      this.focusOn = `.step:nth-child(${to + 1}) summary`;
+      this.changed();
+    };
+    const tools = h("div", { class: "row tools" },
+      button("↑", () => move(at - 1), { disabled: at === 0, "aria-label": `${w.up}: ${name}`, class: "button quiet" }),
+      button("↓", () => move(at + 1), { disabled: at === steps.length - 1, "aria-label": `${w.down}: ${name}`, class: "button quiet" }),
+      button(w.copy, () => {
+        steps.splice(at + 1, 0, { ...structuredClone(step), id: this.freeId(step.id) });
+        this.changed();
+      }, { class: "button quiet", "aria-label": `${w.copy}: ${name}` }),
+      button(w.remove, () => this.sure(w.sure, () => {
+        steps.splice(at, 1);
+        this.open = null;
+        this.focusOn = "#add-step";
+        this.changed();
+      }), { class: "button quiet", "aria-label": `${w.remove}: ${name}` }));
+    const inside = h("div", { class: "inside" });
+    const made = h("details", { class: "card step", open: this.open === at },
+      h("summary", {}, this.summary(step, at)), inside);
+    const draw = async () => {
+      inside.replaceChildren(tools, this.connectionOf(step.node, step) ?? "",
+        h("div", { class: "field" }, h("span", { class: "what" }, w.stepWhen), this.condition(step, `${w.stepWhen} (${name})`, at)));
+      const [form, seen] = await Promise.all([this.form(step.node), this.sees(at)]);
+      inside.append(new Mapper(this, at, form, seen).element);
+    };
+    made.addEventListener("toggle", () => {
+      if (!made.open) {
+        if (this.open === at) this.open = null;
+        return;
+      }
+      this.open = at;
+      if (!inside.childElementCount) draw();
+    });
+    return h("li", {}, made);
+  }
+
+  summary(step, at) {
+    const card = this.nodes?.find((one) => one.name === step.node);
+    const count = Object.keys(step.map ?? {}).length;
+    return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · ${count} ${w.values}`), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node)));
+  }
+
+  sampleLine() {
+    const select = h("select", { "aria-label": w.sample });
+    const options = [{ label: w.madeUp, value: null }, ...(this.samples ?? []).map((one) => ({ label: fill(w.fromRun, one), value: { run: one.run } })), ...(this.pasted ? [{ label: w.paste, value: { record: this.pasted } }] : [])];
+    options.forEach((one, at) => select.append(h("option", { value: String(at), selected: JSON.stringify(one.value) === JSON.stringify(this.sample) }, one.label)));
+    select.addEventListener("change", () => this.use(options[Number(select.value)].value));
+    return h("div", { class: "row bottom" }, h("label", { class: "field" }, h("span", {}, w.sample), select), button(w.paste, () => this.paste()));
+  }
+
+  use(sample) {
+    this.sample = sample;
+    this.seen = {};
+    this.draw();
+  }
+
+  paste() {
+    const area = h("textarea", { rows: "12", "aria-label": w.paste });
+    const wrong = h("p", { class: "mistake", role: "alert" });
+    const made = dialog(w.paste, w, h("p", { class: "quiet" }, w.pasteHelp), area, wrong, button(w.use, () => {
+      try {
+        this.pasted = JSON.parse(area.value);
+      } catch (error) {
+        wrong.textContent = fill(w.notJson, { why: error.message });
+        return;
+      }
+      made.close();
+      this.use({ record: this.pasted });
+    }, { class: "button main" }));
+    area.focus();
+  }
+
+  // --- what cards ask ----------------------------------------------------------------------------
+
+  form(node) {
+    this.forms ??= {};
+    this.forms[node] ??= get(`/flows/form?node=${encodeURIComponent(node)}`).catch((error) => {
+      delete this.forms[node];
+      this.trouble(error);
+      return { fields: [], sections: [], arrays: [] };
+    });
+    return this.forms[node];
+  }
+
+  sees(at) {
+    return send("/flows/draft/step", { data: this.data, step: at, sample: this.sample }).catch((error) => {
+      this.trouble(error);
+      return { context: {}, labels: {} };
+    });
+  }
+
+  only(app) {
+    const known = begin.connections.filter((one) => one.app === app);
+    return known.length === 1 ? known[0].name : "";
+  }
+
+  defaults(app) {
+    const known = begin.connections.find((one) => one.app === app);
+    return known?.settings.company_id ? { company_id: known.settings.company_id } : {};
+  }
+
+  freeId(wanted) {
+    const known = new Set((this.data.steps ?? []).map((one) => one.id));
+    let id = wanted;
+    for (let number = 2; known.has(id); number += 1) id = `${wanted}_${number}`;
+    return id;
+  }
+
+  addStep(node) {
+    const id = this.freeId(node.name.split(".")[1].split("_")[0]);
+    const map = {};
+    const company = this.defaults(node.app).company_id ?? this.data.trigger?.with?.company_id;
+    this.form(node.name).then((form) => {
+      if (company && form.fields.some((one) => one.path === "company_id")) map.company_id = company;
+      (this.data.steps ??= []).push({ id, node: node.name, connection: this.only(node.app), map });
+      this.open = this.data.steps.length - 1;
+      this.focusOn = `.steps > li:nth-child(${this.open + 1}) summary`;
+      this.changed();
+    });
+  }
+
+  chooseNode(kinds, picked) {
+    const list = h("ul", { class: "choices" });
+    const search = h("input", { type: "search", placeholder: w.searchNodes, "aria-label": w.searchNodes });
+    const show = () => {
+      const wanted = plain(search.value).split(/\s+/).filter(Boolean);
+      const fits = (this.nodes ?? []).filter((one) => kinds.includes(one.kind) && wanted.every((word) => plain(`${one.app_title} ${one.label} ${one.also} ${one.description} ${one.name}`).includes(word)));
+      list.replaceChildren(...fits.map((one) => h("li", {}, h("button", { type: "button", class: "option node", onclick: () => {
+        made.close();
+        picked(one);
+      } }, h("span", { class: "initial", "aria-hidden": "true" }, one.app_title.slice(0, 1)), h("span", {}, h("span", { class: "what" }, `${one.app_title}: ${one.label}`), h("span", { class: "help" }, one.description))))));
+      if (!fits.length) list.append(h("li", { class: "quiet" }, w.nothing));
+    };
+    search.addEventListener("input", show);
+    arrows(search, list);
+    const made = dialog(kinds.includes("trigger") ? w.chooseTrigger : w.chooseStep, w, search, list);
+    show();
+    search.focus();
+  }
+
+  sure(text, go) {
+    const made = dialog(text, w, h("div", { class: "row" }, button(w.remove, () => {
+      made.close();
+      go();
+    }, { class: "button danger" }), button(w.close, () => made.close())));
+  }
+
+  // --- the whole -----------------------------------------------------------------------------
+
+  flip() {
+    this.asText = !this.asText;
+    this.draw();
+  }
+
+  editor() {
+    const area = h("textarea", { rows: "30", "aria-label": "YAML", spellcheck: "false" });
+    area.value = this.text;
+    const follow = later(() => this.check(area.value, null), 400);
+    area.addEventListener("input", follow);
+    return area;
+  }
+
+  discard() {
+    this.sure(w.discardSure, async () => {
+      localStorage.removeItem(DRAFT);
+      this.data = null;
+      await this.check(this.published, null);
+      localStorage.removeItem(DRAFT);
+      this.draw();
+    });
+  }
+
+  async dry() {
+    let told;
+    try {
+      told = await send("/flows/draft/try", { text: this.text, sample: this.sample });
+    } catch (error) {
+      this.trouble(error);
+      return;
+    }
+    const state = { would_run: w.wouldSend, skipped: w.skipped, failed: w.failed, not_reached: w.notReached };
+    const parts = told.steps.map((one) => h("section", { class: "tried" }, h("h3", {}, `${one.id}: ${one.request || one.state !== "would_run" ? state[one.state] : w.reads}`),
+      one.error ? h("p", { class: "mistake" }, [one.error.message, one.error.remedy].filter(Boolean).join(" "), h("br"), ...(one.error.issues ?? []).map((issue) => h("span", {}, `${issue.field ?? ""} ${issue.message} `))) : null,
+      one.request ? h("div", {}, h("p", { class: "mono" }, `${one.request.method} ${one.request.url}`), one.request.body ? h("pre", { tabindex: "0" }, pretty(one.request.body)) : null) : one.inputs ? h("pre", { tabindex: "0" }, JSON.stringify(one.inputs, null, 2)) : null,
+      one.warnings.map((text) => h("p", { class: "quiet" }, text))));
+    dialog(w.try, w, h("p", { class: "quiet" }, w.tryHelp), told.error ? h("p", { class: "mistake" }, told.error.message) : null, told.passes || told.error ? null : h("p", {}, w.filtered), ...parts).classList.add("roomy");
+  }
+
+  async publish(enable) {
+    try {
+      await this.check(this.text, this.data);
+      const made = await send("/flows/draft/publish", { text: this.text, enable });
+      localStorage.removeItem(DRAFT);
+      location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
+    } catch (error) {
+      this.trouble(error);
+      if (error.problem?.issues) {
+        this.issues = error.problem.issues;
+        this.drawHead();
+      }
+    }
+  }
+}
+
+/** A body as people read it: JSON in lines, a form field by field. */
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text.includes("=") ? [...new URLSearchParams(text)].map(([key, value]) => `${key} = ${value}`).join("\n") : text;
+  }
+}
+
+const builder = new Builder();
+get("/flows/nodes").then(({ items }) => {
+  builder.nodes = items;
+  if (!builder.asText) builder.draw();
+}).catch((error) => builder.trouble(error));
+if (begin.stored) {
+  get(`/flows/samples?flow=${encodeURIComponent(begin.stored)}`).then(({ items }) => {
+    builder.samples = items;
+    const line = place.querySelector(".card .row.bottom");
+    line?.replaceWith(builder.sampleLine());
+  }).catch(() => {});
+}

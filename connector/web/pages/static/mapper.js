@@ -1,0 +1,350 @@
+// The mapper: a node's fields in sections, each with its value, what that gives, and what is wrong.
+
+import { send } from "./base.js";
+import { button, dialog, fill, h, later, plain } from "./dom.js";
+import { leaves, shown } from "./token-field.js";
+
+/** What a step gets, to be put into a card; `host` is the builder (see builder.js). */
+export class Mapper {
+  constructor(host, at, form, seen) {
+    Object.assign(this, { host, at, form, seen, words: host.words, rows: new Map(), show: "all", wanted: "" });
+    this.told = { fields: {}, issues: [] };
+    this.refresh = later(() => this.preview());
+    this.element = h("div", { class: "mapper" }, this.bar(), (this.body = h("div", { class: "sections" })));
+    this.draw();
+    this.preview();
+  }
+
+  get step() {
+    return this.host.data.steps[this.at];
+  }
+
+  get map() {
+    return (this.step.map ??= {});
+  }
+
+  // --- the bar above -------------------------------------------------------------------------
+
+  bar() {
+    const w = this.words;
+    const search = h("input", { type: "search", placeholder: w.searchFields, "aria-label": w.searchFields });
+    search.addEventListener("input", () => {
+      this.wanted = plain(search.value.trim());
+      this.draw();
+    });
+    const switches = h("div", { class: "segments", role: "group", "aria-label": w.fields });
+    for (const [key, text] of [["all", w.all], ["used", w.used], ["wrong", w.wrong]]) {
+      switches.append(button(text, () => {
+        this.show = key;
+        for (const one of switches.children) one.setAttribute("aria-pressed", one.dataset.key === key);
+        this.draw();
+      }, { "data-key": key, "aria-pressed": String(key === this.show) }));
+    }
+    return h("div", { class: "bar" }, search, switches,
+      button(w.suggest, () => this.suggestions()), button(w.json, () => this.whole()));
+  }
+
+  // --- the fields ----------------------------------------------------------------------------
+
+  used(field) {
+    const { path, array } = field;
+    if (path in this.map) return true;
+    const list = this.map[array];
+    return Boolean(list?.map && path.slice(array.length + 1) in list.map);
+  }
+
+  wrong(field) {
+    const near = (path) => path && plainPath(path) === field.path;
+    return this.told.issues.some((one) => one.severity !== "warning" && near(one.field));
+  }
+
+  fits(field) {
+    if (this.show === "used" && !this.used(field)) return false;
+    if (this.show === "wrong" && !this.wrong(field)) return false;
+    if (!this.wanted) return true;
+    const text = plain(`${field.label} ${field.path} ${field.help ?? ""} ${field.also ?? ""}`);
+    return this.wanted.split(/\s+/).every((word) => text.includes(word));
+  }
+
+  draw() {
+    this.rows.clear();
+    this.lists = [];
+    const w = this.words;
+    const narrowed = this.wanted || this.show !== "all";
+    const shownFields = this.form.fields.filter((field) => !field.by_id || this.used(field) || this.wanted);
+    const fields = shownFields.filter((field) => this.fits(field));
+    const first = (field) => field.required || field.common || this.used(field);
+    this.body.replaceChildren();
+    const sections = this.form.sections.length > 1 ? this.form.sections : [{ key: null, label: w.fields }];
+    for (const section of sections) {
+      const own = fields.filter((field) => section.key === null || field.section === section.key);
+      if (!own.length) continue;
+      const head = own.filter((field) => narrowed || first(field));
+      const rest = own.filter((field) => !head.includes(field));
+      const inside = h("div", { class: "fields" });
+      const open = narrowed || head.length > 0;
+      const made = h("details", { class: "section", open },
+        h("summary", {}, h("span", { class: "what" }, section.label), h("span", { class: "quiet" },
+          `${own.filter((field) => this.used(field)).length} / ${own.length}`)), inside);
+      const draw = () => {
+        if (inside.childElementCount) return;
+        this.group(inside, head);
+        if (rest.length) inside.append(this.hidden(rest));
+        this.tell();
+      };
+      made.addEventListener("toggle", () => made.open && draw());
+      this.body.append(made);
+      if (open) draw();
+    }
+    if (!this.body.childElementCount) this.body.append(h("p", { class: "quiet" }, w.nothing));
+    this.tell();
+  }
+
+  /** Fields that are rarely used: drawn when somebody wants them. */
+  hidden(rest) {
+    const inside = h("div", { class: "fields" });
+    const made = h("details", { class: "rest" }, h("summary", {}, fill(this.words.more, { count: rest.length })), inside);
+    made.addEventListener("toggle", () => {
+      if (made.open && !inside.childElementCount) {
+        this.group(inside, rest);
+        this.tell();
+      }
+    });
+    return made;
+  }
+
+  /** Fields in their order; those of one list stand together. */
+  group(inside, fields) {
+    const done = new Set();
+    for (const field of [...fields].sort((a, b) => Number(b.required) - Number(a.required))) {
+      const { array } = field;
+      if (!array || array === field.path) inside.append(this.field(field));
+      else if (!done.has(array)) {
+        done.add(array);
+        inside.append(this.list(array, fields.filter((one) => one.array === array)));
+      }
+    }
+  }
+
+  field(field, inner = null) {
+    const w = this.words;
+    const id = `f${this.at}-${field.path.replace(/\W/g, "-")}${inner ? "-row" : ""}`;
+    const label = field.label + (field.required ? ` (${w.required})` : "");
+    const row = h("div", { class: "fieldrow", "data-path": field.path });
+    const result = h("output", { class: "result", "aria-live": "off" });
+    const mistake = h("p", { class: "mistake", id: `${id}-e`, hidden: true });
+    row.append(h("div", { class: "label" }, h("span", { class: "what" }, field.label),
+      field.required ? h("span", { class: "needed", title: w.required }, " *") : null, h("code", {}, field.path),
+      field.help ? h("span", { class: "help" }, field.help) : null),
+    h("div", { class: "value" }, this.input(field, label, `${id}-e`, inner), mistake), result);
+    this.rows.set(inner ? `${inner}.*.${field.path.slice(inner.length + 1)}` : field.path, { row, result, mistake });
+    return row;
+  }
+
+  /** The place of a field's value: the mapping, or that of a list's rows. */
+  place(field, inner) {
+    return inner ? [(this.map[inner].map ??= {}), field.path.slice(inner.length + 1)] : [this.map, field.path];
+  }
+
+  input(field, label, describedby, inner) {
+    const [map, key] = this.place(field, inner);
+    const value = map[key];
+    const write = (fresh) => {
+      const [now, name] = this.place(field, inner);
+      if (fresh === "" || fresh === undefined) delete now[name];
+      else now[name] = fresh;
+      this.host.edited();
+      this.refresh();
+    };
+    if (value !== null && typeof value === "object") {
+      return h("code", { class: "fixed" }, JSON.stringify(value));
+    }
+    const closed = field.choices?.length && !(typeof value === "string" && value.includes("{{"));
+    if (closed || field.type === "boolean") return this.chooser(field, label, describedby, value, write, inner);
+    return this.tokens(field, label, describedby, value, write, inner);
+  }
+
+  tokens(field, label, describedby, value, write, inner) {
+    const made = document.createElement("token-field");
+    made.begin({
+      value: value === undefined || value === null ? "" : String(value), label, describedby,
+      sees: () => (inner ? this.inRow(inner) : this.seen), filters: this.host.filters, words: this.words,
+    });
+    made.addEventListener("tokens", () => write(made.value));
+    if (!field.from || !this.host.canChoose) return made;
+    return h("div", { class: "row" }, made, button(this.words.choose, () => this.host.choose(this.at, field, (one) => {
+      made.value = String(one.value);
+      write(one.value);
+    })));
+  }
+
+  /** A fixed choice, or an expression where the choice depends on the record. */
+  chooser(field, label, describedby, value, write, inner) {
+    const w = this.words;
+    const choices = field.choices ?? [{ value: true, label: w.yes }, { value: false, label: w.no }];
+    const box = h("div", { class: "row" });
+    const asTokens = () => box.replaceChildren(this.tokens(field, label, describedby, value, write, inner));
+    if (typeof value === "string" && value.includes("{{")) {
+      asTokens();
+      return box;
+    }
+    const select = h("select", { "aria-label": label, "aria-describedby": describedby }, h("option", { value: "" }, w.unset),
+      choices.map((one, at) => h("option", { value: String(at), selected: String(one.value) === String(value) }, one.label)));
+    if (value !== undefined && value !== null && !choices.some((one) => String(one.value) === String(value))) {
+      select.append(h("option", { value: "given", selected: true }, String(value)));
+    }
+    select.addEventListener("change", () => {
+      if (select.value !== "given") write(select.value === "" ? "" : choices[Number(select.value)].value);
+    });
+    box.append(select, button("{ }", () => {
+      value = "";
+      asTokens();
+      box.querySelector("token-field").focus();
+    }, { class: "button quiet insert", "aria-label": `${w.insert}: ${label}`, title: w.insert }));
+    return box;
+  }
+
+  // --- lists ---------------------------------------------------------------------------------
+
+  inRow(array) {
+    const source = this.map[array]?.for_each ?? "";
+    const path = source.replace(/^\{\{\s*|\s*\}\}$/g, "").split("|")[0].trim();
+    const rows = reach(this.seen.context, path);
+    const labels = { ...this.seen.labels };
+    for (const [key, text] of Object.entries(this.seen.labels)) {
+      if (key.startsWith(`${path}.`)) labels[`item.${key.slice(path.length + 1)}`] = text;
+    }
+    return { context: { item: Array.isArray(rows) ? rows[0] : null, index: 0, ...this.seen.context }, labels };
+  }
+
+  list(array, fields) {
+    const w = this.words;
+    const name = this.form.arrays.find((one) => one.path === array)?.label ?? array;
+    const made = h("fieldset", { class: "list" }, h("legend", {}, name));
+    const fresh = () => made.replaceWith(this.list(array, fields));
+    const rows = this.map[array];
+    if (rows?.for_each !== undefined) {
+      const source = document.createElement("token-field");
+      source.begin({ value: rows.for_each, label: `${w.rows}: ${name}`, sees: () => this.seen, filters: this.host.filters, words: w });
+      source.addEventListener("tokens", () => {
+        rows.for_each = source.value;
+        this.host.edited();
+        this.refresh();
+      });
+      const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name });
+      made.append(h("div", { class: "fieldrow" }, h("div", { class: "label" }, h("span", { class: "what" }, w.rows), h("span", { class: "help" }, w.rowsHelp)),
+        h("div", { class: "value" }, source),
+        button(w.noRows, () => {
+          delete this.map[array];
+          for (const [key, value] of Object.entries(rows.map ?? {})) if (!String(value).includes("item.")) this.map[`${array}.${key}`] = value;
+          this.host.edited();
+          fresh();
+          this.refresh();
+        })), ...fields.map((field) => this.field(field, array)), table);
+      this.lists.push({ array, fields, table });
+      return made;
+    }
+    made.append(button(w.addRows, () => {
+      const given = {};
+      for (const field of this.form.fields) {
+        if (field.array === array && field.path in this.map) {
+          given[field.path.slice(array.length + 1)] = this.map[field.path];
+          delete this.map[field.path];
+        }
+      }
+      const found = leaves(this.seen.context.trigger, "trigger", this.seen.labels)
+        .filter((one) => Array.isArray(one.value) && typeof one.value[0] === "object" && !one.path.includes("["));
+      this.map[array] = { for_each: found.length === 1 ? `{{ ${found[0].path} }}` : "", map: given };
+      this.host.edited();
+      fresh();
+      this.refresh();
+    }), ...fields.map((field) => this.field(field)));
+    return made;
+  }
+
+  // --- what it gives -------------------------------------------------------------------------
+
+  async preview() {
+    const mine = (this.asked = (this.asked ?? 0) + 1);
+    try {
+      const told = await send("/flows/draft/preview", { data: this.host.data, step: this.at, sample: this.host.sample });
+      if (mine !== this.asked) return;
+      this.told = told;
+      this.failed = null;
+    } catch (error) {
+      if (mine !== this.asked) return;
+      this.failed = error;
+      this.host.trouble(error);
+    }
+    this.tell();
+  }
+
+  tell() {
+    for (const [path, parts] of this.rows) {
+      const [array, key] = path.includes(".*.") ? path.split(".*.") : [null, path];
+      const found = array ? this.told.fields[`${array}.0.${key}`] ?? this.told.fields[`${array}.${key}`] : this.told.fields[path];
+      const issue = found?.issue ?? this.told.issues.find((one) => plainPath(one.field ?? "") === (array ? `${array}.${key}` : path));
+      parts.result.replaceChildren();
+      if (found?.state === "set") {
+        parts.result.append(h("span", { class: "exact" }, found.value === "" ? "“”" : found.value), h("span", { class: "kind" }, found.type + (found.note ? ` · ${found.note}` : "")));
+      } else if (found?.state === "empty") parts.result.append(h("span", { class: "quiet" }, this.words.empty));
+      parts.mistake.hidden = !issue;
+      parts.mistake.textContent = issue ? [issue.message, issue.remedy].filter(Boolean).join(" ") : "";
+      parts.mistake.classList.toggle("mild", issue?.severity === "warning");
+      parts.row.classList.toggle("wrong", Boolean(issue) && issue.severity !== "warning");
+    }
+    for (const { array, fields, table } of this.lists ?? []) this.table(array, fields, table);
+  }
+
+  /** The rows as they would be sent. */
+  table(array, fields, table) {
+    const rows = reach(this.told.payload ?? {}, array);
+    table.hidden = !Array.isArray(rows) || !rows.length;
+    if (table.hidden) return;
+    const columns = fields.filter((field) => rows.some((row) => reach(row, field.path.slice(array.length + 1)) !== undefined));
+    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "#"), columns.map((field) => h("th", { scope: "col" }, field.label)))),
+      h("tbody", {}, rows.slice(0, 20).map((row, at) => h("tr", {}, h("th", { scope: "row" }, String(at + 1)),
+        columns.map((field) => h("td", {}, shown(reach(row, field.path.slice(array.length + 1)), this.words))))))));
+  }
+
+  whole() {
+    dialog(this.words.result, this.words, h("pre", { tabindex: "0" }, JSON.stringify(this.told.payload ?? {}, null, 2)),
+      h("p", { class: "quiet" }, this.words.nothingSent));
+  }
+
+  async suggestions() {
+    const w = this.words;
+    let items = [];
+    try {
+      ({ items } = await send("/flows/draft/suggest", { data: this.host.data, step: this.at, sample: this.host.sample }));
+    } catch (error) {
+      this.host.trouble(error);
+      return;
+    }
+    const label = (path) => this.form.fields.find((one) => one.path === path)?.label ?? this.form.arrays.find((one) => one.path === path)?.label ?? path;
+    const accept = (one, row) => {
+      this.map[one.path] = one.value;
+      row.remove();
+      if (!list.childElementCount) made.close();
+      this.host.edited();
+      this.draw();
+      this.refresh();
+    };
+    const list = h("ul", { class: "suggestions" }, items.map((one) => {
+      const row = h("li", {}, h("div", {}, h("strong", {}, label(one.path)), h("br"), h("code", {}, typeof one.value === "string" ? one.value : `for_each ${one.value.for_each}`),
+        h("br"), h("span", { class: "quiet" }, `${one.reason} (${Math.round(one.confidence * 100)} %)`)), button(w.accept, () => accept(one, row), { "aria-label": `${w.accept}: ${label(one.path)}` }));
+      row.accept = () => accept(one, row);
+      return row;
+    }));
+    const made = dialog(w.suggest, w, h("p", { class: "quiet" }, items.length ? w.suggestHelp : w.noSuggestion), list,
+      items.length > 1 ? button(w.acceptAll, () => [...list.children].forEach((one) => one.accept()), { class: "button main" }) : null);
+  }
+}
+
+const plainPath = (path) => path.replace(/\.\d+(?=\.|$)/g, "");
+
+/** What lies at a dotted path, as far as it is simple. */
+export function reach(value, path) {
+  return path.split(".").reduce((place, key) => (place === null || place === undefined ? undefined : place[key]), value);
+}
+

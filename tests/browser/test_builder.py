@@ -1,0 +1,259 @@
+"""A flow is built from nothing: by mouse, by keyboard, with rows, with mistakes, in Italian."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.kit import House, Visit
+
+CLIENT = "fatture_in_cloud.enriched_event"
+WORDS = {
+    "en": {
+        "choose": "Choose … When this happens", "add": "Add a step", "suggest": "Suggestions",
+        "all": "Accept all", "publish": "Publish and switch on", "name": "Name",
+        "insert": "Insert a value", "search": "Search fields", "what": "What happens to",
+        "done": "Nothing is wrong.", "try": "Try it", "rows": "Make rows from a list",
+        "wrong": "With errors", "mend": "What must be mended first",
+        "whole": "Whole result (JSON)", "connection": "Connection", "key": "Key",
+    },
+    "it": {
+        "choose": "Scegli … Quando succede questo", "add": "Aggiungi un passo",
+        "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e attiva",
+        "name": "Nome", "insert": "Inserisci un valore", "search": "Cerca tra i campi",
+        "what": "", "done": "Non c'è nulla di sbagliato.", "try": "Prova",
+        "rows": "Crea righe da un elenco", "wrong": "Con errori",
+        "mend": "Da correggere prima", "whole": "Tutto il risultato (JSON)",
+        "connection": "Connessione", "key": "Chiave",
+    },
+}  # fmt: skip
+
+
+class Builder:
+    """The builder as a person uses it."""
+
+    def __init__(self, visit: Visit, language: str = "en") -> None:
+        self.visit, self.page, self.words = visit, visit.page, WORDS[language]
+
+    def begin(self, key: str) -> None:
+        self.visit.go("/flows/new")
+        self.page.get_by_label(self.words["key"], exact=True).fill(key)
+        self.page.get_by_role("button", name=self.words["choose"]).click()
+        self.pick_node("enriched_event")
+
+    def pick_node(self, text: str) -> None:
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_role("searchbox").fill(text)
+        dialog.get_by_role("searchbox").press("Enter")
+        dialog.wait_for(state="hidden")
+
+    def follow(self, resource: str, *operations: str) -> None:
+        card = self.page.locator(".card.trigger")
+        card.locator("select").nth(1).select_option(resource)
+        for one in operations:
+            self.page.locator(f".card.trigger .pick:has-text('{one}') input").check()
+
+    def step(self, node: str) -> Any:
+        self.page.locator("#add-step").click()
+        self.pick_node(node)
+        opened = self.page.locator("details.step[open]")
+        opened.locator(".mapper").wait_for()
+        return opened
+
+    def fine(self) -> None:
+        self.page.get_by_text(self.words["done"], exact=True).wait_for()
+
+    def publish(self, key: str) -> None:
+        self.page.get_by_role("button", name=self.words["publish"]).click()
+        self.page.wait_for_url(f"**/flows/{key}?published=1")
+
+
+def change_a_client(house: House, name: str) -> None:
+    import urllib.request
+
+    data = json.dumps({"name": name, "vat_number": "IT12345678903", "country_iso": "IT"})
+    request = urllib.request.Request(
+        f"{house.sandbox}/_sandbox/records/clients",
+        data.encode(),
+        {"content-type": "application/json"},
+    )
+    urllib.request.urlopen(request).close()
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_clients_to_perfex_from_nothing_by_mouse(
+    played: House, visit: Callable[..., Visit], language: str
+) -> None:
+    one = visit(played, language=language, width=1280 if language == "en" else 390)
+    build = Builder(one, language)
+    build.begin("by-mouse")
+    build.follow("entities.clients", {"en": "Created", "it": "Created"}[language])
+    step = build.step("perfex_crm.create_customer")
+    step.get_by_role("button", name=build.words["suggest"]).click()
+    dialog = one.page.get_by_role("dialog")
+    assert "trigger.resource.vat_number" in dialog.inner_text()
+    one.usable()
+    dialog.get_by_role("button", name=build.words["all"]).click()
+    build.fine()
+    row = step.locator(".fieldrow[data-path='data.company']")
+    row.locator(".exact", has_text="Officine Esempio S.r.l.").wait_for()
+    one.usable()
+    one.picture(f"builder-{language}")
+    build.publish("by-mouse")
+    before = played.rows("SELECT count(*) FROM run WHERE state = 'succeeded'")[0][0]
+    change_a_client(played, "Made in a browser S.p.A.")
+    one.page.goto(f"{played.address}/runs?flow=by-mouse")
+    for _ in range(60):
+        if played.rows("SELECT count(*) FROM run WHERE state = 'succeeded'")[0][0] >= before + 2:
+            break
+        one.page.wait_for_timeout(500)
+    rows = played.rows(
+        "SELECT run.state FROM run JOIN flow ON flow.id = run.flow_id WHERE flow.key = 'by-mouse'"
+    )
+    assert [row[0] for row in rows] == ["succeeded"]
+
+
+def test_the_same_by_keyboard_alone(played: House, visit: Callable[..., Visit]) -> None:
+    one = visit(played)
+    keys, words = one.page.keyboard, WORDS["en"]
+    one.go("/flows/new")
+    one.tab_to(words["key"])
+    keys.press("Control+A")
+    keys.type("by-keys")
+    one.tab_to(words["choose"])
+    keys.press("Enter")
+    keys.type("enriched event")
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    one.page.get_by_role("dialog").wait_for(state="hidden")
+    one.page.locator(".card.trigger .pick").first.wait_for()
+    one.tab_to(words["what"])
+    keys.type("Clients")
+    one.page.locator(".card.trigger .pick").first.wait_for()
+    one.tab_to("Created")
+    keys.press("Space")
+    one.tab_to(f"+ {words['add']}")
+    keys.press("Enter")
+    keys.type("create customer")
+    keys.press("Enter")
+    one.page.locator("details.step[open] .mapper").wait_for()
+    one.tab_to("Company (required)")
+    keys.type("{{")
+    keys.type("resource.name")
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    keys.type(" (new)")
+    row = one.page.locator(".fieldrow[data-path='data.company']")
+    row.locator(".exact", has_text="Officine Esempio S.r.l. (new)").wait_for()
+    one.page.get_by_text(words["done"], exact=True).wait_for()
+    for _ in range(60):
+        keys.press("Shift+Tab")
+        if one.page.evaluate("document.activeElement.innerText") == words["publish"]:
+            break
+    keys.press("Enter")
+    one.page.wait_for_url("**/flows/by-keys?published=1")
+
+
+def test_an_invoice_with_rows_from_a_list(played: House, visit: Callable[..., Visit]) -> None:
+    one = visit(played)
+    build = Builder(one)
+    build.begin("copy-lines")
+    build.follow("issued_documents.quotes", "Created")
+    step = build.step("fatture_in_cloud.create_issued_document")
+    step.get_by_label("Type (required)").first.select_option(label="Invoice")
+    customer = step.locator(".fieldrow[data-path='data.entity.name'] .tokens")
+    customer.click()
+    one.page.keyboard.type("Rossi & C.")
+    step.get_by_role("button", name=build.words["rows"]).first.click()
+    lines = step.locator("fieldset.list").first
+    lines.locator(".fieldrow").first.locator(".pill").wait_for()
+    for path, leaf in (("name", "item.name"), ("qty", "item.qty"), ("net_price", "item.net_price")):
+        row = lines.locator(f".fieldrow[data-path='data.items_list.{path}']")
+        row.get_by_role("button", name=build.words["insert"]).click()
+        dialog = one.page.get_by_role("dialog")
+        dialog.get_by_role("searchbox").fill(leaf)
+        dialog.locator("button.option", has=one.page.locator(f"code:text-is('{leaf}')")).click()
+    vat = lines.locator(".fieldrow[data-path='data.items_list.vat.id'] .tokens")
+    vat.click()
+    one.page.keyboard.type("0")
+    lines.locator("table tbody tr").first.wait_for()
+    build.fine()
+    one.usable()
+    one.picture("builder-invoice")
+    step.get_by_role("button", name=build.words["whole"]).click()
+    assert '"items_list": [' in one.page.get_by_role("dialog").inner_text()
+    one.page.keyboard.press("Escape")
+    one.page.get_by_role("button", name="Show as text").click()
+    text = one.page.get_by_label("YAML").input_value()
+    assert "for_each:" in text
+    assert "{{ item.name }}" in text
+
+
+def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit]) -> None:
+    one = visit(played)
+    one.go("/flows/client-to-perfex")
+    page = one.page
+    page.locator(".step summary").nth(1).click()
+    step = page.locator("details.step[open]")
+    company = step.locator(".fieldrow[data-path='data.company']")
+    company.locator(".pill").click()
+    page.get_by_label("Expression", exact=True).fill("trigger.resource.nmae")
+    page.keyboard.press("Enter")
+    company.locator(".mistake", has_text="name").wait_for()
+
+    company.locator(".pill").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    company.locator(".mistake", has_text="required").wait_for()
+
+    country = step.locator(".fieldrow[data-path='data.country']")
+    country.locator(".pill").click()
+    page.get_by_label("Expression", exact=True).fill("trigger.resource.name")
+    page.keyboard.press("Enter")
+    country.locator(".mistake", has_text="number").wait_for()
+    step.get_by_role("button", name="With errors").click()
+    page.wait_for_function("document.querySelectorAll('.mapper .fieldrow').length === 2")
+    page.get_by_text("What must be mended first").wait_for()
+    assert page.get_by_role("button", name="Publish", exact=True).is_disabled()
+    one.usable()
+    one.picture("builder-mistakes")
+
+    page.reload()
+    page.get_by_text("Not published yet").wait_for()
+    page.get_by_role("button", name="Discard the draft").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    page.get_by_text("This is the published version.").wait_for()
+
+
+STRINGS = (
+    "<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "'\"><svg onload=alert(1)>",
+    "javascript:alert(1)", "{{7*7}}", "</script><script>alert(1)</script>", "<!--", "]]>",
+    "\u202eevil", "&lt;b&gt;", "${alert(1)}", "`;alert(1)//", "<iframe srcdoc='<script>alert(1)'>",
+)  # fmt: skip
+
+
+def test_foreign_text_is_only_text(played: House, visit: Callable[..., Visit]) -> None:
+    one = visit(played)
+    page = one.page
+    page.on("dialog", lambda box: (one.complaints.append("a script ran"), box.dismiss()))
+    one.go("/flows/client-to-perfex")
+    record = {f"<b>{number}</b>": text for number, text in enumerate(STRINGS)}
+    record |= {"name": STRINGS[0], "vat_number": STRINGS[2], "country_iso": "IT"}
+    page.get_by_role("button", name="Paste a record").click()
+    page.get_by_role("dialog").locator("textarea").fill(json.dumps(record))
+    page.get_by_role("dialog").get_by_role("button", name="Use it").click()
+    page.locator(".step summary").nth(1).click()
+    step = page.locator("details.step[open]")
+    step.locator(".exact", has_text=STRINGS[0]).wait_for()
+    step.get_by_role("button", name="Insert a value: Company").click()
+    page.get_by_role("dialog").get_by_text(STRINGS[1]).first.wait_for()
+    page.keyboard.press("Escape")
+    for number, text in enumerate(STRINGS):
+        page.get_by_label("Name", exact=True).fill(f"{text} {number}")
+    page.get_by_text("Nothing is wrong.").wait_for()
+    page.get_by_role("button", name="Publish", exact=True).click()
+    page.wait_for_url("**published=2")
+    one.go("/flows")
+    page.get_by_text(STRINGS[-1]).wait_for()
