@@ -41,7 +41,8 @@ def reading(app: App, catalog: Catalog) -> tuple[str, ...]:
     scopes: list[str] = []
     for node in catalog.searches.values():
         if node.app == app.key:
-            scopes += node.scopes
+            # A search that asks for more (to prepare a write) waits for a flow that names it.
+            scopes += [one for one in node.scopes if not one.endswith(":a")]
     if app.event_scopes is not None:
         scopes += app.event_scopes(tuple(f"{one}.update" for one in app.readers))
     return fewest(scopes)
