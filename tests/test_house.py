@@ -30,8 +30,8 @@ HOUSE = ROOT / "connector"
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
     0: ("codec", "derived", "errors", "model", "paths", "surprises"),
-    1: ("apps", "bundle", "catalog", "expressions", "fields", "finding", "flow", "forms",
-        "hookspecs", "mapping", "plugins", "redaction", "rendering", "updating", "values"),
+    1: ("apps", "building", "bundle", "catalog", "expressions", "fields", "finding", "flow",
+        "forms", "hookspecs", "mapping", "plugins", "redaction", "rendering", "updating", "values"),
     2: ("caller", "choosing", "connections", "http", "quota", "reach", "settings", "store"),
     3: ("engine", "runtime"),
     4: ("__main__", "cli", "sandbox", "testing", "web"),

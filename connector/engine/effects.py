@@ -133,7 +133,7 @@ class Effects(Looking):
         if self._confirmed is not None:
             await self._confirmed.settle()
         effect = await store.effect(key)
-        if effect is None or _may_change(effect, intent.run_id):
+        if effect is None or may_change(effect, intent.run_id):
             # Nothing was written so far: a replay may come with mended values or another address.
             effect = await self._plan(intent, key, store, door, effect)
         if effect.state == "sending":
@@ -425,7 +425,8 @@ def _shown(effect: EffectRow, action: Action, ready: Prepared) -> bool:
     return isinstance(sent, dict) and not differences(sent, ready.record or {})
 
 
-def _may_change(effect: EffectRow, run_id: int) -> bool:
+def may_change(effect: EffectRow, run_id: int) -> bool:
+    """Whether nothing of it was written, so that this run may plan it anew."""
     if effect.state == "refused":
         # What a person has dropped is not to be written by a replay.
         dropped = any(note.get("dropped") for note in effect.evidence)

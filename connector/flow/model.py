@@ -127,7 +127,7 @@ class Flow(Data):
 
     def as_yaml(self) -> str:
         """The document as YAML; `parse_flow` reads the same flow from it."""
-        return _dump(self.as_data())
+        return write_yaml(self.as_data())
 
 
 def _said(data: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +135,8 @@ def _said(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if value not in (None, "", {})}
 
 
-def _dump(data: Mapping[str, Any]) -> str:
+def write_yaml(data: Any) -> str:
+    """Plain data as our documents are written; `read_document` reads the same from it."""
     import yaml
 
     class Dumper(yaml.SafeDumper):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connector import paths
 from connector.derived import DerivedTrigger
 from connector.errors import Issue
+from connector.mapping import compile_mapping
 from connector.model import App, Node, Trigger
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ def needed_by(flow: Flow, connection: str, catalog: Catalog) -> tuple[str, ...]:
             scopes += app.event_scopes(events_of(flow, trigger))
     for step in flow.steps:
         if step.connection == connection:
-            scopes += narrowed(catalog.operation(step.node), step.map)
+            node = catalog.operation(step.node)
+            scopes += narrowed(node, step.map)
+            # Names must be looked up: the lists they are in have scopes of their own.
+            lists = catalog.app(node.app).choices
+            for name in compile_mapping(node, step.map, catalog=catalog).names:
+                scopes += lists[name.choices_from].scopes
     return fewest(scopes)
 
 

@@ -138,6 +138,14 @@ class FlowRow:
 
 
 @dataclass(slots=True)
+class FlowVersionRow:
+    """One version of a flow's document: its number, and when it was stored."""
+
+    version: int
+    created_at: float
+
+
+@dataclass(slots=True)
 class RunRow:
     """One flow applied to one record of one event; `context` is what its expressions see."""
 

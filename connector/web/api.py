@@ -14,6 +14,7 @@ from connector.runtime.adopting import Unproven
 from connector.web import shapes
 from connector.web.answers import problem, problem_of
 from connector.web.api_past import Exact, Moment, Number, Text, add_past, asked_for
+from connector.web.building import add_building
 from connector.web.faults import NoSuchRecord, add_handlers, answer_problem
 from connector.web.ports import Row, Runtime
 
@@ -55,7 +56,9 @@ def make_api(runtime: Runtime) -> FastAPI:
     )
     _add_catalog(router, runtime)
     _add_connections(router, runtime)
+    _add_choices(router, runtime)
     _add_flows(router, runtime)
+    add_building(router, runtime, Exact)
     _add_events(router, runtime)
     add_past(router, runtime, WHO)
     _add_runs(router, runtime)
@@ -140,6 +143,30 @@ def _add_connections(router: APIRouter, runtime: Runtime) -> None:
         """Begin an OAuth consent: send the owner's browser to `authorize_url`."""
         begun = await runtime.start_connect(asked.app, asked.name, asked.settings)
         return Exact({"authorize_url": begun["authorize_url"]})
+
+
+def _add_choices(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/choices", tags=["catalog"], response_model=shapes.Choices)
+    async def list_choices(
+        node: Annotated[str, Query(max_length=200)],
+        field: Annotated[str, Query(max_length=400)],
+        connection: Annotated[str, Query(max_length=200)],
+        search: Annotated[str, Query(max_length=200)] = "",
+        given: Annotated[
+            list[str] | None,
+            Query(
+                alias="with",
+                max_length=20,
+                description="What says which list is meant, as `company_id=108061`.",
+            ),
+        ] = None,
+    ) -> Response:
+        """What can be chosen for a field of a node; long lists need `search`."""
+        inputs = {}
+        for one in given or []:
+            name, _, value = one.partition("=")
+            inputs[name] = int(value) if value.isdecimal() else value
+        return Exact(await runtime.choices(node, field, connection, search, inputs))
 
 
 def _add_flows(router: APIRouter, runtime: Runtime) -> None:

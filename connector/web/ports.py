@@ -10,6 +10,8 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
+from connector.runtime.trying import Trying
+from connector.runtime.versions import Versions
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
@@ -59,6 +61,8 @@ class Runtime(Hooks, Protocol):
     accounts: Accounts
     past: LookingBack
     decisions: Decisions
+    versions: Versions
+    trying: Trying
 
     async def is_driven(self) -> bool:
         """Whether some process drives runs now, so that what is decided goes on at once."""
@@ -72,6 +76,12 @@ class Runtime(Hooks, Protocol):
         ...
 
     async def list_connections(self) -> Iterable[Connection]: ...
+
+    async def choices(
+        self, node: str, field: str, connection: str, search: str = "", inputs: Row | None = None
+    ) -> Row:
+        """What can be chosen for a field: `title`, `options`, `read_at`, `note` and `open`."""
+        ...
 
     async def start_connect(self, app: str, name: str, settings: Row) -> Row:
         """Begin an OAuth consent: `authorize_url` and its one-time `state`."""

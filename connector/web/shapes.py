@@ -46,6 +46,30 @@ class ApplyFlow(FlowText):
     enable: bool | None = None
 
 
+class Suggest(Asked):
+    """A mapping to complete; `context` holds `trigger` and `steps` as expressions see them."""
+
+    node: Name
+    map: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    language: Literal["en", "it"] = "en"
+
+
+class TryMapping(Asked):
+    """A mapping to try; with `only`, the line of one field."""
+
+    node: Name
+    map: dict[str, Any]
+    context: dict[str, Any] = {}
+    only: Annotated[str, Field(max_length=400)] | None = None
+
+
+class RollBack(Asked):
+    """The version to go back to."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
 class Resolve(Asked):
     """What a person decided of a parked write; `adopt` names the record that is there.
 
@@ -80,6 +104,12 @@ class Items(BaseModel):
     """A whole list."""
 
     items: list[dict[str, Any]]
+
+
+class Sentences(BaseModel):
+    """What changed, in plain words."""
+
+    items: list[str]
 
 
 class Status(BaseModel):
@@ -161,6 +191,16 @@ class Fields(BaseModel):
     """The inputs of a node, in order."""
 
     items: list[NodeField]
+
+
+class Choices(BaseModel):
+    """What can be chosen for a field; with `open`, any other value may be sent as well."""
+
+    title: str
+    options: list[dict[str, Any]]
+    read_at: float | None
+    note: str
+    open: bool
 
 
 class Consent(BaseModel):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from connector.apps.perfex_crm import countries
 from connector.apps.perfex_crm.answers import read_error
+from connector.apps.perfex_crm.choices import sources
 from connector.apps.perfex_crm.events import OPERATIONS, readers
 from connector.apps.perfex_crm.webhooks import TOLERANCE, PerfexWebhooks, probe
 from connector.hookspecs import RegisterFilter, hookimpl
@@ -30,6 +31,7 @@ def build(*, tolerance: float = TOLERANCE) -> App:
             header="authtoken",
             help="In Perfex: API → API Management → New. Tick the resources the flows use.",
         ),
+        choices=sources(),
         # The cheapest read there is: that no such customer exists proves the token, too.
         check=Request(method="GET", path="/customers/1"),
         check_may_miss=True,

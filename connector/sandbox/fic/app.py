@@ -102,6 +102,7 @@ def _add_info(add: Add) -> None:
         "C/info/received_document_categories",
         info.distinct("received_documents", "category"),
     )
+    add("GET", "C/settings/templates", info.own_templates)
     add("GET", "C/settings/tax_profile", info.fixed({"regime": "ordinario", "enasarco": False}))
     add("GET", "C/entities/clients/info", info.client_info)
     add("GET", "C/issued_documents/info", info.issued_info)

@@ -102,8 +102,9 @@ class FicState:
             for key, resource in resources().items()
         }
         company = Company(about["id"], about, tables)
+        first = about["id"] == seeds.COMPANY_ID
         for key, rows in (
-            ("vat_types", seeds.VAT_TYPES),
+            ("vat_types", seeds.VAT_TYPES if first else seeds.OTHER_VAT_TYPES),
             ("payment_accounts", seeds.ACCOUNTS),
             ("payment_methods", seeds.METHODS),
         ):

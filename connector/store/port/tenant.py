@@ -14,6 +14,7 @@ from connector.store.rows import (
     EffectRow,
     EventRow,
     FlowRow,
+    FlowVersionRow,
     HandledRow,
     HookRow,
     OriginRow,
@@ -100,6 +101,10 @@ class Store(History, Keeping, People, Protocol):
 
     async def flow_document(self, flow_id: int, version: int) -> str | None:
         """The text of one version of a flow."""
+        ...
+
+    async def flow_versions(self, key: str) -> list[FlowVersionRow]:
+        """Every version of a flow without its text, the newest first."""
         ...
 
     async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:

@@ -99,7 +99,7 @@ class RunPages:
         try:
             new = await site.runtime.replay(run, step, who=site.who(request))
         except ConnectorError as error:
-            site.flash(request, f"{error.message} {error.remedy}".strip(), "bad")
+            site.flash(request, f"{_.told(error.message)} {_.told(error.remedy)}".strip(), "bad")
             return site.go(request, f"/runs/{run}")
         if new is None:
             return await site.missing(request, mark("There is no such run."))

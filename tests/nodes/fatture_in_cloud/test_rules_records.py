@@ -103,6 +103,38 @@ class TestClients:
             )
 
 
+class TestSuppliersAndProducts:
+    async def test_a_shared_e_mail_does_not_stop_a_supplier_from_being_made(
+        self, office: Office
+    ) -> None:
+        data = {"email": "studio@x.example"}
+        one = await office.do("create_supplier", data={"name": "Legnami", **data})
+        other = await office.do("create_supplier", data={"name": "Ferramenta", **data})
+        assert one["id"] != other["id"]
+
+    async def test_a_supplier_and_a_client_may_have_the_same_vat_number(
+        self, office: Office
+    ) -> None:
+        data = {"name": "Bruni", "vat_number": "12345678903"}
+        await office.do("ensure_client", data=data)
+        await office.do("ensure_supplier", data=data)
+        assert office.writes == 2
+
+    async def test_a_product_without_a_code_is_known_by_its_name(self, office: Office) -> None:
+        first = await office.do("ensure_product", data={"name": "Canone", "net_price": 80})
+        again = await office.do(
+            "ensure_product", data={"name": "canone ", "net_price": 90}, when_there="update"
+        )
+        assert (again["id"], again["net_price"]) == (first["id"], 90)
+
+    async def test_products_of_one_name_with_two_codes_are_two(self, office: Office) -> None:
+        made = [
+            await office.do("ensure_product", data={"name": "Canone", "code": code})
+            for code in ("A", "B")
+        ]
+        assert made[0]["id"] != made[1]["id"]
+
+
 class TestUpdates:
     async def test_only_what_is_set_is_sent(self, office: Office) -> None:
         client = office.client(notes="VIP", e_invoice=True)

@@ -1,0 +1,4 @@
+"""What a builder of flows needs beyond the language: forms, suggestions, previews, edits.
+
+Pure: it reads catalogues and documents, and keeps nothing.
+"""
