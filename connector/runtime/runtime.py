@@ -23,11 +23,7 @@ from connector.engine.origins import Origins
 from connector.engine.precedence import Precedence
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
-<<<<<<< HEAD
-from connector.errors import NotConnected, StoreError
-=======
-from connector.errors import FlowError, StoreError
->>>>>>> webbase
+from connector.errors import StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
@@ -42,12 +38,8 @@ from connector.runtime.people import People
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
-<<<<<<< HEAD
-from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
-from connector.runtime.workshop import Workshop
-=======
 from connector.runtime.watching import Chore, Watch
->>>>>>> webbase
+from connector.runtime.workshop import Workshop
 from connector.store.rows import EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
