@@ -19,6 +19,7 @@ BENCHES = (
     "calls",
     "limiter",
     "mapping",
+    "composing",
     "enrich",
     "postgres",
     "startup",

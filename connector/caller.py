@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.apps.answers import moment_of
 from connector.codec import decode
@@ -14,6 +15,7 @@ from connector.errors import (
     ApiError,
     Missing,
     NotSent,
+    Refused,
     StoreError,
     Throttled,
     Unauthorized,
@@ -24,6 +26,7 @@ from connector.model import (
     Answer,
     App,
     Connection,
+    Encoding,
     HttpRequest,
     Json,
     Method,
@@ -43,16 +46,17 @@ if TYPE_CHECKING:
 __all__ = ["AppCaller", "Signer", "redact", "render_request"]
 
 TIMEOUT = 30.0
+MOST_DOWNLOADED = 10 * 1024 * 1024
+"""The most bytes of a file that is read, unless less is asked for."""
 _COUNTED: ContextVar[list[int] | None] = ContextVar("counted", default=None)
 
 
 @contextmanager
-def counting_calls() -> Iterator[list[int]]:
+def counting_calls(counted: list[int]) -> Iterator[None]:
     """Count, in the one place of the list, the calls that this task makes at any app's cost."""
-    counted = [0]
     before = _COUNTED.set(counted)
     try:
-        yield counted
+        yield
     finally:
         _COUNTED.reset(before)
 
@@ -120,13 +124,34 @@ class AppCaller:
         *,
         query: Mapping[str, str] | None = None,
         body: Json = None,
-        encoding: Literal["json", "form"] = "json",
+        encoding: Encoding = "json",
     ) -> Json:
         """Send one request of a node's own code; gives its JSON, None when it has none."""
         prepared = build_request(
             self.app, self.connection, method, path, query or {}, body, encoding
         )
         return self._result(await self.send(prepared, write=method != "GET"))
+
+    async def download(
+        self, where: str, *, query: Mapping[str, str] | None = None, most: int = 0
+    ) -> Answer:
+        """Read what is no JSON: a path of the app, or an address elsewhere, where no token goes."""
+        most = most or MOST_DOWNLOADED
+        if where.startswith("/"):
+            asked = build_request(self.app, self.connection, "GET", where, query or {}, None)
+            asked = replace(asked, headers=(*asked.headers, ("accept", "*/*")))
+            answer = await self.send(asked, write=False)
+            error = self.app.read_error(answer)
+        else:
+            # Whoever gave the address: it leads only where the addresses of users may lead.
+            asked = HttpRequest(method="GET", url=where, headers=(("accept", "*/*"),))
+            answer = await self._http.send(asked, timeout=self._timeout, max_body=most)
+            error = _not_given(answer)
+        if error is None and len(answer.body) > most:
+            error = Refused(f"The file has more than {most} bytes.", who="user")
+        if error is not None:
+            raise error
+        return answer
 
     async def check(self) -> None:
         """Prove that the connection works. Raises ApiError when it does not."""
@@ -275,3 +300,16 @@ class AppCaller:
             return decode(answer.body)
         except ValueError:
             return None
+
+
+def _not_given(answer: Answer) -> Refused | None:
+    """Why an address elsewhere gives no file; a redirect could lead to where none may."""
+    if answer.status == 200:
+        return None
+    leads_on = 300 <= answer.status < 400
+    return Refused(
+        f"The address of the file answers {answer.status}"
+        f"{': it leads somewhere else' if leads_on else ''}.",
+        remedy="Give the address of the file itself." if leads_on else "Open it in a browser.",
+        who="user",
+    )

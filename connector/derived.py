@@ -38,7 +38,10 @@ class Daily(Data):
     """
 
     request: Request
-    """As in Baseline; `{today}` is the date in the trigger's zone."""
+    """As in Baseline; `{today}` is the date in the trigger's zone, `{from}` is `days` before."""
+    days: int = 0
+    each: Mapping[str, tuple[str, ...]] = {}
+    """Inputs of `request` that take each of these values in turn."""
     result: str = "data"
     size: int = 100
     hour: int = 5

@@ -1,16 +1,26 @@
-"""Form bodies as PHP reads them: nested values in brackets, `groups_in[]=2&names[0][first]=Ada`."""
+"""Form bodies as PHP reads them: nested values in brackets, `groups_in[]=2&names[0][first]=Ada`.
+
+And bodies in several parts, for files (RFC 7578).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote_plus
 
 from connector.errors import MappingError
+from connector.model import Upload
 from connector.paths import kind
 
 MAX_DEPTH = 16
+MAX_UPLOAD = 10 * 1024 * 1024
+"""The most bytes of one file that is sent."""
+
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
 def encode_form(data: Mapping[str, Any]) -> bytes:
@@ -40,6 +50,49 @@ def _pairs(key: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
             yield from _pairs(f"{key}[{place}]", inner, depth + 1)
     else:
         yield key, text_of(value, key)
+
+
+def encode_multipart(data: Mapping[str, Any]) -> tuple[str, bytes]:
+    """The media type and the bytes of a body with files; the same for the same data.
+
+    Raises MappingError for a file that is too large and for what a part cannot say.
+    """
+    parts = [(name, *_part(name, value)) for name, value in data.items() if value is not None]
+    # Made of what it keeps apart, so that the stored bytes of a write can be made again.
+    told = hashlib.sha256()
+    for _, head, content in parts:
+        told.update(head.encode() + content)
+    boundary = f"part-{told.hexdigest()[:40]}"
+    body = b"".join(
+        f"--{boundary}\r\n{head}\r\n\r\n".encode() + content + b"\r\n" for _, head, content in parts
+    )
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
+def _part(name: str, value: Any) -> tuple[str, bytes]:
+    head = f'content-disposition: form-data; name="{_quoted(name)}"'
+    if not isinstance(value, Upload):
+        return head, text_of(value, name).encode()
+    if len(value.content) > MAX_UPLOAD:
+        raise MappingError(
+            f"The file has {len(value.content)} bytes; at most {MAX_UPLOAD} are sent.",
+            field=name,
+            value_type="file",
+            remedy="Make it smaller.",
+        )
+    kind_of_file = value.media_type
+    if not _MEDIA_TYPE.fullmatch(kind_of_file):
+        kind_of_file = "application/octet-stream"
+    return (
+        f'{head}; filename="{_quoted(value.name)}"\r\ncontent-type: {kind_of_file}',
+        value.content,
+    )
+
+
+def _quoted(text: str) -> str:
+    """As browsers write it: a quote or a line break would end the name."""
+    shown = _encodable(text, "name")
+    return shown.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def text_of(value: Any, field: str) -> str:

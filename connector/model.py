@@ -173,6 +173,19 @@ class Identity(Data):
     when_unsure: Literal["park", "resend_once", "repeat"] = "park"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file on its way to an app: a part of a body that is sent as `multipart`."""
+
+    name: str
+    content: bytes = field(repr=False)
+    media_type: str = "application/octet-stream"
+
+
+Encoding = Literal["json", "form", "multipart"]
+"""How a body is written; `multipart` is for bodies with an Upload."""
+
+
 class Caller(Protocol):
     """What a node's own code may do: read and write its app through the one guarded door."""
 
@@ -185,9 +198,18 @@ class Caller(Protocol):
         *,
         query: Mapping[str, str] | None = None,
         body: Json = None,
-        encoding: Literal["json", "form"] = "json",
+        encoding: Encoding = "json",
     ) -> Json:
         """Send one request with the connection's credentials; raises ApiError, gives the JSON."""
+        ...
+
+    async def download(
+        self, where: str, *, query: Mapping[str, str] | None = None, most: int = 0
+    ) -> Answer:
+        """Read what is no JSON: a path of the app, or a whole address elsewhere, without
+        credentials and only where addresses of users may lead. Raises ApiError, also for more than
+        `most` bytes.
+        """
         ...
 
 
@@ -219,6 +241,15 @@ Preparing = Callable[[Caller, dict[str, Any]], Awaitable[Prepared]]
 """Reads what a write depends on, each time before it is sent; it may not write."""
 
 
+class ScopesBy(Data):
+    """An input that narrows a node's scopes: where a flow fixes its value, of the scopes in `of`
+    only that value's own is needed.
+    """
+
+    input: str
+    of: Mapping[str, str]
+
+
 class Node(Data):
     """What a Trigger, an Action and a Search share."""
 
@@ -232,6 +263,7 @@ class Node(Data):
     output: SchemaRef | None = None
     sample: Json = None
     scopes: tuple[str, ...] = ()
+    scopes_by: ScopesBy | None = None
 
     @property
     def name(self) -> str:
@@ -355,6 +387,16 @@ class Quota(Data):
     window: Literal["sliding", "calendar"] = "sliding"
 
 
+class Poll(Data):
+    """The list that shows what is new or changed where an app sends no events of it."""
+
+    request: Request
+    """Without `{page}` it gives all at once."""
+    result: str = ""
+    key: str = "id"
+    """The id in a row."""
+
+
 class Reader(Data):
     """How the records of one resource are read: singly, and in batches where the list allows."""
 
@@ -374,6 +416,7 @@ class Reader(Data):
     """Reads what a record does not carry itself, kept in it under these names."""
     more_when: tuple[str, tuple[str, ...]] | None = None
     """The place in a record, and the values there with which there is more to read."""
+    poll: Poll | None = None
     sweep: Request | None = None
     """Lists what was changed at `{since}` or later, page by page (`{page}`, from 1); only id and
     dates of a record are used."""
@@ -409,6 +452,8 @@ class Hook(Data):
     verify_until: datetime | None = None
     """Until when a handshake we asked for may be answered."""
     subscription: Json = None
+    secret: str = Attribute(default="", exclude=True, repr=False)
+    """What its events can be signed with: worked out from our key, stored nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -474,6 +519,10 @@ class App(Data):
     """A cheap read that proves a connection works."""
     check_may_miss: bool = False
     """Whether "no such record" proves it as well, since only those who may ask are told."""
+    probe: Callable[[Caller], Awaitable[Mapping[str, Json]]] | None = Attribute(
+        default=None, exclude=True
+    )
+    """Asks an installation what it can do: kept in the settings of the connection."""
     read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
     """Turns an answer into the error it means, or None when it is a success."""
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)

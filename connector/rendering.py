@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from connector import paths
 from connector.codec import encode
 from connector.errors import MappingError
-from connector.forms import encode_form, text_of
-from connector.model import App, Connection, HttpRequest, Method, Request
+from connector.forms import encode_form, encode_multipart, text_of
+from connector.model import App, Connection, Encoding, HttpRequest, Method, Request
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPE = "application/json"
@@ -54,7 +54,7 @@ def build_request(
     path: str,
     query: Mapping[str, str],
     body: Any,
-    encoding: Literal["json", "form"] = "json",
+    encoding: Encoding = "json",
 ) -> HttpRequest:
     """A request to an app whose path is complete. Raises MappingError for what cannot be sent."""
     if _PATH.fullmatch(path) is None or any(part in (".", "..") for part in path.split("/")):
@@ -67,8 +67,8 @@ def build_request(
     headers = [(name.lower(), value) for name, value in app.headers.items()]
     content = b""
     if body is not None:
-        content = _form(body) if encoding == "form" else encode_json(body)
-        headers.append(("content-type", FORM_TYPE if encoding == "form" else JSON_TYPE))
+        kind, content = _encoded(body, encoding)
+        headers.append(("content-type", kind))
     return HttpRequest(method=method, url=url, headers=tuple(headers), body=content)
 
 
@@ -102,12 +102,17 @@ def _check_numbers(value: Any, path: str, depth: int = 0) -> None:
         )
 
 
-def _form(body: Any) -> bytes:
+def _encoded(body: Any, encoding: Encoding) -> tuple[str, bytes]:
+    """A body's media type and bytes."""
+    if encoding == "json":
+        return JSON_TYPE, encode_json(body)
     if not isinstance(body, Mapping):
         raise MappingError(
             "A form must be an object.", value_type=paths.kind(body), who="developer"
         )
-    return encode_form(body)
+    if encoding == "multipart":
+        return encode_multipart(body)
+    return FORM_TYPE, encode_form(body)
 
 
 def _body(request: Request, inputs: Mapping[str, Any]) -> Any:

@@ -196,8 +196,9 @@ def _rows(given: list[Mapping[str, Any]], before: list[Any], at: str) -> list[di
         else:
             changes[number] = row
     kept = [
-        _object(changes[number], row) if number in changes else _kept(row)
-        for number, row in rows.items()
+        _object(changes[row["id"]], row) if row.get("id") in changes else _kept(row)
+        for row in before
+        if isinstance(row, Mapping)
     ]
     return [*kept, *fresh]
 

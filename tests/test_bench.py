@@ -21,6 +21,7 @@ UNITS = {
     "calls": ["flows/s"],
     "limiter": ["/s", "/s", "calls"],
     "mapping": ["/s", "/s"],
+    "composing": ["ms"],
     "enrich": ["calls"],
     "postgres": ["/s", "runs/s", "s"],
     "startup": ["s", "s", "MB"],

@@ -135,6 +135,12 @@ def test_differences_are_strict() -> None:
     assert updating.differences({"items_list": [{"id": 51}]}, RECORD) == ["items_list"]
 
 
+def test_rows_that_have_no_id_stay_too() -> None:
+    before = {"rows": [{"qty": 1}, {"id": 5, "qty": 2}]}
+    sent = updating.merged({"rows": [{"id": 5, "qty": 3}]}, before)
+    assert sent["rows"] == [{"qty": 1}, {"id": 5, "qty": 3}]
+
+
 ROWS = st.lists(
     st.fixed_dictionaries({"id": st.integers(1, 40), "qty": st.integers(0, 9)}),
     max_size=6,

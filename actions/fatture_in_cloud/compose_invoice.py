@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector import Action, Identity, Request, schema
 from connector.apps.fatture_in_cloud.invoices.composing import composed
-from connector.apps.fatture_in_cloud.invoices.kinds import WRITING
+from connector.apps.fatture_in_cloud.invoices.kinds import WRITING, by_type
 
 compose_invoice = Action(
     app="fatture_in_cloud",
@@ -52,6 +52,7 @@ compose_invoice = Action(
         "entity.suppliers:r",
         "products:r",
     ),
+    scopes_by=by_type("data.type", "a"),
     summary="{{ output.type }} {{ output.number }} to {{ output.entity.name }}",
     operations=(
         "createIssuedDocument",

@@ -154,6 +154,7 @@ verify_e_invoice = Search(
     run=_verify,
     scopes=tuple(f"issued_documents.{family}:r" for family in _FAMILIES),
     summary="{{ 'can be sent' if output.success else 'cannot be sent' }}",
+    operations=("verifyEInvoiceXml",),
 )
 
 send_e_invoice = Action(

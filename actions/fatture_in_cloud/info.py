@@ -87,7 +87,6 @@ list_revenue_centers = _names(
     "List Revenue Centres",
     "Lists the revenue centres that issued documents use.",
     "/c/{company_id}/info/revenue_centers",
-    scopes=("settings:r",),
 )
 list_cost_centers = _names(
     "list_cost_centers",
@@ -95,7 +94,6 @@ list_cost_centers = _names(
     "List Cost Centres",
     "Lists the cost centres that received documents use.",
     "/c/{company_id}/info/cost_centers",
-    scopes=("settings:r",),
 )
 list_product_categories = fatture.choices(
     "list_product_categories",

@@ -6,7 +6,7 @@ from typing import Any
 
 from connector import Caller, Request, Search, finding, schema
 from connector.apps.fatture_in_cloud.invoices import listing
-from connector.apps.fatture_in_cloud.invoices.kinds import READING
+from connector.apps.fatture_in_cloud.invoices.kinds import READING, by_type
 
 _DOCS = "https://developers.fattureincloud.it/api-reference"
 
@@ -53,6 +53,7 @@ list_issued_documents = Search(
     output=schema("fatture_in_cloud/issued_document_search"),
     run=listing.find,
     scopes=READING,
+    scopes_by=by_type("type", "r"),
     summary="{{ output.count }} found",
     operations=("listIssuedDocuments",),
 )
@@ -75,6 +76,7 @@ preview_document_totals = Search(
     output=schema("fatture_in_cloud/issued_document_totals"),
     run=_totals,
     scopes=READING,
+    scopes_by=by_type("data.type", "r"),
     summary="{{ output.amount_due }} to be paid",
     operations=("getNewIssuedDocumentTotals", "getExistingIssuedDocumentTotals"),
 )
@@ -96,6 +98,7 @@ get_issued_document_info = Search(
     result="data",
     output=schema("fatture_in_cloud/issued_document_info"),
     scopes=READING,
+    scopes_by=by_type("type", "r"),
     summary="{{ output.vat_types_list | length }} VAT types",
     operations=("getIssuedDocumentPreCreateInfo",),
 )

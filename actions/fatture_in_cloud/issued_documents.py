@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from connector import Action, Caller, Identity, Request, Search, finding, schema
-from connector.apps.fatture_in_cloud.invoices.kinds import READING, WRITING
+from connector.apps.fatture_in_cloud.invoices.kinds import READING, WRITING, by_type
 
 _MARK = re.compile(r"#[a-z2-7]{12}$")
 _TEXTS = {"subject": "any_subject contains", "entity_name": "entity.name =", "date": "date ="}
@@ -62,7 +62,9 @@ find_issued_document = Search(
     output=schema("fatture_in_cloud/issued_document_search"),
     run=_find,
     scopes=READING,
+    scopes_by=by_type("type", "r"),
     summary="{{ output.count }} found",
+    operations=("listIssuedDocuments",),
 )
 
 create_issued_document = Action(
@@ -108,5 +110,6 @@ create_issued_document = Action(
         when_unsure="park",
     ),
     scopes=WRITING,
+    scopes_by=by_type("data.type", "a"),
     summary="{{ output.type }} {{ output.number }} to {{ input.data.entity.name }}",
 )

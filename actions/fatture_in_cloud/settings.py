@@ -90,7 +90,6 @@ list_payment_accounts = fatture.choices(
     path="/c/{company_id}/info/payment_accounts",
     query={"fieldset": "detailed"},
     output="payment_account_search",
-    scopes=_READ,
 )
 update_payment_account = _ACCOUNT.update("modifyPaymentAccount", "getPaymentAccount")
 delete_payment_account = _ACCOUNT.delete("deletePaymentAccount")
@@ -110,7 +109,6 @@ list_payment_methods = fatture.choices(
     path="/c/{company_id}/info/payment_methods",
     query={"fieldset": "detailed"},
     output="payment_method_search",
-    scopes=_READ,
 )
 update_payment_method = _METHOD.update("modifyPaymentMethod", "getPaymentMethod")
 delete_payment_method = _METHOD.delete("deletePaymentMethod")

@@ -24,7 +24,7 @@ _KEYS: dict[str, finding.Same] = {
 
 _IDENTITY = Identity(
     record_id="data.id",
-    natural_key=tuple(f"data.{key}" for key in _KEYS),
+    natural_key=("data.code", "data.vat_number", "data.tax_code"),
     same_as=("create_supplier", "ensure_supplier"),
     find="find_supplier",
     by={"company_id": "company_id", "name": "data.name", **{key: f"data.{key}" for key in _KEYS}},
@@ -69,7 +69,7 @@ create_supplier = _SUPPLIER.create("createSupplier", require=("data.name",), ide
 ensure_supplier = _SUPPLIER.ensure(
     ("createSupplier", "listSuppliers", "getSupplier", "modifySupplier"),
     _KEYS,
-    identity=_IDENTITY,
+    identity=_IDENTITY.model_copy(update={"natural_key": tuple(f"data.{key}" for key in _KEYS)}),
 )
 update_supplier = _SUPPLIER.update("modifySupplier", "getSupplier")
 delete_supplier = _SUPPLIER.delete("deleteSupplier")

@@ -87,6 +87,12 @@ def labels(catalog: Catalog, node: AnyNode, language: str) -> dict[str, str]:
     }
 
 
+def node_label(catalog: Catalog, node: AnyNode, language: str) -> str:
+    """A node's name."""
+    words = _words(catalog, node.app)
+    return words.node(node.key, node.label, node.description, language)[0]
+
+
 def output_label(catalog: Catalog, app: str, path: str, given: str, language: str) -> str:
     """The word for a place in what a node gives."""
     return _words(catalog, app).label("", path, given, language)

@@ -10,7 +10,7 @@ from connector.codec import encode_text
 from connector.errors import Issue
 from connector.mapping import compile_mapping
 from connector.model import Action, Search
-from connector.paths import kind
+from connector.paths import join, kind, split
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -36,6 +36,8 @@ def preview(
     mapped = compiled.apply(context, now=now)
     fields = {}
     for one in mapped.report:
+        if only is not None and not _lies_in(one.path, only):
+            continue
         fields[one.path] = {
             "state": one.state,
             "value": _shown(one.value) if one.state == "set" else None,
@@ -53,6 +55,12 @@ def preview(
         "issues": issues,
         "payload": None if only is not None else mapped.payload,
     }
+
+
+def _lies_in(path: str, only: str) -> bool:
+    """Whether a place of the report belongs to a line: its path has the numbers of rows, too."""
+    bare = join(key for key in split(path) if not key.isdecimal())
+    return any(one == only or one.startswith(f"{only}.") for one in (path, bare))
 
 
 def _about(field: str, only: str) -> bool:

@@ -79,9 +79,8 @@ class Words:
 
     def node(self, key: str, label: str, description: str, language: str) -> tuple[str, str]:
         """A node's name and its one line."""
-        return (
-            self.nodes.get(key, (label, description)) if language == "it" else (label, description)
-        )
+        name, line = self.nodes.get(key, ("", "")) if language == "it" else ("", "")
+        return name or label, line or description
 
 
 NONE: Final = Words()
@@ -105,7 +104,7 @@ def _read(app: str, path: Path) -> Words:
             raise SchemaError(f"{app}/{FILE} has no part {min(unknown)!r}.")
         return Words(
             app=app,
-            nodes=_pairs(data.get("nodes")),
+            nodes={key: _named(given) for key, given in (data.get("nodes") or {}).items()},
             sections={
                 schema: tuple(
                     Section(key, (given[0], given[1]), tuple(given[2]))
@@ -136,3 +135,11 @@ def _pairs(given: Mapping[str, Iterable[Any]] | None) -> dict[str, tuple[str, st
         first, second = pair
         made[key] = (str(first), str(second))
     return made
+
+
+def _named(given: Any) -> tuple[str, str]:
+    """A node's name, with or without its line."""
+    if isinstance(given, str):
+        return given, ""
+    name, line = given
+    return str(name), str(line)

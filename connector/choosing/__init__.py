@@ -1,6 +1,6 @@
 """Choosing from the lists of an app: what a person sees, and which value a name stands for."""
 
-from connector.choosing.chooser import Chooser, Listing, Reader
+from connector.choosing.chooser import Chooser, Listing, Reader, needs_of, source_of
 from connector.choosing.options import Option, pick
 
-__all__ = ["Chooser", "Listing", "Option", "Reader", "pick"]
+__all__ = ["Chooser", "Listing", "Option", "Reader", "needs_of", "pick", "source_of"]

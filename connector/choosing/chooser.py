@@ -115,13 +115,13 @@ class Chooser:
         asked = text if source.searched else ""
         listing = await self.listing(app, source_key, reader, inputs, asked)
         try:
-            return _picked(listing, text, field)
+            return _picked(source, listing, text, field)
         except MappingError:
             if not listing.read_at or self._clock() - listing.read_at < FRESH_ON_MISS_SECONDS:
                 raise
         now = self._clock()
         listing = await self.listing(app, source_key, reader, inputs, asked, newer_than=now)
-        return _picked(listing, text, field)
+        return _picked(source, listing, text, field)
 
     def _key(
         self,
@@ -185,8 +185,12 @@ class Chooser:
                 remedy="Connect again and grant it, or give the id instead of a name.",
                 who="connection_owner",
             ) from error
-        except Missing:
-            rows = []  # Perfex CRM says so of an empty list
+        except Missing as error:
+            raise Missing(
+                f"The {source.title} cannot be listed: {error.message}",
+                status=error.status,
+                remedy="Check what says which list is meant, such as the company.",
+            ) from error
         except Invalid as error:
             raise Invalid(
                 f"The {source.title} cannot be listed: {error.message}",
@@ -199,11 +203,11 @@ class Chooser:
         return Listing(source.title, tuple(options[:MOST_OPTIONS]), now, note, whole)
 
 
-def _picked(listing: Listing, text: str, field: str) -> Option:
+def _picked(source: ChoiceSource, listing: Listing, text: str, field: str) -> Option:
     if listing.whole:
-        return pick(listing.title, listing.options, text, field)
+        return pick(listing.title, listing.options, text, field, people=source.searched)
     raise MappingError(
-        f"More than {MOST_OPTIONS} {listing.title} are found for {text!r}: one cannot be told.",
+        f"More than {MOST_OPTIONS} {listing.title} are found for this text: one cannot be told.",
         field=field,
         value_type="text",
         remedy="Give the id of the one that is meant.",

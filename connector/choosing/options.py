@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from connector.model import ChoiceSource
 from connector.paths import did_you_mean
 
 MOST_SHOWN = 5
+_RATE = re.compile(r"\d+\.\d+(?=%)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,10 @@ class Option:
 
 
 def plain(text: str) -> str:
-    """A name as people compare them: without capitals and spaces, a comma as a point."""
-    return "".join(text.split()).casefold().replace(",", ".")
+    """A name as people compare them: without capitals and spaces; `22,00 %` is `22%`."""
+    bare = "".join(text.split()).casefold().replace(",", ".")
+    # Only of rates: to a code every digit matters.
+    return _RATE.sub(lambda found: found[0].rstrip("0").rstrip("."), bare)
 
 
 def options_of(source: ChoiceSource, rows: Iterable[Any]) -> list[Option]:
@@ -58,10 +62,12 @@ def _words(expression: str, row: Any) -> str:
         return ""
 
 
-def pick(title: str, options: Sequence[Option], text: str, field: str) -> Option:
+def pick(
+    title: str, options: Sequence[Option], text: str, field: str, *, people: bool = False
+) -> Option:
     """The one option that is named so: exactly, else apart from capitals and spaces.
 
-    Raises MappingError when none is, or several are.
+    Raises MappingError when none is, or several are; of `people` it tells ids and no names.
     """
     wanted = plain(text)
     tries = (
@@ -73,15 +79,26 @@ def pick(title: str, options: Sequence[Option], text: str, field: str) -> Option
         if len(found) == 1:
             return found[0]
         if found:
-            listed = "; ".join(f"{one.label} (id {one.value})" for one in found[:MOST_SHOWN])
+            listed = "; ".join(
+                f"id {one.value}" if people else f"{one.label} (id {one.value})"
+                for one in found[:MOST_SHOWN]
+            )
             more = f"; and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+            shown = "This text" if people else repr(text)
             raise MappingError(
-                f"{text!r} is the name of {len(found)} of the {title}: {listed}{more}.",
+                f"{shown} is the name of {len(found)} of the {title}: {listed}{more}.",
                 field=field,
                 value_type="text",
                 remedy="Give the id of the one that is meant.",
             )
-    names = [one for option in options for one in (option.label, *option.names)]
+    if people:
+        raise MappingError(
+            f"None of the {title} has this text as its name or code.",
+            field=field,
+            value_type="text",
+            remedy="Check that it is written as there, or give the id.",
+        )
+    names = dict.fromkeys(one for option in options for one in (option.label, *option.names))
     near = did_you_mean(text, names)
     raise MappingError(
         f"None of the {title} is named {text!r}.",

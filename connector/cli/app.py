@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from connector.cli import (
+    accounts,
     catalogue,
+    choices,
     connect,
     flows,
     history,
@@ -19,6 +21,8 @@ from connector.cli import (
     quota,
     replaying,
     serving,
+    testing,
+    versions,
 )
 from connector.cli.output import fail
 from connector.errors import ConnectorError
@@ -60,8 +64,12 @@ def root(
 
 root.__doc__ = HELP
 catalogue.add(app)
+choices.add(app)
 flows.add(app)
+testing.add(app)
+versions.add()
 connect.add(app)
+accounts.add(app)
 history.add(app)
 parked.add(app)
 replaying.add(app)

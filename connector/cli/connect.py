@@ -1,4 +1,4 @@
-"""`connect`, `connections`: authorised accounts."""
+"""`connect`: authorising an account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connector.cli.offline import with_runtime
-from connector.cli.output import JsonOption, console, say, show_json, show_table
+from connector.cli.output import JsonOption, console, say, show_json
 from connector.cli.stopping import INTERRUPTED, Stopped, unless_stopped
 from connector.errors import ConnectorError, NotConnected
 
@@ -23,26 +23,8 @@ WAIT_SECONDS = 600
 
 
 def add(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add this command."""
     app.command("connect")(connect)
-    app.command("connections")(connections)
-
-
-def connections(json: JsonOption = False) -> None:
-    """List the connections."""
-
-    async def listed(runtime: Runtime) -> list[dict[str, Any]]:
-        return [one.model_dump(mode="json") for one in await runtime.list_connections()]
-
-    rows = with_runtime(listed)
-    if json:
-        show_json(rows)
-        return
-    show_table(
-        ("name", "app", "address", "status"),
-        [(row["name"], row["app"], row["base_url"], row["status"]) for row in rows],
-        empty="No connection yet: `connector connect APP` makes one.",
-    )
 
 
 def connect(

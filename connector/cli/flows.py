@@ -15,7 +15,9 @@ from connector.codec import decode, encode_text
 from connector.errors import FlowError, Issue
 
 if TYPE_CHECKING:
+    from connector.catalog import Catalog
     from connector.engine.dry import DryStep
+    from connector.flow import CompiledFlow
     from connector.model import Connection
 
 FlowFile = Annotated[
@@ -108,10 +110,7 @@ def try_flow(
     catalog = load_catalog()
     told = check_flow(read_text(flow), catalog)
     compiled = told.raise_for_errors()
-    trigger = catalog.trigger(compiled.trigger.node)
-    resource = str(compiled.trigger.inputs.get("resource", "")) or None
-    sample = catalog.sample(trigger, resource)
-    item = sample if event is None else _item(_read_json(event), sample)
+    item = read_item(event, compiled, catalog)
     known = with_runtime(_connections) if _has_database() else []
     found = {one.name: one for one in known}
     result = dry_run(
@@ -279,6 +278,14 @@ def _read_json(path: Path) -> Any:
         return decode(read_text(path))
     except ValueError as error:
         raise FlowError(f"The file {path} is not JSON: {error}.") from error
+
+
+def read_item(event: Path | None, flow: CompiledFlow, catalog: Catalog) -> dict[str, Any]:
+    """The event of a file, or the made-up one of the flow's trigger. Raises FlowError."""
+    trigger = catalog.trigger(flow.trigger.node)
+    resource = str(flow.trigger.inputs.get("resource", "")) or None
+    sample = catalog.sample(trigger, resource)
+    return dict(sample) if event is None else _item(_read_json(event), sample)
 
 
 def _item(given: Any, sample: Mapping[str, Any]) -> dict[str, Any]:

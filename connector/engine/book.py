@@ -8,6 +8,7 @@ asking means a way over the network, the answer holds for a moment longer.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,10 +50,14 @@ class OpenHook:
 class Book:
     """Reads hooks, connections and flows through memory."""
 
-    def __init__(self, catalog: Catalog, database: Database, fresh_seconds: float = 0) -> None:
+    def __init__(
+        self, catalog: Catalog, database: Database, fresh_seconds: float = 0, root: bytes = b""
+    ) -> None:
+        """`root` is what the secrets of hooks are worked out from."""
         self._catalog = catalog
         self._database = database
         self._fresh_seconds = fresh_seconds
+        self._root = root
         self._revision = -1
         self._asked: asyncio.AbstractEventLoop | None = None
         self._hooks: dict[str, OpenHook] = {}
@@ -96,8 +101,23 @@ class Book:
                 raise HookRefused("There is no such hook.", status=404)
             connection = await self.connection(row.tenant, row.connection_id)
             app = _rehearsed(self._catalog.app(connection.app), connection)
-            known = self._hooks[hook_id] = OpenHook(row.tenant, as_hook(row), app)
+            known = self._hooks[hook_id] = OpenHook(row.tenant, self.as_hook(row), app)
         return known
+
+    def as_hook(self, row: HookRow) -> Hook:
+        """The hook as an app's webhook code sees it, with the secret that it may use."""
+        until = row.verify_until
+        return Hook(
+            id=row.id,
+            connection_id=row.connection_id,
+            url=row.url,
+            account=row.account,
+            verify_until=None if until is None else datetime.fromtimestamp(until, UTC),
+            subscription=row.subscription,
+            secret=hmac.new(self._root, row.id.encode(), "sha256").hexdigest()
+            if self._root
+            else "",
+        )
 
     async def connection(self, tenant: str, id_or_name: str) -> ConnectionRow:
         """A tenant's connection. Raises NotConnected."""
@@ -208,19 +228,6 @@ def _rehearsed(app: App, row: ConnectionRow) -> App:
 
 def _texts(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(str(one) for one in value)
-
-
-def as_hook(row: HookRow) -> Hook:
-    """The hook as an app's webhook code sees it."""
-    until = row.verify_until
-    return Hook(
-        id=row.id,
-        connection_id=row.connection_id,
-        url=row.url,
-        account=row.account,
-        verify_until=None if until is None else datetime.fromtimestamp(until, UTC),
-        subscription=row.subscription,
-    )
 
 
 def as_connection(row: ConnectionRow) -> Connection:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from connector.caller import AppCaller
 from connector.connections import Keyring, Tokens, auth_headers
 from connector.engine.book import Book, as_connection
 from connector.errors import Unauthorized
-from connector.model import App, Connection
+from connector.model import App, Connection, Json
 from connector.quota import Limiter, Priority
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ class Doors:
             )
         return door
 
-    async def prove(self, app: App, connection: Connection, tokens: Tokens) -> None:
-        """Call the app once with credentials that are not stored yet. Raises ApiError."""
+    async def prove(self, app: App, connection: Connection, tokens: Tokens) -> Mapping[str, Json]:
+        """Call the app with credentials that are not stored yet. Raises ApiError.
+
+        Gives what the installation says it can do, where the app asks for that.
+        """
         door = AppCaller(
             app,
             connection,
@@ -69,6 +73,7 @@ class Doors:
             limiter=Limiter(lambda: 0.0),
         )
         await door.check()
+        return {} if app.probe is None else await app.probe(door)
 
 
 class _Unsaved:

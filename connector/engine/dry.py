@@ -120,7 +120,12 @@ def _step(
             return told
         mapped = step.mapping.apply(context, now=now)
         told.warnings = [str(one) for one in mapped.issues if one.severity == "warning"]
-        mapped.raise_for_errors()
+        told.warnings += [
+            f"{one.path}: {one.name!r} is looked up among the"
+            f" {catalog.app(node.app).choices[one.choices_from].title} when it runs."
+            for one in mapped.named
+        ]
+        mapped.raise_for_errors(names=True)
         told.inputs = mapped.payload
         app = catalog.app(node.app)
         connection = connection_of(step.connection or "", node.app) or Connection(

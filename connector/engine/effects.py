@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
-from connector.codec import encode
+from connector.codec import decode, encode
 from connector.engine.confirmed import Confirmed
 from connector.engine.looking import (
     SECOND_LOOK_SECONDS,
@@ -50,9 +50,20 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import MADE, Answer, Caller, HttpRequest, Operation, OwnCode, Preparing
+from connector.model import (
+    MADE,
+    Action,
+    Answer,
+    Caller,
+    HttpRequest,
+    Operation,
+    OwnCode,
+    Prepared,
+    Preparing,
+)
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
+from connector.updating import differences
 
 if TYPE_CHECKING:
     from connector.store.claiming import Turn
@@ -122,7 +133,7 @@ class Effects(Looking):
         if self._confirmed is not None:
             await self._confirmed.settle()
         effect = await store.effect(key)
-        if effect is None or _may_change(effect, intent.run_id):
+        if effect is None or may_change(effect, intent.run_id):
             # Nothing was written so far: a replay may come with mended values or another address.
             effect = await self._plan(intent, key, store, door, effect)
         if effect.state == "sending":
@@ -235,7 +246,8 @@ class Effects(Looking):
             inputs = {**inputs, MADE: made}
         ready = await prepare(door, inputs)
         before = next((note["read"] for note in reversed(effect.evidence) if "read" in note), None)
-        if ready.enough or (effect.sends and ready.record is not None and not ready.differs):
+        arrived = effect.sends > 0 and ready.record is not None and _shown(effect, action, ready)
+        if ready.enough or arrived:
             remote_id = str(paths.get(ready.record or {}, action.identity.own_id))
             why = "it is so already" if ready.enough else "it shows what was written"
             self._note(effect, None, f"read as {remote_id}: {why}, nothing was sent")
@@ -370,6 +382,9 @@ class Effects(Looking):
                 remote_id, record = seen
         effect.remote_id = None if remote_id is None else str(remote_id)
         effect.output = output_of(record, remote_id)
+        if not identity.record_id and not effect.output:
+            # An app that answers nothing has still done it.
+            effect.output = {"done": True}
         await self._save(effect, store, "done")
 
     async def _removed(
@@ -399,7 +414,19 @@ class Effects(Looking):
         return found_id(found, ids[0]), record
 
 
-def _may_change(effect: EffectRow, run_id: int) -> bool:
+def _shown(effect: EffectRow, action: Action, ready: Prepared) -> bool:
+    """Whether the record shows what was sent, or all that is wanted."""
+    if not ready.differs:
+        return True
+    wrapped = action.request.wrap if action.request else ()
+    if effect.request is None or not wrapped:
+        return False
+    sent = paths.get(decode(unpack(effect.request).body), wrapped[0])
+    return isinstance(sent, dict) and not differences(sent, ready.record or {})
+
+
+def may_change(effect: EffectRow, run_id: int) -> bool:
+    """Whether nothing of it was written, so that this run may plan it anew."""
     if effect.state == "refused":
         # What a person has dropped is not to be written by a replay.
         dropped = any(note.get("dropped") for note in effect.evidence)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from connector.engine.covering import alike
 from connector.engine.deriving import Derived
 from connector.engine.enrich import Asker, Found, enrich
-from connector.engine.making import Known, Making, in_turn
+from connector.engine.making import Known, Making
 from connector.engine.origins import CHAIN, Origins, place_of_states
 from connector.engine.precedence import Precedence
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
@@ -26,7 +26,7 @@ from connector.errors import (
     TakenOver,
 )
 from connector.model import App, Trigger
-from connector.store.rows import EventRow, FlowRow, RunRow
+from connector.store.rows import HEALED, EventRow, FlowRow, RunRow
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ class ActiveFlow:
 
     def wants(self, event: EventRow) -> bool:
         """Whether this flow follows this event."""
+        if event.delivery_id.startswith(HEALED) and not (self.derived and self.derived.remembers):
+            # The app sent its own event of this, most likely; only a state tells them apart.
+            return False
         return (
             event.connection_id == self.connection_id
             and event.operation in self.operations
@@ -258,16 +261,14 @@ class Events:
                     if any((taker.row.id, one) not in done for taker in takers)
                 )
         found = await self._read(group, ids)
-        outcomes: list[BaseException | None] = []
-        for part in in_turn(wanted):
-            told = await self._told(batch, part, store)
-            outcomes += await asyncio.gather(
-                *(
-                    self._match(event, takers, found, told, known.get(event.id, set()), store)
-                    for event, takers in part
-                ),
-                return_exceptions=True,
-            )
+        told = await self._told(batch, wanted, store)
+        outcomes = await asyncio.gather(
+            *(
+                self._match(event, takers, found, told, known.get(event.id, set()), store)
+                for event, takers in wanted
+            ),
+            return_exceptions=True,
+        )
         for event, outcome in zip(batch, outcomes, strict=True):
             # Each on its own: the runs of the others are stored and would never be started.
             if isinstance(outcome, Exception):
@@ -343,7 +344,8 @@ class Events:
                 return
             except StoreError as again:
                 fault = again
-        logger.warning("event %s waits for the database: %s", event.id, fault)
+        if not isinstance(fault, Raced):
+            logger.warning("event %s waits for the database: %s", event.id, fault)
         event.state = "received"
         await self._put_back([event], self._clock() + STORE_RETRY_SECONDS)
 

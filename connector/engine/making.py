@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -181,27 +181,6 @@ class Making:
 
     def _fail(self, run: RunRow, error: ConnectorError) -> None:
         run.state, run.finished_at, run.error = "failed", run.created_at, error.as_data()
-
-
-def in_turn(
-    wanted: Sequence[tuple[EventRow, Sequence[ActiveFlow]]],
-) -> Iterator[list[tuple[EventRow, Sequence[ActiveFlow]]]]:
-    """Events in parts that may be matched side by side.
-
-    A derived trigger compares two states of a record, so its events come one after the other.
-    """
-    part: list[tuple[EventRow, Sequence[ActiveFlow]]] = []
-    seen: set[str] = set()
-    for event, takers in wanted:
-        derives = any(taker.derived is not None for taker in takers)
-        if derives and seen.intersection(event.ids):
-            yield part
-            part, seen = [], set()
-        part.append((event, takers))
-        if derives:
-            seen.update(event.ids)
-    if part:
-        yield part
 
 
 def _turned_away(run: RunRow, reason: str) -> RunRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
 from connector.caller import counting_calls
-from connector.engine.effects import Door, Effects
+from connector.choosing import Chooser, Reader
+from connector.engine.effects import Door, Effects, may_change
 from connector.engine.looking import Intent
+from connector.engine.naming import Chosen, settle
 from connector.engine.origins import Origins
 from connector.engine.packing import decode_or_none
 from connector.engine.precedence import Precedence
@@ -35,6 +38,7 @@ from connector.surprises import log_surprise
 if TYPE_CHECKING:
     from connector.catalog import Catalog
     from connector.flow import CompiledFlow, CompiledStep
+    from connector.mapping import Mapped
     from connector.quota import Priority
     from connector.store.port import Store
 
@@ -53,7 +57,7 @@ class Doors(Protocol):
     ) -> AppDoor: ...
 
 
-class AppDoor(Door, Protocol):
+class AppDoor(Door, Reader, Protocol):
     """A door that nodes with their own code can use as well."""
 
 
@@ -89,6 +93,7 @@ class Runs:
         on_finished: Callable[[RunRow], None] | None = None,
         origins: Origins | None = None,
         precedence: Precedence | None = None,
+        chooser: Chooser | None = None,
     ) -> None:
         self._catalog = catalog
         self._flows = flows
@@ -100,6 +105,7 @@ class Runs:
         self._on_finished = on_finished
         self._origins = origins
         self._precedence = precedence or Precedence()
+        self._chooser = chooser or Chooser(clock)
 
     async def perform(self, run: RunRow) -> float | None:
         """Run the open steps; gives the time to come back (inf: when released), None at the end."""
@@ -168,17 +174,19 @@ class Runs:
     async def _step(self, progress: Progress, position: int, step: CompiledStep) -> StepRow:
         started = self._clock()
         run = progress.run
+        calls = [0]
         try:
             if not step.when(progress.context, progress.now):
                 return StepRow(run.id, position, step.id, "skipped", started, self._clock())
             mapped = step.mapping.apply(progress.context, now=progress.now)
-            mapped.raise_for_errors()
-            with counting_calls() as calls:
-                output = await self._execute(progress, step, mapped.payload)
+            mapped.raise_for_errors(names=True)
+            with counting_calls(calls):
+                payload, chosen = await self._named(progress, step, mapped)
+                output = await self._execute(progress, step, payload)
         except PASSING as cause:
             waiting = await self._wait(run, step, cause)
             if waiting is None:
-                raise await self._failed(progress, position, step, started, cause) from cause
+                raise await self._failed(progress, position, step, started, cause, calls) from cause
             if waiting.reason == "retry" and not isinstance(cause, Unauthorized):
                 run.attempts += 1
             raise waiting from cause
@@ -188,15 +196,43 @@ class Runs:
             run.error = {"step": step.id}
             raise
         except ConnectorError as error:
-            raise await self._failed(progress, position, step, started, error) from error
+            raise await self._failed(progress, position, step, started, error, calls) from error
         run.attempts, run.error, run.reason = 0, None, None
         node = self._catalog.node(step.node)
-        summary = _summary(node, mapped.payload, output)
+        summary = _summary(node, payload, output)
         told = [str(issue) for issue in mapped.issues]
         row = StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
         # What was left out of the write must be seen by whoever looks at the run.
         row.exchange = {"calls": calls[0], **({"warnings": told} if told else {})}
+        if chosen:
+            row.exchange["chosen"] = [one.as_data() for one in chosen]
         return row
+
+    async def _named(
+        self, progress: Progress, step: CompiledStep, mapped: Mapped
+    ) -> tuple[dict[str, Any], list[Chosen]]:
+        """The inputs of a step with ids in the place of names.
+
+        What a write was planned with stays: a name that was given to another record meanwhile
+        must not change it, and one that is gone must not keep us from finding out how it ended.
+        """
+        if not mapped.named:
+            return mapped.payload, []
+        run, node = progress.run, self._catalog.operation(step.node)
+        app = self._catalog.app(node.app)
+
+        async def open_(inputs: Mapping[str, Any]) -> Reader:
+            told = inputs.get(app.account_input) if app.account_input else None
+            account = "" if told is None or isinstance(told, str) else str(told)
+            return await self._doors.open(run.tenant, step.connection or "", account=account)
+
+        if isinstance(node, Action):
+            reader = await open_({})
+            intent = self._intent(progress, step, node, mapped.payload, reader.connection.id)
+            before = await progress.store.effect(intent.key(run.tenant))
+            if before is not None and not may_change(before, run.id):
+                return _planned(mapped, before.inputs)
+        return await settle(self._chooser, app, mapped.named, mapped.payload, open_)
 
     async def _wait(self, run: RunRow, step: CompiledStep, cause: ConnectorError) -> Wait | None:
         row = await self._store_of(run.tenant).connection(step.connection)
@@ -213,6 +249,7 @@ class Runs:
         step: CompiledStep,
         started: float,
         error: ConnectorError,
+        calls: list[int],
     ) -> ConnectorError:
         progress.run.error = {"step": step.id}
         row = StepRow(
@@ -223,6 +260,7 @@ class Runs:
             started,
             self._clock(),
             error={**error.as_data(), "step": step.id},
+            exchange={"calls": calls[0]},
         )
         await progress.store.record_step(progress.run, row)
         return error
@@ -251,22 +289,32 @@ class Runs:
             found: dict[str, Any] = await read(search, criteria, proof)
             return found
 
-        intent = Intent(
-            connection_id=door.connection.id,
-            flow=progress.flow.key,
-            step=step.id,
-            event_id=_delivery_of(run),
-            item_id=run.item_id,
-            run_id=run.id,
-            action=node,
-            inputs=payload,
-            business_key=step.business_key(progress.context, progress.now),
-        )
+        intent = self._intent(progress, step, node, payload, door.connection.id)
         if self._origins is None:
             return await self._effects.perform(intent, progress.store, door, find)
         app = self._catalog.app(node.app)
         async with self._origins.around(intent, app, account, run, progress.store):
             return await self._effects.perform(intent, progress.store, door, find)
+
+    def _intent(
+        self,
+        progress: Progress,
+        step: CompiledStep,
+        node: Action,
+        payload: dict[str, Any],
+        connection_id: str,
+    ) -> Intent:
+        return Intent(
+            connection_id=connection_id,
+            flow=progress.flow.key,
+            step=step.id,
+            event_id=_delivery_of(progress.run),
+            item_id=progress.run.item_id,
+            run_id=progress.run.id,
+            action=node,
+            inputs=payload,
+            business_key=step.business_key(progress.context, progress.now),
+        )
 
     def _close(self, run: RunRow, state: Any, error: ConnectorError | None) -> None:
         run.state, run.reason = state, None
@@ -290,6 +338,17 @@ async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:
     told = decode_or_none(answer)
     found = paths.get(told, search.result) if search.result else told
     return None if found is paths.ABSENT else found
+
+
+def _planned(mapped: Mapped, planned: dict[str, Any]) -> tuple[dict[str, Any], list[Chosen]]:
+    """The inputs with the ids that a write was planned with."""
+    payload, chosen = copy.deepcopy(mapped.payload), []
+    for one in mapped.named:
+        value = paths.get(planned, one.path)
+        value = None if value is paths.ABSENT else value
+        paths.put(payload, one.path, value)
+        chosen.append(Chosen(one.path, one.name, value, "as it was planned", one.choices_from))
+    return payload, chosen
 
 
 def _delivery_of(run: RunRow) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.engine.alarms import Alarms
-from connector.engine.book import Book, as_hook
+from connector.engine.book import Book
 from connector.engine.waits import Clock, fault_of_ours
 from connector.errors import ConnectorError, Issue
-from connector.model import App, Caller, Json, Method
+from connector.model import Answer, App, Caller, Json, Method
 from connector.store.rows import HookRow
 from connector.surprises import log_surprise
 
@@ -149,7 +149,9 @@ class Subscriptions:
             door = await self._doors.open(tenant, connection_id, account=account)
             assert app.webhook is not None
             opening = _Opening(door, lambda: self._await_handshake(row))
-            record = await app.webhook.subscribe(opening, as_hook(row), tuple(sorted(events)))
+            record = await app.webhook.subscribe(
+                opening, self._book.as_hook(row), tuple(sorted(events))
+            )
         except ConnectorError as error:
             logger.warning("subscription of %s: %s", connection.name, error.message)
             return {**report, "error": error.as_data()}
@@ -218,6 +220,10 @@ class _Opening:
             self._said = True
             await self._before()
         return await self._caller.request(method, path, **given)
+
+    async def download(self, where: str, **given: Any) -> Answer:
+        """Read what is no JSON."""
+        return await self._caller.download(where, **given)
 
 
 def _lost(

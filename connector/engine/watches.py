@@ -16,11 +16,12 @@ from connector import paths
 from connector.derived import Baseline, Daily
 from connector.engine.book import Book
 from connector.engine.deriving import DUE, Derived, dated
+from connector.engine.enrich import turns
 from connector.engine.events import ActiveFlow
 from connector.engine.origins import place_of_states
 from connector.engine.sweeps import AGAIN_SECONDS, SweepDoors
 from connector.engine.waits import Clock
-from connector.errors import ConnectorError, Throttled
+from connector.errors import ConnectorError, Missing, Throttled
 from connector.model import App, Json, Reader
 from connector.store.rows import LOOKED, EventRow, StateRow, WatchRow
 from connector.surprises import log_surprise
@@ -36,6 +37,7 @@ BEFORE_SECONDS = 10.0
 """A flow counts as switched on this much before it was noticed."""
 READ_AGAIN = 3
 """How often a baseline is read again when records came or went meanwhile."""
+DAY = 86_400.0
 MOST_AT_ONCE = 50
 """So much can one record have to tell at one look; the rest is told the next day."""
 
@@ -158,14 +160,23 @@ class Watches:
             return
         app = await self._book.app(self._tenant, flow.connection_id)
         place, reader = _place(app, flow)
-        async for told in self._pages(flow, daily, {"today": today}):
-            records = {str(one["id"]): one for one in _rows(told, daily.result)}
-            known = await self._store.states(place, [flow.row.id], list(records))
-            for item, record in records.items():
-                stored = known.get((flow.row.id, item), StateRow(place, {}))
-                events = self._due(flow, derived, row, record, reader, stored, today)
-                for event in events:
-                    await self._accept(event)
+        for each in turns(daily.each):
+            given = {**each, "today": today, "from": derived.date(now - daily.days * DAY)}
+            async for told in self._pages(flow, daily, given):
+                records = {str(one["id"]): one for one in _rows(told, daily.result)}
+                known = await self._store.states(place, [flow.row.id], list(records))
+                first: dict[str, tuple[Any, str]] = {}
+                for item, record in records.items():
+                    stored = known.get((flow.row.id, item), StateRow(place, {}))
+                    events = self._due(flow, derived, row, record, reader, stored, today)
+                    for event in events:
+                        await self._accept(event)
+                    if not events and not stored.version and derived.derive.older is None:
+                        # Seen for the first time: from here on it is known where it stood.
+                        state = derived.state_of(record, row, now)
+                        first[item] = (state, dated(record, reader))
+                if first:
+                    await self._store.add_states(flow.row.id, place, first, now)
         await self._store.save_watch(replace(row, looked_on=today))
 
     def _due(
@@ -227,7 +238,11 @@ class Watches:
             inputs[app.account_input] = account
         page, seen = 1, set[str]()
         while True:
-            told = await door.read(given.request, {**inputs, "page": str(page)})
+            try:
+                told = await door.read(given.request, {**inputs, "page": str(page)})
+            except Missing:
+                # An empty list is "no such record" to some.
+                return
             yield told
             ids = {str(one["id"]) for one in _rows(told, given.result)}
             # An app that ignores the page gives the first one for ever.

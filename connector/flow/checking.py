@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from connector.errors import FlowError, Issue
@@ -48,6 +48,12 @@ class FlowCheck:
     def warnings(self) -> tuple[Issue, ...]:
         """What is worth a look."""
         return tuple(issue for issue in self.issues if issue.severity == "warning")
+
+    def with_issues(self, more: Iterable[Issue]) -> FlowCheck:
+        """The same with what was found elsewhere; with an error it is not compiled any more."""
+        issues = (*self.issues, *more)
+        faulty = any(issue.severity == "error" for issue in issues)
+        return replace(self, issues=issues, compiled=None if faulty else self.compiled)
 
     def raise_for_errors(self) -> CompiledFlow:
         """The flow, ready to run; raises FlowError with every error when there is one."""
@@ -173,9 +179,12 @@ class _Checker:
     def _inputs(self, trigger: AnyNode) -> dict[str, Any]:
         """The trigger's settings, fitted to its fields; expressions have nothing to read here."""
         before = len(self.found.issues)
-        compiled = self._map(
-            self._catalog.fields(trigger), self._flow.trigger.inputs, (), "trigger.with"
+        # What is followed must be known before anything runs: no names in the place of ids.
+        fields = tuple(
+            field.model_copy(update={"choices_from": ""}) if field.choices_from else field
+            for field in self._catalog.fields(trigger)
         )
+        compiled = self._map(fields, self._flow.trigger.inputs, (), "trigger.with")
         for one in compiled.expressions:
             self.found.add(
                 "A trigger's settings are fixed values, not expressions.",

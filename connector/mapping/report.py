@@ -63,10 +63,23 @@ class Mapped:
         """Whether nothing but warnings was found."""
         return not any(issue.severity == "error" for issue in self.issues)
 
-    def raise_for_errors(self) -> Self:
-        """Itself; raises MappingError with every error when there is one."""
-        raise_for_errors(self.title, self.issues)
+    def raise_for_errors(self, *, names: bool = False) -> Self:
+        """Itself; raises MappingError with every error when there is one.
+
+        A name in the place of an id is one as well, unless the caller looks up `names`.
+        """
+        left = () if names else tuple(map(_left, self.named))
+        raise_for_errors(self.title, (*self.issues, *left))
         return self
+
+
+def _left(one: Named) -> Issue:
+    return Issue(
+        message="This text is a name: the id that it stands for was not looked up.",
+        remedy=f"Give the id, or look the name up in {one.choices_from}.",
+        field=one.path,
+        value_type="text",
+    )
 
 
 def raise_for_errors(title: str, issues: Sequence[Issue]) -> None:

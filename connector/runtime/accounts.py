@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from connector.engine.book import FORMER_NAMES, as_hook
+from connector.engine.book import FORMER_NAMES
 from connector.errors import ConnectorError, Issue, NotConnected, StoreError
 from connector.flow import check_flow, parse_flow
 from connector.flow.document import DocumentFault, read_document
@@ -245,7 +245,7 @@ class Accounts:
                 continue
             try:
                 door = await self._doors.open(row.tenant, row.id, account=hook.account)
-                await end(door, as_hook(hook))
+                await end(door, self._book.as_hook(hook))
             except ConnectorError as error:
                 issues.append(
                     Issue(

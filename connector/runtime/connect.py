@@ -144,7 +144,7 @@ class Connect:
             status="active",
             created_at=known.created_at if known else self._parts.clock(),
         )
-        await self._prove(app, row, tokens)
+        row = replace(row, settings={**row.settings, **await self._prove(app, row, tokens)})
         sealed = self._keyring.seal(tokens, tenant=row.tenant, connection_id=row.id)
         await self._store.save_connection(replace(row, secrets=sealed))
         self._keyring.forget(row.tenant, row.id)
@@ -163,9 +163,9 @@ class Connect:
                     who="user",
                 )
 
-    async def _prove(self, app: App, row: ConnectionRow, tokens: Tokens) -> None:
+    async def _prove(self, app: App, row: ConnectionRow, tokens: Tokens) -> Mapping[str, Any]:
         try:
-            await self._doors.prove(app, as_connection(row), tokens)
+            return await self._doors.prove(app, as_connection(row), tokens)
         except NotSent as error:
             # Whoever connects is waiting for the answer: nobody tries again for him.
             if error.field is None:

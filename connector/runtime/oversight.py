@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from connector.engine.alarms import Alarms
+from connector.engine.polls import Polls
 from connector.engine.subscriptions import Subscriptions
 from connector.engine.sweeps import Sweeps
 from connector.engine.watches import Watches
@@ -46,6 +47,7 @@ class Oversight:
             anew=parts.tuning.search_first,
             watch=self.alarms.look,
         )
+        self.polls = Polls(parts.tenant, book, doors, store, parts.clock, hand_on)
         self.watches = Watches(
             parts.tenant,
             book,

@@ -29,6 +29,8 @@ LEAST_PASSPHRASE = 10
 MOST_PASSPHRASE = 200
 MAX_NAME = 60
 FREE_ATTEMPTS = 5
+FREE_FROM_ADDRESS = 30
+"""More, because everybody behind one proxy has one address."""
 LONGEST_PAUSE = 900.0
 MOST_KNOWN = 10_000
 
@@ -171,9 +173,11 @@ class People:
     def _pause(self, whose: str) -> float:
         """Until when the next attempt must wait."""
         count, last = self._failures.get(whose, (0, 0.0))
-        if count < FREE_ATTEMPTS:
+        free = FREE_FROM_ADDRESS if whose.startswith("address ") else FREE_ATTEMPTS
+        if count < free:
             return 0.0
-        return last + min(2.0 ** (count - FREE_ATTEMPTS + 1), LONGEST_PAUSE)
+        # Bounded before it is raised: a count may grow for years.
+        return last + min(2.0 ** min(count - free + 1, 20), LONGEST_PAUSE)
 
 
 def role_of(text: str) -> Role:

@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from connector.choosing import Chooser
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
 from connector.engine.doors import Doors
@@ -28,6 +29,7 @@ from connector.errors import FlowError, NotConnected, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
+from connector.runtime.choosing import Choosing
 from connector.runtime.connect import Connect
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
@@ -37,6 +39,8 @@ from connector.runtime.parts import Parts
 from connector.runtime.people import People
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
+from connector.runtime.trying import Trying
+from connector.runtime.versions import Versions
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
 from connector.runtime.workshop import Workshop
@@ -62,10 +66,15 @@ class Runtime:
         self.public_url = parts.public_url
         self._parts = parts
         self._database = parts.database
-        self._clock = parts.clock
+        self.clock = self._clock = parts.clock
         self._store = parts.database.tenant(parts.tenant)
         shared = parts.database.claims is not None
-        self._book = Book(parts.catalog, parts.database, REVISION_SECONDS if shared else 0)
+        self._book = Book(
+            parts.catalog,
+            parts.database,
+            REVISION_SECONDS if shared else 0,
+            parts.vault.derive("hook-secrets"),
+        )
         self._keyring = Keyring(
             parts.vault,
             parts.http,
@@ -90,7 +99,9 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
-        precedence = Precedence()
+        precedence, chooser = Precedence(), Chooser(parts.clock)
+        self._choosing = Choosing(parts.tenant, parts.catalog, self.doors, chooser)
+        self.choices = self._choosing.listing
         origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
         runs = Runs(
@@ -104,6 +115,7 @@ class Runtime:
             plugins.on_run_finished if plugins else None,
             origins,
             precedence,
+            chooser,
         )
         make_events = partial(
             Events,
@@ -123,6 +135,7 @@ class Runtime:
         chores: dict[str, Chore] = {
             "sweeps": self._oversight.sweeps,
             "watches": self._oversight.watches,
+            "polls": self._oversight.polls,
             "retention": self.retention,
         }
         self._watch = Watch(
@@ -138,6 +151,8 @@ class Runtime:
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
         self.workshop = Workshop(parts.catalog, self._store, parts.clock)
+        self.trying = Trying(parts.catalog, parts.clock)
+        self.versions = Versions(parts.catalog, self._store, self.apply_flow)
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 
@@ -293,6 +308,11 @@ class Runtime:
         """How many events, runs and effects are in each state, and what sweeps recovered."""
         return {**await self._store.counts(), "sweep": await self._oversight.swept()}
 
+    async def notices(self) -> dict[str, Any]:
+        """What every page shows: lasting `alarms`, and how many writes are `parked`."""
+        alarms = await self._oversight.alarms.open()
+        return {"alarms": alarms, "parked": await self._store.count_parked()}
+
     async def status(self) -> dict[str, Any]:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
         return {"counts": await self.counts(), **await self._oversight.status()}
@@ -360,7 +380,10 @@ class Runtime:
         from connector.flow import check_flow
 
         rows = await self._store.connections()
-        return check_flow(text, self.catalog, {row.name: row.app for row in rows})
+        check = check_flow(text, self.catalog, {row.name: row.app for row in rows})
+        if check.compiled is None:
+            return check
+        return check.with_issues(await self._choosing.check(check.compiled))
 
     # --- connections --------------------------------------------------------------------------
 

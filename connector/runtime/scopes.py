@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from connector import paths
 from connector.derived import DerivedTrigger
 from connector.errors import Issue
-from connector.model import App, Trigger
+from connector.mapping import compile_mapping
+from connector.model import App, Node, Trigger
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -26,8 +28,23 @@ def needed_by(flow: Flow, connection: str, catalog: Catalog) -> tuple[str, ...]:
             scopes += app.event_scopes(events_of(flow, trigger))
     for step in flow.steps:
         if step.connection == connection:
-            scopes += catalog.operation(step.node).scopes
+            node = catalog.operation(step.node)
+            scopes += narrowed(node, step.map)
+            # Names must be looked up: the lists they are in have scopes of their own.
+            lists = catalog.app(node.app).choices
+            for name in compile_mapping(node, step.map, catalog=catalog).names:
+                scopes += lists[name.choices_from].scopes
     return fewest(scopes)
+
+
+def narrowed(node: Node, given: Mapping[str, Any]) -> list[str]:
+    """The scopes of a node, without those that only other values of a fixed input would need."""
+    by = node.scopes_by
+    value = None if by is None else given.get(by.input, paths.get(given, by.input))
+    if by is None or not isinstance(value, str) or value not in by.of:
+        return list(node.scopes)
+    others = set(by.of.values()) - {by.of[value]}
+    return [scope for scope in node.scopes if scope not in others]
 
 
 def reading(app: App, catalog: Catalog) -> tuple[str, ...]:
@@ -35,7 +52,8 @@ def reading(app: App, catalog: Catalog) -> tuple[str, ...]:
     scopes: list[str] = []
     for node in catalog.searches.values():
         if node.app == app.key:
-            scopes += node.scopes
+            # A preview may need the right to write: that waits for the flow that uses it.
+            scopes += [scope for scope in node.scopes if not scope.endswith(":a")]
     if app.event_scopes is not None:
         scopes += app.event_scopes(tuple(f"{one}.update" for one in app.readers))
     return fewest(scopes)

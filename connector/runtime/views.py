@@ -142,6 +142,7 @@ def run_details(
                 "output": step.output,
                 "error": step.error,
                 "warnings": (step.exchange or {}).get("warnings", []),
+                "chosen": (step.exchange or {}).get("chosen", []),
                 "calls": (step.exchange or {}).get("calls"),
                 "started_at": step.started_at,
                 "finished_at": step.finished_at,

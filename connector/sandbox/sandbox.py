@@ -51,7 +51,9 @@ class Sandbox:
         self.fic = FicState(
             self.config, clock=clock, random=chance, agenda=self.agenda, send=self._send
         )
-        self.perfex = PerfexState(self.config, clock=clock, random=chance, agenda=self.agenda)
+        self.perfex = PerfexState(
+            self.config, clock=clock, random=chance, agenda=self.agenda, send=self._send
+        )
         self.person = Person(self.fic)
         self.fic_app: App = build_fic_app(self.fic)
         self.perfex_app: App = build_perfex_app(self.perfex)

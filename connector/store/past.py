@@ -11,6 +11,10 @@ from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine
 class History(Protocol):
     """One tenant's runs and events of any time; no question reads more than it shows."""
 
+    async def count_parked(self) -> int:
+        """How many writes wait for a person."""
+        ...
+
     async def look_up_runs(
         self, asked: RunFilter, limit: int, before: int | None = None
     ) -> tuple[list[RunLine], int | None]:

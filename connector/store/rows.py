@@ -13,6 +13,10 @@ EffectState = Literal["planned", "sending", "done", "refused", "uncertain", "par
 
 LOOKED = "look:"
 """How the delivery ids begin of events that a daily look made."""
+POLLED = "poll:"
+"""How the delivery ids begin of what was seen in a list, where the app sends no events."""
+HEALED = "heal:"
+"""The same where it does, but may lose them."""
 SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
 GONE, MASKED = "purged_at", "masked_at"
@@ -103,6 +107,14 @@ class WatchRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PolledRow:
+    """What a record looked like in a list, and how often it was seen changed."""
+
+    digest: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class StateRow:
     """A record's state as a derived trigger judged it; `version` 0 was never stored."""
 
@@ -122,6 +134,14 @@ class FlowRow:
     enabled: bool
     version: int
     document: str
+    created_at: float
+
+
+@dataclass(slots=True)
+class FlowVersionRow:
+    """One version of a flow's document: its number, and when it was stored."""
+
+    version: int
     created_at: float
 
 

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Response
 from fastapi.security import HTTPBearer
 
-from connector.codec import encode
 from connector.errors import BundleError
 from connector.model import AnyNode
+from connector.runtime.adopting import Unproven
 from connector.web import shapes
 from connector.web.answers import problem, problem_of
+from connector.web.api_past import Exact, Moment, Number, Text, add_past, asked_for
+from connector.web.building import add_building
 from connector.web.faults import NoSuchRecord, add_handlers, answer_problem
 from connector.web.ports import Row, Runtime
 
@@ -29,15 +31,6 @@ Cursor = Annotated[
     int | None, Query(ge=1, le=MAX_ID, description="`next` of the part before this one.")
 ]
 Filter = Annotated[str | None, Query(max_length=200)]
-
-
-class Exact(Response):
-    """JSON that keeps every digit of a Decimal."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        return encode(content)
 
 
 def make_api(runtime: Runtime) -> FastAPI:
@@ -63,8 +56,11 @@ def make_api(runtime: Runtime) -> FastAPI:
     )
     _add_catalog(router, runtime)
     _add_connections(router, runtime)
+    _add_choices(router, runtime)
     _add_flows(router, runtime)
+    add_building(router, runtime, Exact)
     _add_events(router, runtime)
+    add_past(router, runtime, WHO)
     _add_runs(router, runtime)
     _add_parked(router, runtime)
     app.include_router(router)
@@ -149,6 +145,30 @@ def _add_connections(router: APIRouter, runtime: Runtime) -> None:
         return Exact({"authorize_url": begun["authorize_url"]})
 
 
+def _add_choices(router: APIRouter, runtime: Runtime) -> None:
+    @router.get("/choices", tags=["catalog"], response_model=shapes.Choices)
+    async def list_choices(
+        node: Annotated[str, Query(max_length=200)],
+        field: Annotated[str, Query(max_length=400)],
+        connection: Annotated[str, Query(max_length=200)],
+        search: Annotated[str, Query(max_length=200)] = "",
+        given: Annotated[
+            list[str] | None,
+            Query(
+                alias="with",
+                max_length=20,
+                description="What says which list is meant, as `company_id=108061`.",
+            ),
+        ] = None,
+    ) -> Response:
+        """What can be chosen for a field of a node; long lists need `search`."""
+        inputs = {}
+        for one in given or []:
+            name, _, value = one.partition("=")
+            inputs[name] = int(value) if value.isdecimal() else value
+        return Exact(await runtime.choices(node, field, connection, search, inputs))
+
+
 def _add_flows(router: APIRouter, runtime: Runtime) -> None:
     @router.get("/flows", tags=["flows"], response_model=shapes.Items)
     async def list_flows() -> Response:
@@ -212,12 +232,24 @@ def _add_events(router: APIRouter, runtime: Runtime) -> None:
 
 
 def _add_runs(router: APIRouter, runtime: Runtime) -> None:
-    @router.get("/runs", tags=["runs"], response_model=shapes.Page)
+    @router.get("/runs", tags=["runs"], response_model=shapes.RunPage)
     async def list_runs(
-        limit: Limit = 50, cursor: Cursor = None, state: Filter = None, flow: Filter = None
+        limit: Limit = 50,
+        cursor: Cursor = None,
+        state: Filter = None,
+        flow: Filter = None,
+        record: Text = None,
+        event: Number = None,
+        since: Moment = None,
+        until: Moment = None,
+        text: Text = None,
     ) -> Response:
-        """What flows did, newest first; of one state, of one flow, or of all."""
-        return _page(await runtime.list_runs(limit + 1, cursor, state, flow), limit)
+        """What flows did, newest first: all runs, or those that fit every filter.
+
+        `looked_to` is the run at which a search for a text stopped: as `cursor`, it goes on.
+        """
+        asked = asked_for(state, flow, record, event, since, until, text)
+        return Exact(await runtime.past.runs(asked, limit, cursor))
 
     @router.get("/runs/{run_id}", tags=["runs"], response_model=shapes.Record)
     async def get_run(run_id: Id) -> Response:
@@ -229,7 +261,7 @@ def _add_runs(router: APIRouter, runtime: Runtime) -> None:
     )
     async def replay(run_id: Id, asked: shapes.Replay | None = None) -> Response:
         """Run it again; what it wrote already is not written twice."""
-        made = await runtime.replay(run_id, asked.from_step if asked else None)
+        made = await runtime.replay(run_id, asked.from_step if asked else None, who=WHO)
         if made is None:
             raise NoSuchRecord("run")
         return Exact({"run": made}, 202)
@@ -246,9 +278,14 @@ def _add_parked(router: APIRouter, runtime: Runtime) -> None:
         """Decide one: it is this record (`adopt`), it is not there (`send_again`), or `drop` it."""
         if all(one["key"] != key for one in await runtime.list_parked()):
             raise NoSuchRecord("parked write")
-        decided = await runtime.resolve(
-            key, asked.choice, who=WHO, remote_id=asked.remote_id, force=asked.force
-        )
+        try:
+            decided = await runtime.resolve(
+                key, asked.choice, who=WHO, remote_id=asked.remote_id, force=asked.force
+            )
+        except Unproven as error:
+            insist = "To adopt it all the same, send `force`: true."
+            error.remedy = f"{error.remedy} {insist}".strip()
+            raise
         return Exact(decided)
 
     @router.get("/audits", tags=["parked"], response_model=shapes.Items)

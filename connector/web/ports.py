@@ -11,6 +11,8 @@ from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
 from connector.runtime.workshop import Workshop
+from connector.runtime.trying import Trying
+from connector.runtime.versions import Versions
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
@@ -56,10 +58,13 @@ class Runtime(Hooks, Protocol):
     """
 
     people: People
+    clock: Callable[[], float]
     accounts: Accounts
     past: LookingBack
     decisions: Decisions
     workshop: Workshop
+    versions: Versions
+    trying: Trying
 
     async def is_driven(self) -> bool:
         """Whether some process drives runs now, so that what is decided goes on at once."""
@@ -73,6 +78,12 @@ class Runtime(Hooks, Protocol):
         ...
 
     async def list_connections(self) -> Iterable[Connection]: ...
+
+    async def choices(
+        self, node: str, field: str, connection: str, search: str = "", inputs: Row | None = None
+    ) -> Row:
+        """What can be chosen for a field: `title`, `options`, `read_at`, `note` and `open`."""
+        ...
 
     async def start_connect(self, app: str, name: str, settings: Row) -> Row:
         """Begin an OAuth consent: `authorize_url` and its one-time `state`."""
@@ -135,6 +146,10 @@ class Runtime(Hooks, Protocol):
 
     async def quotas(self) -> Sequence[Row]:
         """What the accounts in use have used of their apps' quotas."""
+        ...
+
+    async def notices(self) -> Row:
+        """What every page shows: lasting `alarms`, and how many writes are `parked`."""
         ...
 
     async def status(self) -> Row:

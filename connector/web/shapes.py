@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -45,6 +46,30 @@ class ApplyFlow(FlowText):
     enable: bool | None = None
 
 
+class Suggest(Asked):
+    """A mapping to complete; `context` holds `trigger` and `steps` as expressions see them."""
+
+    node: Name
+    map: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    language: Literal["en", "it"] = "en"
+
+
+class TryMapping(Asked):
+    """A mapping to try; with `only`, the line of one field."""
+
+    node: Name
+    map: dict[str, Any]
+    context: dict[str, Any] = {}
+    only: Annotated[str, Field(max_length=400)] | None = None
+
+
+class RollBack(Asked):
+    """The version to go back to."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
 class Resolve(Asked):
     """What a person decided of a parked write; `adopt` names the record that is there.
 
@@ -81,6 +106,12 @@ class Items(BaseModel):
     items: list[dict[str, Any]]
 
 
+class Sentences(BaseModel):
+    """What changed, in plain words."""
+
+    items: list[str]
+
+
 class Status(BaseModel):
     """Counts by state, what no event told of, and the alarms that last."""
 
@@ -95,6 +126,61 @@ class Page(Items):
     next: int | None
 
 
+class RunPage(Page):
+    """A part of the runs; `looked_to` is where a search for a text stopped, if it did."""
+
+    looked_to: int | None
+
+
+class ReplayMany(Asked):
+    """Which runs a replay is about: those with these numbers, or all that fit."""
+
+    runs: Annotated[list[int], Field(max_length=200)] | None = None
+    state: Name | None = None
+    flow: Name | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: Name | None = None
+    from_step: Name | None = None
+
+
+class ReplayRuns(Asked):
+    """The runs to replay, at most 200 at a time: `ready` of the preview."""
+
+    runs: Annotated[list[int], Field(min_length=1, max_length=200)]
+    from_step: Name | None = None
+
+
+class Preview(BaseModel):
+    """What each run would do, and how many writes are done already and not repeated."""
+
+    items: list[dict[str, Any]]
+    ready: list[int]
+    refused: int
+    writes: int
+    more: bool
+
+
+class ReplayedMany(BaseModel):
+    """The new runs, each with the one that it replays, and what was refused."""
+
+    replayed: list[dict[str, int]]
+    refused: list[dict[str, Any]]
+
+
+class Account(BaseModel):
+    """Where events and their runs ended, by state; `unaccounted` is what no sum holds."""
+
+    accepted: int
+    events: dict[str, int]
+    runs_made: int
+    runs: dict[str, int]
+    replays: dict[str, int]
+    recovered: int
+    open: int
+    unaccounted: int
+
+
 class Connections(BaseModel):
     """All connections; their secrets are write-only."""
 
@@ -105,6 +191,16 @@ class Fields(BaseModel):
     """The inputs of a node, in order."""
 
     items: list[NodeField]
+
+
+class Choices(BaseModel):
+    """What can be chosen for a field; with `open`, any other value may be sent as well."""
+
+    title: str
+    options: list[dict[str, Any]]
+    read_at: float | None
+    note: str
+    open: bool
 
 
 class Consent(BaseModel):

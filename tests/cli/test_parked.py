@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.kit import Said, connector
-from tests.runtime.kit import flow, story, world
+from tests.runtime.kit import CREATE, client, flow, story, world
 from tests.runtime.test_writes import INVOICE, POST, issue
 
 
@@ -142,3 +142,75 @@ def test_an_event_that_is_not_there_is_told() -> None:
 def test_a_replay_is_of_a_run_or_of_an_event(words: list[str]) -> None:
     said = clean(connector("replay", *words), 2)
     assert "--event" in said.err
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_failed(place: Path) -> None:
+    """An installation with two runs that Perfex has refused."""
+
+    @story
+    async def happen() -> None:
+        async with world(place) as w:
+            await w.follow(flow(steps=CREATE))
+            for name in ("Rossi", "Bianchi"):
+                refuse = {"method": "POST", "path": "/api/customers"}
+                w.sandbox.perfex.faults.add(kind="status", status=403, **refuse)
+                w.person.create("clients", client(name, vat_number=""))
+                await w.quiet()
+
+    happen()
+
+
+def test_many_runs_are_shown_before_they_are_replayed(two_failed: None) -> None:
+    said = connector("replay", "--state", "failed", stdin="n\n")
+    assert said.code == 1
+    assert said.out.count("nothing is written yet") == 2
+    assert "Replay 2 runs?" in said.out + said.err
+    assert states() == ["failed", "failed"], "nobody has said yes"
+    said = clean(connector("replay", "--state", "failed", stdin="y\n"), 0)
+    assert "2 runs are replayed" in said.out
+    assert "nothing drives runs now" in said.out, "no server runs here"
+    assert states() == ["queued", "queued", "failed", "failed"]
+    said = clean(connector("replay", "--state", "failed", "--yes"), 0)
+    assert said.out.count("replayed already") == 2
+    assert len(states()) == 4
+
+
+def test_a_script_sees_first_and_does_with_yes(two_failed: None) -> None:
+    told = connector("replay", "--state", "failed", "--flow", "simple", "--json").json
+    assert (told["ready"], told["writes"], len(states())) == ([1, 2], 0, 2)
+    assert connector("replay", "--state", "failed", "--flow", "other", "--json").json["ready"] == []
+    assert (
+        connector("replay", "--state", "failed", "--since", "2027-01-01", "--json").json["ready"]
+        == []
+    )
+    done = connector("replay", "--state", "failed", "--text", "rossi", "--yes", "--json").json
+    assert done == {"replayed": [{"run": 3, "replay_of": 1}], "refused": []}
+
+
+def test_runs_are_found_by_what_is_known_of_them(two_failed: None) -> None:
+    def found(*words: str) -> list[int]:
+        return [row["id"] for row in connector("runs", *words, "--json").json]
+
+    assert found("--text", "bianchi") == [2]
+    assert found("--record", "nobody") == []
+    assert found("--until", "2026-01-01") == []
+    assert found("--since", "2026-01-01") == [2, 1]
+    said = clean(connector("runs", "--since", "soon"), 2)
+    assert "--since" in said.err
+    assert "30m, 2h" in said.err
+
+
+def test_whether_something_drives_runs_is_asked(two_failed: None, place: Path) -> None:
+    from connector.store.sqlite.files import Ownership
+
+    server = Ownership(place / "connector.db")
+    server.take()
+    try:
+        assert "goes on now" in clean(connector("replay", "1"), 0).out
+    finally:
+        server.free()
+    assert "as soon as" in clean(connector("replay", "2"), 0).out

@@ -94,8 +94,9 @@ class Mapped:
     payload: dict[str, Any]
     error: Exception | None = None
     issues: tuple[Any, ...] = ()
+    named: tuple[Any, ...] = ()
 
-    def raise_for_errors(self) -> Mapped:
+    def raise_for_errors(self, *, names: bool = False) -> Mapped:
         if self.error is not None:
             raise self.error
         return self

@@ -60,6 +60,8 @@ async def test_goes_through_httpx_as_it_was_recorded(
 ) -> None:
     node = catalog.operation(f"{path.parent.name}.{path.stem}")
     case, app = read(path), catalog.app(path.parent.name)
+    if any("url" in exchange["request"] for exchange in case["exchanges"]):
+        pytest.skip("it reads a file elsewhere, without credentials: tests of its own")
     for exchange in case["exchanges"]:
         httpx_mock.add_response(
             method=exchange["request"]["method"],

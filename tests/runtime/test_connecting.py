@@ -199,7 +199,12 @@ async def test_a_renewed_consent_ends_the_wait_too(tmp_path: Path) -> None:
 async def test_a_token_is_proven_by_a_call_and_then_stored_sealed(tmp_path: Path) -> None:
     async with world(tmp_path, connected=False) as w:
         await w.connect_perfex()
-        assert w.perfex.seen() == ["GET /api/customers/1"]
+        assert w.perfex.seen() == [
+            "GET /api/customers/1",
+            # What this installation can do is asked once, and kept.
+            "GET /api/openapi",
+            "GET /api/webhooks/events",
+        ]
         token = w.sandbox.perfex.authtoken
         assert w.perfex.calls[0].headers["authtoken"] == token
         assert [one.name for one in await w.runtime.list_connections()] == ["perfex"]

@@ -255,7 +255,7 @@ async def test_a_restart_and_a_replay_tell_nothing_twice(tmp_path: Path) -> None
 
 
 @story
-async def test_events_of_one_invoice_that_come_together_are_judged_in_turn(tmp_path: Path) -> None:
+async def test_events_of_one_invoice_that_come_together_are_told_once(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("invoice_paid"), flow("invoice_paid", key="other"))
         w.sandbox.fic.webhooks.pause()
@@ -267,6 +267,25 @@ async def test_events_of_one_invoice_that_come_together_are_judged_in_turn(tmp_p
         assert {told["flow"] for told in await w.runs() if told["state"] == "succeeded"} == {
             "invoice_paid", "other"
         }  # fmt: skip
+
+
+@story
+async def test_many_events_of_one_invoice_cost_few_reads(tmp_path: Path) -> None:
+    """Matched side by side, all but one are refused; they are judged anew together."""
+    async with world(tmp_path) as w:
+        await on(w, flow("invoice_paid"), flow("invoice_partly_paid"))
+        amounts = [1] * 30
+        one = invoice(w, *amounts, 92)
+        await w.quiet()
+        await w.restart(start=False)
+        for row in range(len(amounts)):
+            pay(w, one, row)
+        while len(w.sandbox.agenda):
+            await asyncio.sleep(0.1)
+        w.fic.calls.clear()
+        await w.runtime.start()
+        assert len(await fired(w)) == 1
+        assert len(w.fic.seen("GET", f"/issued_documents/{one['id']}")) <= 3
 
 
 @story
@@ -457,6 +476,31 @@ async def test_a_public_body_that_refuses_leaves_no_five_days(tmp_path: Path) ->
         w.person.change("issued_documents", one["id"], {"ei_status": "rejected"})
         (told,) = await fired(w)
         assert told["change"]["deadline"] is None
+
+
+@story
+async def test_a_lost_rejection_is_found_the_next_morning(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        old, before = invoice(w, e_invoice=True), invoice(w, e_invoice=True)
+        w.person.change("issued_documents", old["id"], {"ei_status": "discarded"})
+        w.person.change("issued_documents", before["id"], {"ei_status": "sent"})
+        await asyncio.sleep(HOUR)
+        await on(w, flow("e_invoice_rejected"), flow("e_invoice_accepted"))
+        after, told = invoice(w, e_invoice=True), invoice(w, e_invoice=True)
+        w.person.change("issued_documents", told["id"], {"ei_status": "discarded"})
+        await w.quiet()
+        w.sandbox.fic.faults.add(kind="drop", type="*", times=2)
+        for one in (before, after):
+            w.person.change("issued_documents", one["id"], {"ei_status": "discarded"})
+        assert [one["id"] for one in await fired(w)] == [told["id"]]
+        await jump(six(1))
+        found = (await fired(w, "e_invoice_rejected"))[1:]
+        assert sorted(one["id"] for one in found) == sorted((before["id"], after["id"]))
+        assert {one["change"]["code"] for one in found} == {"00305"}
+        events = len(await w.events())
+        await jump(six(1))
+        assert len(await w.events()) == events, "nothing is told again, not even in vain"
+        assert await fired(w, "e_invoice_accepted") == []
 
 
 # --- stock, new records, e-mails --------------------------------------------------------------

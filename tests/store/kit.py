@@ -14,6 +14,7 @@ from connector.store.rows import (
     HandledRow,
     HookRow,
     OriginRow,
+    PolledRow,
     RunRow,
     StepRow,
     SweepRow,
@@ -195,6 +196,8 @@ async def fill(store: TenantStore) -> Filled:
     )
     await store.save_sweep(sweep_row(name))
     await store.save_watch(WatchRow(flow.id, f"watched by {name}", NOW))
+    place = (f"conn-{name}", "", "client")
+    await store.save_polled(place, {"1": PolledRow(f"digest of {name}", 3)})
     await store.add_states(flow.id, "7:/c", {"1": ({"of": name}, "")}, NOW)
     await store.save_origin(origin_row(name, run.id), NOW - 60)
     await store.raise_alarm(alarm_row(name))

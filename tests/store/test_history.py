@@ -206,6 +206,26 @@ QUESTIONS: dict[str, Callable[[History], Any]] = {
 }
 
 
+BY = {
+    "runs by state": "run_state",
+    "runs by open state": "run_waits",
+    "runs by flow": "run_flow",
+    "runs by record": "run_item",
+    "runs by event": "run_event",
+    "runs of a time": "run_made",
+    "runs by number": "run_item",
+    "counts": "run_waits",
+    "events by state": "event_state",
+    "recovered": "event_swept",
+    "events of a time": "event_time",
+    "account": "event_time",
+    "over time": "run_end",
+    "accepted": "event_time",
+    "seconds taken": "run_end",
+}
+"""What must be found by more than walking through all numbers."""
+
+
 class Planner:
     """Runs nothing: keeps how each question would be answered."""
 
@@ -231,6 +251,11 @@ async def test_sqlite_reads_no_table_from_end_to_end(database: SqlDatabase, ques
     for plan in planner.plans:
         scans = re.findall(r"SCAN (run|event|step|effect)\b", plan)
         assert not scans, plan
+        few = question in ("runs by event", "recovered")
+        assert few or "B-TREE FOR ORDER BY" not in plan, f"a list is sorted: {plan}"
+        assert "newer USING INDEX run_item" not in plan, plan
+    wanted = BY.get(question)
+    assert wanted is None or any(f"INDEX {wanted} " in one for one in planner.plans), planner.plans
 
 
 async def test_postgres_reads_many_rows_by_index(postgres_url: str) -> None:

@@ -14,6 +14,7 @@ from connector.store.rows import (
     EventFilter,
     HandledRow,
     PersonRow,
+    PolledRow,
     RunFilter,
     SessionRow,
     WatchRow,
@@ -55,6 +56,8 @@ READS: dict[str, Call] = {
     ),
     "sweeps": lambda store, _: store.sweeps(),
     "watches": lambda store, _: store.watches(),
+    "polled": lambda store, whose: store.polled((f"conn-{whose.tenant}", "", "client")),
+    "polled_places": lambda store, _: store.polled_places(),
     "states": lambda store, whose: store.states("7:/c", [whose.flow.id], ["1"]),
     "recovered": lambda store, _: store.recovered(0),
     "heard": lambda store, whose: store.heard(f"conn-{whose.tenant}", "7", 0),
@@ -135,6 +138,10 @@ WRITES: dict[str, Call] = {
     "hurry_events": lambda store, whose: store.hurry_events(f"conn-{whose.tenant}"),
     "save_watch": lambda store, whose: store.save_watch(WatchRow(whose.flow.id, "stolen", NOW)),
     "drop_watch": lambda store, whose: store.drop_watch(whose.flow.id),
+    "save_polled": lambda store, whose: store.save_polled(
+        (f"conn-{whose.tenant}", "", "client"), {"1": PolledRow("stolen", 9)}
+    ),
+    "drop_polled": lambda store, whose: store.drop_polled((f"conn-{whose.tenant}", "", "client")),
     "add_states": lambda store, whose: store.add_states(
         whose.flow.id, "7:/c", {"1": ({"of": "a thief"}, "")}, NOW
     ),
@@ -197,6 +204,7 @@ TABLES = {
     "sweep": "tenant = ?",
     "derived_watch": "tenant = ?",
     "derived_state": "tenant = ?",
+    "polled": "tenant = ?",
     "origin": "tenant = ?",
     "alarm": "tenant = ?",
     "person": "tenant = ?",

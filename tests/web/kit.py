@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -52,11 +53,39 @@ class FakeCatalog:
         return node.inputs
 
 
+class FakePast:
+    """What looking back gives, and what it was asked."""
+
+    def __init__(self, runtime: FakeRuntime) -> None:
+        self._runtime = runtime
+        self.replaying = self
+
+    async def runs(self, asked: Any, limit: int, before: int | None) -> dict[str, Any]:
+        self._runtime._note("runs", asked, limit, before)
+        rows = self._runtime.rows[:limit]
+        more = len(self._runtime.rows) > limit
+        return {"items": rows, "next": rows[-1]["id"] if more else None, "looked_to": None}
+
+    async def account(self, since: float, until: float) -> dict[str, Any]:
+        self._runtime._note("account", since, until)
+        return {"accepted": 3, "unaccounted": 0}
+
+    async def preview(self, asked: Any, from_step: str | None) -> dict[str, Any]:
+        self._runtime._note("preview", asked, from_step)
+        return {"items": [], "ready": [1, 2], "refused": 0, "writes": 3, "more": False}
+
+    async def many(self, runs: Any, from_step: str | None, *, who: str) -> dict[str, Any]:
+        self._runtime._note("many", runs, from_step, who)
+        return {"replayed": [{"run": 9, "replay_of": 1}], "refused": []}
+
+
 class FakeRuntime:
     """Does what a test tells it to; `inbox` holds what arrived."""
 
     def __init__(self) -> None:
         self.catalog = FakeCatalog()
+        self.clock = time.time
+        self.past = FakePast(self)
         self.inbox: list[tuple[str, Inbound]] = []
         self.calls: list[tuple[Any, ...]] = []
         self.reply: Any = None
@@ -123,8 +152,10 @@ class FakeRuntime:
     async def get_run(self, run_id: int) -> dict[str, Any] | None:
         return await self.get_event(run_id)
 
-    async def replay(self, run_id: int, from_step: str | None = None) -> int | None:
-        self._note("replay", run_id, from_step)
+    async def replay(
+        self, run_id: int, from_step: str | None = None, *, who: str = ""
+    ) -> int | None:
+        self._note("replay", run_id, from_step, who)
         return 99 if run_id == 1 else None
 
     async def replay_event(self, event_id: int) -> bool:

@@ -28,6 +28,7 @@ from connector.errors import (
     Unclear,
 )
 from connector.settings import Limits
+from connector.store.rows import RunFilter
 from connector.web.api import PREFIX, make_api
 from connector.web.app import make_app
 from connector.web.shapes import Problem
@@ -350,14 +351,14 @@ class TestAnswers:
     async def test_pages_lead_from_one_to_the_next(self, web: Served, runtime: FakeRuntime) -> None:
         runtime.rows = [{"id": 9}, {"id": 8}, {"id": 7}]
         first = (await web.api("GET", "/runs?limit=2&state=failed&flow=a")).json()
-        assert first == {"items": [{"id": 9}, {"id": 8}], "next": 8}
+        assert first == {"items": [{"id": 9}, {"id": 8}], "next": 8, "looked_to": None}
         runtime.rows = [{"id": 7}]
         last = (await web.api("GET", "/runs?limit=2&cursor=8")).json()
-        assert last == {"items": [{"id": 7}], "next": None}
+        assert last == {"items": [{"id": 7}], "next": None, "looked_to": None}
         await web.api("GET", "/events?cursor=5")
         assert runtime.calls == [
-            ("list_runs", 3, None, "failed", "a"),
-            ("list_runs", 3, 8, None, None),
+            ("runs", RunFilter(state="failed", flow="a"), 2, None),
+            ("runs", RunFilter(), 2, 8),
             ("list_events", 51, 5),
         ]
 
@@ -374,7 +375,38 @@ class TestAnswers:
     ) -> None:
         reply = await web.api("POST", "/runs/1/replay", {"from_step": "invoice"})
         assert reply.status == 202
-        assert runtime.calls[-1] == ("replay", 1, "invoice")
+        assert runtime.calls[-1] == ("replay", 1, "invoice", "api")
+
+    async def test_runs_are_found_by_record_time_and_text(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        await web.api(
+            "GET", "/runs?record=7&event=3&text=rossi&since=2026-03-04T00:00:00Z&until=2026-03-05"
+        )
+        (call,) = runtime.calls
+        assert call[1] == RunFilter(
+            record="7", event_id=3, text="rossi", since=1_772_582_400.0, until=1_772_668_800.0
+        )
+        assert_problem(await web.api("GET", "/runs?since=yesterday"), 422)
+
+    async def test_many_are_replayed_after_a_preview(
+        self, web: Served, runtime: FakeRuntime
+    ) -> None:
+        told = await web.api("POST", "/runs/replay/preview", {"state": "failed", "flow": "a"})
+        assert (told.status, told.json()["writes"]) == (200, 3)
+        reply = await web.api("POST", "/runs/replay", {"runs": told.json()["ready"]})
+        assert (reply.status, reply.json()["replayed"]) == (202, [{"run": 9, "replay_of": 1}])
+        assert runtime.calls == [
+            ("preview", RunFilter(state="failed", flow="a"), None),
+            ("many", [1, 2], None, "api"),
+        ]
+        assert_problem(await web.api("POST", "/runs/replay", {"runs": []}), 422)
+        assert_problem(await web.api("POST", "/runs/replay", {"state": "failed"}), 422)
+
+    async def test_sums_are_of_a_time(self, web: Served, runtime: FakeRuntime) -> None:
+        reply = await web.api("GET", "/inbox?since=1970-01-02T00:00:00Z&until=1970-01-03T00:00:00Z")
+        assert reply.json() == {"accepted": 3, "unaccounted": 0}
+        assert runtime.calls == [("account", 86_400.0, 172_800.0)]
 
     async def test_replay_of_a_run_that_succeeded_is_422(
         self, web: Served, runtime: FakeRuntime

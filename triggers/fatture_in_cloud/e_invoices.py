@@ -1,15 +1,31 @@
 """What the tax system says of an e-invoice that was sent to it.
 
-The app tells that the status changed, not to what: the document says it.
+The app tells that the status changed, not to what: the document says it. Events may be lost, and a
+discarded e-invoice has a deadline, so the documents of the last weeks are looked at once a day.
 """
 
 from __future__ import annotations
 
-from connector import Derive, DerivedTrigger, schema
+from connector import Daily, Derive, DerivedTrigger, Request, schema
 
 _DOCS = "https://developers.fattureincloud.it/docs/webhooks/"
 _DOCUMENTS = {"issued_documents.e_invoices": schema("fatture_in_cloud/e_invoice_status")}
 _FOLLOWED = ("issued_documents.e_invoices",)
+_LOOK = Daily(
+    request=Request(
+        method="GET",
+        path="/c/{company_id}/issued_documents",
+        query={
+            "type": "{type}",
+            "fieldset": "detailed",
+            "q": "date >= '{from}'",
+            "per_page": "100",
+            "page": "{page}",
+        },
+    ),
+    days=30,
+    each={"type": ("invoice", "credit_note")},
+)
 
 
 def _reached(*statuses: str) -> Derive:
@@ -17,12 +33,13 @@ def _reached(*statuses: str) -> Derive:
     wanted = ", ".join(f"'{one}'" for one in statuses)
     return Derive(
         resources=_FOLLOWED,
-        operations=("status_update",),
+        operations=("due", "status_update"),
         state={"status": "{{ record.ei_status | default(none) }}"},
         when=f"{{{{ now.status in [{wanted}] and before.status not in [{wanted}] }}}}",
         made={"status": None},
         # Such an event is sent for a change of the status and for nothing else.
         proof="{{ event.operation == 'status_update' }}",
+        daily=_LOOK,
     )
 
 
@@ -74,7 +91,7 @@ e_invoice_rejected = DerivedTrigger(
     outputs=_DOCUMENTS,
     derive=Derive(
         resources=_FOLLOWED,
-        operations=("status_update",),
+        operations=("due", "status_update"),
         state={
             "status": "{{ record.ei_status | default(none) }}",
             # Corrected and sent again, it may be discarded once more.
@@ -82,7 +99,8 @@ e_invoice_rejected = DerivedTrigger(
         },
         when=(
             f"{{{{ now.status in {_REJECTED} and"
-            f" (before.status not in {_REJECTED} or now.rejected_at != before.rejected_at) }}}}"
+            f" (before.status not in {_REJECTED} or"
+            " (now.rejected_at is not none and now.rejected_at != before.rejected_at)) }}"
         ),
         tell={
             "reason": f"{{{{ {_REASON}.reason | default(none) }}}}",
@@ -95,5 +113,6 @@ e_invoice_rejected = DerivedTrigger(
         },
         made={"status": None, "rejected_at": None},
         proof="{{ event.operation == 'status_update' }}",
+        daily=_LOOK,
     ),
 )

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from connector.apps.perfex_crm import countries
 from connector.apps.perfex_crm.answers import read_error
+from connector.apps.perfex_crm.choices import sources
+from connector.apps.perfex_crm.events import OPERATIONS, readers
+from connector.apps.perfex_crm.webhooks import TOLERANCE, PerfexWebhooks, probe
 from connector.hookspecs import RegisterFilter, hookimpl
 from connector.model import App, Request, Token
 
@@ -15,8 +18,11 @@ KEY = "perfex_crm"
 GROUP = "Perfex CRM"
 
 
-def build() -> App:
-    """The app; each owner has an own address, and the API lies under `/api`."""
+def build(*, tolerance: float = TOLERANCE) -> App:
+    """The app; each owner has an own address, and the API lies under `/api`.
+
+    `tolerance` is how many seconds the clock of an installation may differ from ours.
+    """
     return App(
         key=KEY,
         title="Perfex CRM",
@@ -25,10 +31,15 @@ def build() -> App:
             header="authtoken",
             help="In Perfex: API → API Management → New. Tick the resources the flows use.",
         ),
+        choices=sources(),
         # The cheapest read there is: that no such customer exists proves the token, too.
         check=Request(method="GET", path="/customers/1"),
         check_may_miss=True,
         read_error=read_error,
+        probe=probe,
+        webhook=PerfexWebhooks(tolerance),
+        readers=readers(),
+        operations=OPERATIONS,
     )
 
 

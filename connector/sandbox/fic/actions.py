@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
-from starlette.requests import Request
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from connector.sandbox.fic.call import Call, single
+from connector.sandbox.clock import stamp
+from connector.sandbox.fic.call import Call, missing, single
 from connector.sandbox.fic.crud import allow, event_of, found
 from connector.sandbox.fic.fields import blank, clean
 from connector.sandbox.fic.problem import Faults, answer, invalid, required
 from connector.sandbox.fic.resources import resources
 from connector.sandbox.fic.rules import Record
 from connector.sandbox.fic.scopes import ISSUED
-from connector.sandbox.fic.state import FicState
 from connector.sandbox.fic.totals import totals as compute
 
-FILE_LIFE = timedelta(days=7)
+MOST_MAIL = 50 * 1024
+JOINED = {
+    "delivery_notes": "delivery_note",
+    "orders": "order",
+    "quotes": "quote",
+    "work_reports": "work_report",
+}
+"""The type of document that each kind of joining takes."""
 _ATTACHABLE = {
     "issued_documents": "",
     "received_documents": "received_documents:a",
@@ -77,8 +83,27 @@ def send_email(call: Call) -> Response:
             faults[f"data.{name}"] = [required(f"data.{name}")]
     if "sender_id" not in data and "sender_email" not in data:
         faults["data.sender_email"] = [required("data.sender_email")]
+    include = data.get("include")
+    for name in ("document", "delivery_note", "attachment", "accompanying_invoice"):
+        if isinstance(include, dict) and name not in include:
+            faults[f"data.include.{name}"] = [required(f"data.include.{name}")]
+    if len(str(data.get("body", "")).encode()) > MOST_MAIL:
+        faults["data.body"] = ["The data.body may not be greater than 51200 bytes."]
     if faults:
         raise invalid(faults)
+    call.company.emails.append(
+        {
+            "id": 7_001 + len(call.company.emails),
+            "status": "sent",
+            "sent_date": stamp(call.state.clock()),
+            "errors_count": 0,
+            "to_email": data["recipient_email"],
+            "subject": data["subject"],
+            "content": data["body"],
+            "recipient_status": "unknown",
+            "attachments": [],
+        }
+    )
     event = f"{event_of(resources()['issued_documents'], record)}.email_sent"
     call.state.webhooks.emit(call.company.id, event, [record["id"]])
     return answer(None)
@@ -108,6 +133,28 @@ def transform(call: Call) -> Response:
     return answer({"data": made, "options": options})
 
 
+def join(call: Call) -> Response:
+    """Creates nothing: answers one invoice with the lines of all documents."""
+    if not call.query.get("ids"):
+        raise invalid({"ids": [required("ids")]})
+    if call.query.get("type", "") not in JOINED:
+        raise invalid({"type": ["The selected type is invalid."]})
+    table, ids = call.company.tables["issued_documents"], call.query["ids"].split(",")
+    parts = [copy.deepcopy(table.get(one)) for one in ids]
+    if not all(parts):
+        raise missing()
+    joined = [part for part in parts if part]
+    for part in joined:
+        allow(call, resources()["issued_documents"], "r", part["type"])
+        if part["type"] != JOINED[call.query["type"]]:
+            raise invalid({"ids": ["The selected ids are invalid."]})
+    rows = [row for part in joined for row in part["items_list"] or ()]
+    made = joined[0] | {"id": None, "number": None, "type": "invoice", "payments_list": []}
+    made["items_list"] = rows
+    options = {"create_from": ids, "transform": False, "join_type": call.query["type"]}
+    return answer({"data": made, "options": options})
+
+
 def upload(key: str) -> Callable[[Call], Any]:
     """Two steps: the token of this answer goes into a document's body."""
 
@@ -115,12 +162,12 @@ def upload(key: str) -> Callable[[Call], Any]:
         if _ATTACHABLE[key]:
             call.need(_ATTACHABLE[key])
         async with call.request.form() as form:
-            name, given = str(form.get("filename", "")), "attachment" in form
-        if not given:
+            name, given = str(form.get("filename", "")), form.get("attachment")
+            content = await given.read() if isinstance(given, UploadFile) else None
+        if content is None:
             raise invalid({"attachment": [required("attachment")]})
         token = call.state.tokens.secret()
-        call.company.attachments[token] = name
-        call.state.files[token] = call.state.clock() + FILE_LIFE
+        call.company.attachments[token] = (name, content)
         return answer({"data": {"attachment_token": token}})
 
     return handler
@@ -136,11 +183,3 @@ def detach(key: str) -> Callable[[Call], Response]:
         return answer(None)
 
     return handler
-
-
-def file(state: FicState, request: Request) -> Response:
-    """A stored file, for seven days."""
-    dies = state.files.get(request.path_params["token"])
-    if dies is None or dies <= state.clock():
-        return answer({"error": {"message": "This link has expired."}}, 403)
-    return Response(b"a file of the sandbox\n", media_type="application/octet-stream")

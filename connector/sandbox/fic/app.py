@@ -15,7 +15,17 @@ from starlette.routing import BaseRoute, Route
 
 from connector.sandbox.asgi import App
 from connector.sandbox.faults import Faulty
-from connector.sandbox.fic import actions, control, crud, e_invoices, info, oauth, subscriptions
+from connector.sandbox.fic import (
+    actions,
+    control,
+    crud,
+    e_invoices,
+    files,
+    info,
+    more,
+    oauth,
+    subscriptions,
+)
 from connector.sandbox.fic.call import Handler, endpoint
 from connector.sandbox.fic.problem import Problem
 from connector.sandbox.fic.resources import Resource, resources
@@ -42,6 +52,7 @@ def build_fic_app(state: FicState) -> App:
     _add_oauth(state, routes)
     _add_info(add)
     _add_documents(add)
+    _add_more(add)
     for resource in resources().values():
         _add_crud(add, resource)
     _add_subscriptions(add)
@@ -62,12 +73,13 @@ def _add_oauth(state: FicState, routes: list[BaseRoute]) -> None:
         return await oauth.token(state, request)
 
     async def file(request: Request) -> Response:
-        return actions.file(state, request)
+        return files.serve(state, request)
 
     routes += [
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route("/oauth/token", token, methods=["POST"]),
         Route("/files/{token}", file, methods=["GET"]),
+        Route("/files/{token}/{name}", file, methods=["GET"]),
     ]
 
 
@@ -90,6 +102,7 @@ def _add_info(add: Add) -> None:
         "C/info/received_document_categories",
         info.distinct("received_documents", "category"),
     )
+    add("GET", "C/settings/templates", info.own_templates)
     add("GET", "C/settings/tax_profile", info.fixed({"regime": "ordinario", "enasarco": False}))
     add("GET", "C/entities/clients/info", info.client_info)
     add("GET", "C/issued_documents/info", info.issued_info)
@@ -100,6 +113,7 @@ def _add_info(add: Add) -> None:
 def _add_documents(add: Add) -> None:
     base = "C/issued_documents"
     add("GET", f"{base}/transform", actions.transform)
+    add("GET", f"{base}/join", actions.join)
     add("POST", f"{base}/totals", actions.totals)
     add("POST", f"{base}/{{id:int}}/totals", actions.totals)
     add("GET", f"{base}/{{id:int}}/email", actions.email_data)
@@ -112,6 +126,25 @@ def _add_documents(add: Add) -> None:
         add("POST", f"C/{key}/attachment", actions.upload(key))
         if key != "archive":
             add("DELETE", f"C/{key}/{{id:int}}/attachment", actions.detach(key))
+
+
+def _add_more(add: Add) -> None:
+    for key in ("issued_documents", "received_documents"):
+        add("GET", f"C/bin/{key}", more.bin_list(key))
+        add("GET", f"C/bin/{key}/{{id:int}}", more.bin_get(key))
+        add("DELETE", f"C/bin/{key}/{{id:int}}", more.bin_delete(key))
+        add("POST", f"C/bin/{key}/{{id:int}}/recover", more.bin_recover(key))
+    add("GET", "C/received_documents/pending", more.pending_list)
+    add("GET", "C/received_documents/pending/{id:int}", more.pending_get)
+    add("POST", "C/received_documents/totals", more.received_totals)
+    add("POST", "C/received_documents/{id:int}/totals", more.received_totals)
+    add("GET", "/info/templates", more.default_templates)
+    add("GET", "C/price_lists", more.price_lists)
+    add("GET", "C/price_lists/{price_list_id}/items", more.price_list_items)
+    add("GET", "C/emails", more.emails)
+    add("GET", "C/settings/templates", more.templates)
+    add("GET", "C/settings/templates/{template_id:int}", more.template)
+    add("GET", "C/receipts/monthly_totals", more.monthly_totals)
 
 
 def _add_crud(add: Add, resource: Resource) -> None:

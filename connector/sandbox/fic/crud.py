@@ -13,6 +13,7 @@ from connector.sandbox.fic import rules
 from connector.sandbox.fic.call import Call, missing, single
 from connector.sandbox.fic.documents import issued
 from connector.sandbox.fic.fields import blank, clean, demand
+from connector.sandbox.fic.files import link, with_links
 from connector.sandbox.fic.listing import listing, one
 from connector.sandbox.fic.problem import Faults, answer, invalid, required
 from connector.sandbox.fic.resources import Resource, resources
@@ -59,7 +60,15 @@ def create(call: Call, resource: Resource) -> Response:
     if resource.key == "issued_documents":
         type_ = _document_type(call, call.data().get("type"), "data.type")
     allow(call, resource, "a", type_)
-    record = store(call, resource, call.data(), None)
+    force: dict[str, Any] = {}
+    pending = call.body.get("pending_id") if resource.key == "received_documents" else None
+    if pending is not None:
+        if str(pending) not in call.company.pending:
+            raise invalid({"pending_id": ["The selected pending_id is invalid."]})
+        force = {"is_from_pending_expenses": True}
+    record = store(call, resource, call.data(), None, force=force)
+    if pending is not None:
+        del call.company.pending[str(pending)]
     return single(one(call, resource, record))
 
 
@@ -102,8 +111,8 @@ def store(
 def _take_attachment(call: Call, sent: Mapping[str, Any], record: Record) -> None:
     token = sent.get("attachment_token")
     if token is not None:
-        call.company.attachments.pop(token, None)
-        record["attachment_url"] = f"{call.request.base_url}files/{token}"
+        name, content = call.company.attachments.pop(token)
+        record["attachment_url"] = link(call, name, content)
 
 
 def _save(call: Call, resource: Resource, record: Record, before: Any, notify: bool) -> Record:
@@ -157,7 +166,7 @@ def read(call: Call, resource: Resource) -> Response:
         if resource.family != "settings":
             allow(call, resource, "r")
         record = found(call, resource)
-    return single(one(call, resource, record))
+    return single(one(call, resource, with_links(call, resource.key, record)))
 
 
 def delete(call: Call, resource: Resource) -> Response:
@@ -173,7 +182,9 @@ def delete(call: Call, resource: Resource) -> Response:
 
 
 def erase(call: Call, resource: Resource, record: Record) -> None:
-    """Remove a record and notify."""
+    """Remove a record and notify; documents go to the bin."""
+    if resource.key in call.company.bin:
+        call.company.bin[resource.key][str(record["id"])] = copy.deepcopy(record)
     call.company.tables[resource.key].delete(record["id"])
     _note(call, resource, record, "delete")
 

@@ -128,6 +128,12 @@ def settings_list(key: str, scope: str | None) -> Callable[[Call], Response]:
     return handler
 
 
+def own_templates(call: Call) -> Response:
+    """The templates that a company has made."""
+    id_ = call.company.id
+    return answer({"data": [{"id": id_ * 10, "name": f"Modello {id_}", "type": "standard"}]})
+
+
 def fixed(data: Any) -> Callable[[Call], Response]:
     """A list that never changes."""
     return lambda call: answer({"data": data})
@@ -234,5 +240,4 @@ def lists() -> Mapping[str, Callable[[Call], Response]]:
         "/info/currencies": fixed(CURRENCIES),
         "/info/measures": fixed(["pz", "kg", "ore", "m"]),
         "/info/dn_causals": fixed(["Vendita", "Conto visione"]),
-        "/info/templates": fixed([]),
     }

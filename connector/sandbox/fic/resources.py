@@ -201,7 +201,7 @@ def _documents() -> tuple[Resource, Resource]:
             ID + RECEIVED + TIMES,
             entity=entity,
             items_list=spec(RECEIVED_ROW),
-            payments_list=payments,
+            payments_list={name: leaf for name, leaf in payments.items() if name != "ei_raw"},
         ),
         family="received_documents",
         also=("stock",),

@@ -116,6 +116,7 @@ def receipt(write: Write) -> None:
         net += number(row["amount_net"])
         gross += number(row["amount_gross"])
     record |= {"amount_net": net, "amount_gross": gross, "amount_vat": gross - net}
+    number_rows(write, "items_list", 887)
     if record.get("number") is None and record.get("date"):
         record["number"] = 1 + max(
             (other["number"] or 0 for other in _same_register(write)), default=0
@@ -156,6 +157,8 @@ def received(write: Write) -> None:
     if cents(paid) != cents(due):
         totals = {"amount_gross": gross, "amount_due": due, "payments_sum": paid}
         raise rule_broken(MISMATCH, totals=totals)
+    number_rows(write, "payments_list", 7_780)
+    number_rows(write, "items_list", 911)
     record["next_due_date"] = next_due(payments)
     record["is_detailed"] = bool(record.get("items_list"))
 

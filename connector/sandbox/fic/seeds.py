@@ -68,6 +68,16 @@ VAT_TYPES = (
     _vat(6, 0, "Non imp. art. 8", "N3.1"),
     _vat(21, 0, "Escluso art. 15", "N1"),
 )
+OTHER_VAT_TYPES = (
+    # Of every company but the first: other ids, one that is not used any more, and two of a name.
+    _vat(0, 22, ""),
+    _vat(107, 10, ""),
+    _vat(108, 4, ""),
+    _vat(131, 0, "Non imp. art. 8", "N3.1"),
+    _vat(132, 0, "Escluso art. 15", "N1"),
+    _vat(133, 0, "Escluso art. 15", "N1"),
+    _vat(120, 21, "") | {"is_disabled": True},
+)
 ACCOUNTS = (
     {"id": 333, "name": "Cassa", "type": "standard"},
     {"id": 555, "name": "Banca Esempio", "type": "bank", "iban": "IT60X0542811101000000123456"},
@@ -75,6 +85,10 @@ ACCOUNTS = (
 METHODS = (
     {"id": 386_683, "name": "Bonifico", "is_default": True, "ei_payment_method": "MP05"},
     {"id": 386_684, "name": "Contanti", "ei_payment_method": "MP01"},
+)
+TEMPLATES: tuple[dict[str, Any], ...] = (
+    {"id": 2821, "name": "Standard", "type": "standard"},
+    {"id": 2822, "name": "Bolla", "type": "delivery_note"},
 )
 COUNTRIES = (
     ("Italia", "IT"),

@@ -26,6 +26,15 @@ from connector.sandbox.ledger import Ledger
 _LOOKUPS = {"vat": "vat_types", "account": "payment_accounts", "method": "payment_methods"}
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A file behind a link."""
+
+    name: str
+    content: bytes
+    dies: datetime
+
+
 @dataclass
 class Company:
     """One company and its records."""
@@ -33,8 +42,18 @@ class Company:
     id: int
     about: Mapping[str, Any]
     tables: dict[str, Table]
-    attachments: dict[str, str] = field(default_factory=dict)
-    """File names by attachment token, until a document takes them."""
+    attachments: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Name and content by attachment token, until a record takes them."""
+    bin: dict[str, dict[str, dict[str, Any]]] = field(
+        default_factory=lambda: {"issued_documents": {}, "received_documents": {}}
+    )
+    """Deleted documents by kind and id."""
+    pending: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Documents that arrived and are not registered."""
+    arrived: int = 0
+    price_lists: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By id: `about`, and `items` with the price of each product."""
+    emails: list[dict[str, Any]] = field(default_factory=list)
 
     def lookup(self, kind: str, id_: int) -> dict[str, Any] | None:
         """A setting that records refer to by id."""
@@ -56,8 +75,8 @@ class FicState:
         self.quotas = Quotas(clock, config.limits, public_app=config.public_app)
         self.tokens = TokenStore(clock, random, config.reuse_revokes_family)
         self.list_lag = config.list_lag
-        self.files: dict[str, datetime] = {}
-        """When the link to each uploaded file dies."""
+        self.files: dict[str, Stored] = {}
+        """What lies behind each link, by its token."""
         self.user = dict(seeds.USER)
         self.companies = {one["id"]: self._company(one) for one in seeds.COMPANIES}
         self.webhooks = Webhooks(
@@ -83,8 +102,9 @@ class FicState:
             for key, resource in resources().items()
         }
         company = Company(about["id"], about, tables)
+        first = about["id"] == seeds.COMPANY_ID
         for key, rows in (
-            ("vat_types", seeds.VAT_TYPES),
+            ("vat_types", seeds.VAT_TYPES if first else seeds.OTHER_VAT_TYPES),
             ("payment_accounts", seeds.ACCOUNTS),
             ("payment_methods", seeds.METHODS),
         ):

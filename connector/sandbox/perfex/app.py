@@ -72,6 +72,14 @@ def build_perfex_app(state: PerfexState) -> App:
     if state.modern:
         add("GET", "/openapi", "openapi", "get", lambda visit: {"info": {"version": "3.1.0"}})
         add("GET", "/zapier/poll/{resource}", "zapier", "get", _poll)
+        hooks, item = state.webhooks, "/webhooks/{id:int}"
+        add("GET", "/webhooks/events", "webhooks", "get", hooks.events)
+        add("GET", "/webhooks", "webhooks", "get", hooks.listed)
+        add("POST", "/webhooks", "webhooks", "create", hooks.create)
+        add("PUT", item, "webhooks", "update", hooks.update)
+        add("DELETE", item, "webhooks", "delete", hooks.delete)
+        add("POST", f"{item}/toggle", "webhooks", "update", hooks.toggle)
+        add("GET", f"{item}/logs", "webhooks", "get", hooks.logs)
     routes += _control(state)
     problems: Mapping[Any, Any] = {HTTPException: _http_problem}
     app = Starlette(routes=routes, exception_handlers=problems)
@@ -134,7 +142,7 @@ def _poll(visit: Visit) -> Any:
     return {"status": True, "data": rows, "meta": meta}
 
 
-def _http_problem(request: Request, error: Exception) -> Response:
+async def _http_problem(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return reply({"status": False, "error": "Unknown method"}, status)
 
@@ -153,10 +161,8 @@ def _control(state: PerfexState) -> list[Route]:
 
     def change(request: Request, body: dict[str, Any]) -> Any:
         kind, id_ = _kind(request), request.path_params["id"]
-        row = state.tables[kind.path].rows.get(id_)
-        if row is None:
-            raise Wrong(f"no {kind.path} {id_}")
-        row |= {name: rules.text(value) for name, value in body.items() if name in kind.columns}
+        change_row(state, kind, id_, body)
+        row = state.tables[kind.path].rows[id_]
         return records.shown(state, kind, row)
 
     def mails(request: Request, body: dict[str, Any]) -> Any:
@@ -203,4 +209,15 @@ def add_row(state: PerfexState, kind: Kind, fields: Mapping[str, Any]) -> str:
     row = dict(kind.columns) | known
     if kind.made in kind.columns:
         row[kind.made] = stamp(state.clock())
-    return state.tables[kind.path].add(row)
+    id_ = state.tables[kind.path].add(row)
+    state.tell(kind, "create", id_)
+    return id_
+
+
+def change_row(state: PerfexState, kind: Kind, id_: str, fields: Mapping[str, Any]) -> None:
+    """Change a row as a person in the CRM would. Raises Wrong."""
+    row = state.tables[kind.path].rows.get(id_)
+    if row is None:
+        raise Wrong(f"no {kind.path} {id_}")
+    row |= {name: rules.text(value) for name, value in fields.items() if name in kind.columns}
+    state.tell(kind, "update", id_)

@@ -60,6 +60,7 @@ def create(visit: Visit, kind: Kind) -> Any:
     count(visit.state, kind, "create", row)
     if kind.path == "payments":
         settle_invoice(visit.state, str(row["invoiceid"]))
+    visit.state.tell(kind, "create", id_)
     noun = "Client" if visit.state.modern and kind.path == "customers" else kind.noun
     said_ = {"status": True, "message": f"{noun} add successful."}
     return said_ | ({"record_id": int(id_)} if visit.state.modern else {})
@@ -99,6 +100,7 @@ def update(visit: Visit, kind: Kind) -> Any:
         changed(visit, row)
     _custom(visit, kind, id_)
     count(visit.state, kind, "update", row)
+    visit.state.tell(kind, "update", id_)
     return {"status": True, "message": f"{kind.noun}s Update Successful."}
 
 
@@ -110,6 +112,7 @@ def delete(visit: Visit, kind: Kind) -> Any:
         raise said(404, f"{kind.noun} Delete Fail.")
     visit.state.custom_values.pop((kind.path, id_), None)
     count(visit.state, kind, "delete", row)
+    visit.state.tell(kind, "delete", id_)
     if kind.path == "payments":
         settle_invoice(visit.state, str(row["invoiceid"]))
     return {"status": True, "message": f"{kind.noun} Delete Successful."}

@@ -18,6 +18,8 @@ FLAGS = (
     "task_emails", "project_emails", "ticket_emails",
 )  # fmt: skip
 
+LINE = {"description": "", "long_description": "", "qty": "1", "rate": "0.00", "unit": ""}
+
 
 def text(value: Any) -> str | None:
     """A value as PHP hands it out: numbers as text."""
@@ -90,7 +92,8 @@ def _invoice(visit: Visit, row: Row) -> None:
         raise said(404, "Invoice add fail.")
     lines = values(visit.fields.get("newitems") or visit.fields.get("items"))
     row["items"] = [
-        {
+        LINE
+        | {
             name: text(value) if not isinstance(value, dict | list) else values(value)
             for name, value in line.items()
         }

@@ -11,11 +11,13 @@ from random import Random
 from typing import Any
 
 from connector.sandbox.agenda import Agenda
+from connector.sandbox.asgi import Send
 from connector.sandbox.clock import Clock
 from connector.sandbox.config import SandboxConfig
 from connector.sandbox.faults import FaultBook
 from connector.sandbox.ledger import Ledger
 from connector.sandbox.perfex.tables import Kind, kinds
+from connector.sandbox.perfex.webhooks import Webhooks
 
 Row = dict[str, Any]
 FAILURES, FAILURE_WINDOW = 20, timedelta(minutes=15)
@@ -102,7 +104,13 @@ class PerfexState:
     """One emulated installation of Perfex with the Themesic API module, 2.x or 3.x."""
 
     def __init__(
-        self, config: SandboxConfig, *, clock: Clock, random: Random, agenda: Agenda
+        self,
+        config: SandboxConfig,
+        *,
+        clock: Clock,
+        random: Random,
+        agenda: Agenda,
+        send: Send | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
@@ -110,6 +118,7 @@ class PerfexState:
         self.agenda = agenda
         self.ledger = Ledger()
         self.faults = FaultBook()
+        self.webhooks = Webhooks(clock=clock, agenda=agenda, faults=self.faults, send=send)
         self.list_lag = config.list_lag
         self.tables = {path: PerfexTable(clock, kind) for path, kind in kinds().items()}
         self.authtoken = config.authtoken or random.randbytes(20).hex()
@@ -132,6 +141,11 @@ class PerfexState:
     def modern(self) -> bool:
         """Whether this is a 3.x installation."""
         return self.config.generation == "3.x"
+
+    def tell(self, kind: Kind, operation: str, id_: str) -> None:
+        """What the core's hooks do after a change; 2.x has no webhooks."""
+        if self.modern:
+            self.webhooks.emit(f"{kind.path}.{operation}", id_)
 
     def new_token(self, denied: Iterable[str] = (), expires: datetime | None = None) -> str:
         """Make a token; `denied` are pairs such as `customers:create`."""

@@ -14,9 +14,11 @@ from connector.store.rows import (
     EffectRow,
     EventRow,
     FlowRow,
+    FlowVersionRow,
     HandledRow,
     HookRow,
     OriginRow,
+    PolledRow,
     RunRow,
     StateRow,
     StepRow,
@@ -101,6 +103,10 @@ class Store(History, Keeping, People, Protocol):
         """The text of one version of a flow."""
         ...
 
+    async def flow_versions(self, key: str) -> list[FlowVersionRow]:
+        """Every version of a flow without its text, the newest first."""
+        ...
+
     async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
         """Store a flow; a changed document becomes its next version, the old ones stay."""
         ...
@@ -161,6 +167,22 @@ class Store(History, Keeping, People, Protocol):
         self, flow_id: int, place: str, states: Mapping[str, tuple[Any, str]], now: float
     ) -> None:
         """Store where records stood when a flow began to watch; what it has seen since stays."""
+        ...
+
+    async def polled(self, place: tuple[str, str, str]) -> dict[str, PolledRow]:
+        """What was seen of each record of a place: connection, account, resource."""
+        ...
+
+    async def polled_places(self) -> list[tuple[str, str, str]]:
+        """Every place that was looked at."""
+        ...
+
+    async def save_polled(self, place: tuple[str, str, str], seen: Mapping[str, PolledRow]) -> None:
+        """Store what was seen of these records."""
+        ...
+
+    async def drop_polled(self, place: tuple[str, str, str]) -> None:
+        """Forget a place: nobody follows its records any more."""
         ...
 
     async def sweeps(self) -> list[SweepRow]:

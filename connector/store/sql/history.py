@@ -25,9 +25,9 @@ _LINE = (
     "run.id, run.flow_id, flow.key, run.flow_version, run.event_id, run.item_id, run.replay,"
     " run.state, run.reason, run.attempts, run.due_at, run.created_at, run.finished_at, run.error,"
     # Answered from the unique index of a flow, event and record.
-    " (SELECT max(newer.id) FROM run AS newer WHERE newer.flow_id = run.flow_id"
+    " (SELECT newer.id FROM run AS newer WHERE newer.flow_id = run.flow_id"
     " AND newer.event_id = run.event_id AND newer.item_id = run.item_id"
-    " AND newer.replay > run.replay)"
+    " AND newer.replay > run.replay ORDER BY newer.replay DESC LIMIT 1)"
 )
 Where = tuple[list[str], list[Any]]
 
@@ -209,8 +209,8 @@ class History(TenantRows):
         """
         at = (self.tenant, *span)
         events = await self._backend.aside(
-            "SELECT state, count(*) FROM event WHERE tenant = ? AND received_at >= ?"
-            " AND received_at < ? GROUP BY state",
+            "SELECT state, count(*), min(id), max(id) FROM event WHERE tenant = ?"
+            " AND received_at >= ? AND received_at < ? GROUP BY state",
             *at,
         )
         found = await self._backend.aside(
@@ -218,26 +218,49 @@ class History(TenantRows):
             " AND received_at < ? AND delivery_id LIKE 'sweep:%'",
             *at,
         )
+        matched = next((row for row in events if row[0] == "matched"), None)
+        runs: list[Any] = []
+        lost = 0
+        if matched is not None:
+            runs, lost = await self._runs_of(matched, at)
+        return {
+            "events": {row[0]: row[1] for row in events},
+            "recovered": {"found": found[0][0]},
+            "lost": {"found": lost},
+            "runs": {state: count for state, again, count in runs if not again},
+            "replays": {state: count for state, again, count in runs if again},
+        }
+
+    async def _runs_of(self, matched: Sequence[Any], at: Sequence[Any]) -> tuple[list[Any], int]:
+        """The runs of the matched events by state and whether again; and how many have none."""
+        _, count, first, last = matched
+        where = "FROM run WHERE run.event_id BETWEEN ? AND ? AND run.tenant = ?"
+        have = await self._backend.aside(
+            f"SELECT count(DISTINCT event_id) {where}", first, last, self.tenant
+        )
+        again = "CASE WHEN run.replay > 0 THEN 1 ELSE 0 END AS again"
+        if have[0][0] == count:
+            runs = await self._backend.aside(
+                f"SELECT run.state, {again}, count(*) {where} GROUP BY run.state, again",
+                first,
+                last,
+                self.tenant,
+            )
+            return runs, 0
+        # Numbers and times disagree a little, or something is lost: each event is asked.
+        within = "event.tenant = ? AND event.received_at >= ? AND event.received_at < ?"
         runs = await self._backend.aside(
-            "SELECT run.state, CASE WHEN run.replay > 0 THEN 1 ELSE 0 END AS again, count(*)"
-            " FROM event JOIN run ON run.event_id = event.id AND run.tenant = event.tenant"
-            " WHERE event.tenant = ? AND event.received_at >= ? AND event.received_at < ?"
+            f"SELECT run.state, {again}, count(*) FROM event CROSS JOIN run WHERE {within}"
+            " AND run.event_id = event.id AND run.tenant = event.tenant"
             " GROUP BY run.state, again",
             *at,
         )
         lost = await self._backend.aside(
-            "SELECT count(*) FROM event WHERE tenant = ? AND received_at >= ?"
-            " AND received_at < ? AND state = 'matched' AND NOT EXISTS"
+            f"SELECT count(*) FROM event WHERE {within} AND state = 'matched' AND NOT EXISTS"
             " (SELECT 1 FROM run WHERE run.event_id = event.id)",
             *at,
         )
-        return {
-            "events": dict(events),
-            "recovered": {"found": found[0][0]},
-            "lost": {"found": lost[0][0]},
-            "runs": {state: count for state, again, count in runs if not again},
-            "replays": {state: count for state, again, count in runs if again},
-        }
+        return runs, int(lost[0][0])
 
     # --- over time ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from connector.codec import decode, encode_text
 from connector.errors import StoreError
-from connector.store.rows import ConnectionRow, FlowRow, HookRow
+from connector.store.rows import ConnectionRow, FlowRow, FlowVersionRow, HookRow
 from connector.store.sql.backend import BUMP, Statement, TenantRows
 from connector.store.sql.columns import (
     CONNECTION_COLUMNS,
@@ -206,6 +206,17 @@ class SetUp(TenantRows):
             version,
         )
         return row[0] if row else None
+
+    async def flow_versions(self, key: str) -> list[FlowVersionRow]:
+        """Every version of a flow without its text, the newest first."""
+        rows = await self._all(
+            "SELECT flow_version.version, flow_version.created_at FROM flow_version"
+            " JOIN flow ON flow.id = flow_version.flow_id WHERE flow.tenant = ? AND flow.key = ?"
+            " ORDER BY flow_version.version DESC",
+            self.tenant,
+            key,
+        )
+        return [FlowVersionRow(version=row[0], created_at=row[1]) for row in rows]
 
     async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
         """Store a flow; a changed document becomes its next version, the old ones stay."""

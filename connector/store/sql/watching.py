@@ -37,7 +37,8 @@ class Watching(TenantRows):
         """Whether the app has sent an event after the one with this id."""
         row = await self._one(
             "SELECT EXISTS (SELECT 1 FROM event WHERE tenant = ? AND id > ? AND connection_id = ?"
-            f" AND account = ? AND NOT {_SWEPT} AND delivery_id NOT LIKE 'look:%')",
+            f" AND account = ? AND NOT {_SWEPT} AND delivery_id NOT LIKE 'look:%'"
+            " AND delivery_id NOT LIKE 'heal:%')",
             self.tenant,
             after,
             connection_id,

@@ -20,10 +20,11 @@ from connector.store.sql.columns import (
     step_row,
 )
 from connector.store.sql.derived import Derived
+from connector.store.sql.polling import Polling
 from connector.store.sql.snapshots import Snapshots
 
 
-class Work(Snapshots, Derived):
+class Work(Snapshots, Derived, Polling):
     """A tenant's events, runs and steps."""
 
     # --- events -----------------------------------------------------------------------------
@@ -319,7 +320,7 @@ class Work(Snapshots, Derived):
         """How many events and runs are in each state."""
         return {
             table: dict(
-                await self._all(
+                await self._backend.aside(
                     f"SELECT state, count(*) FROM {table} WHERE tenant = ? GROUP BY state",
                     self.tenant,
                 )

@@ -31,11 +31,21 @@ class Writes(TenantRows):
         asked = {name: value for name, value in given.items() if value is not None}
         rows = await self._all(
             f"SELECT {EFFECT_COLUMNS} FROM effect WHERE tenant = ?"
-            f"{''.join(f' AND {name} = ?' for name in asked)} ORDER BY created_at, key",
+            f"{''.join(f' AND {name} = ?' for name in asked)}{_doubtful(state)}"
+            " ORDER BY created_at, key",
             self.tenant,
             *asked.values(),
         )
         return [effect_row(row) for row in rows]
+
+    async def count_parked(self) -> int:
+        """How many writes wait for a person; asked for every page, so nothing else is read."""
+        row = await self._one(
+            f"SELECT count(*) FROM effect WHERE tenant = ? AND state = ?{_doubtful('parked')}",
+            self.tenant,
+            "parked",
+        )
+        return int(row[0])
 
     async def effects_about(
         self, connection_id: str, node: str, natural_key: str
@@ -165,3 +175,8 @@ class Writes(TenantRows):
             stored.version, stored.run_id, stored.state, stored.sends, stored.updated_at
         ):  # fmt: skip
             raise TakenOver(f"Another process has changed the write {effect.key}.")
+
+
+def _doubtful(state: str | None) -> str:
+    """The words of the index of writes in doubt, without which it is not used."""
+    return " AND state IN ('uncertain', 'parked')" if state in ("uncertain", "parked") else ""

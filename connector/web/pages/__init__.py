@@ -12,6 +12,13 @@ from connector.web.ports import Asgi, Runtime
 
 def make_pages(runtime: Runtime, settings: Settings) -> Asgi:
     """The pages as one ASGI app, behind their own door."""
+    from connector.web.pages.door import Door
+
+    return Door(make_site(runtime, settings))
+
+
+def make_site(runtime: Runtime, settings: Settings) -> Site:
+    """What the pages stand on, with the routes of every feature."""
     from connector.web.pages import (
         connections,
         flows,
@@ -24,10 +31,9 @@ def make_pages(runtime: Runtime, settings: Settings) -> Asgi:
         quota,
         runs,
     )
-    from connector.web.pages.door import Door
 
     site = Site(runtime, settings)
     features = (home, login, play, flows, runs, inbox, parked, pictures, connections, quota)
     for feature in features:
         site.routes += feature.routes(site)
-    return Door(site)
+    return site

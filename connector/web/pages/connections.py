@@ -136,7 +136,8 @@ class Connections:
         for key in gone["flows"]:
             self._site.flash(request, _("The flow %(key)s was switched off.", key=key), "note")
         for issue in gone["issues"]:
-            self._site.flash(request, f"{issue['message']} {issue['remedy']}", "bad")
+            text = f"{_.told(issue['message'])} {_.told(issue['remedy'])}"
+            self._site.flash(request, text, "bad")
         return self._site.go(request, "/connections")
 
     # --- inside -------------------------------------------------------------------------------

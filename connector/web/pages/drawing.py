@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, HEIGHT = 720, 250
-LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 34
+WIDTH, HEIGHT = 720, 262
+LEFT, RIGHT, TOP, BOTTOM = 72, 12, 14, 46
 ENDS = ("succeeded", "filtered", "failed", "parked")
 
 

@@ -32,7 +32,7 @@ def routes(site: Site) -> list[BaseRoute]:
             "connections": {one.id: one.name for one in await site.runtime.list_connections()},
             "tell": Telling(words),
             "states": EVENT_STATES,
-            "narrowed": bool(asked.kept("before", "part", "period")),
+            "narrowed": bool(asked.kept("before", "part", "period", "from", "to")),
         }
         if request.query_params.get("part") == "inbox":
             return await part(site, request, "inbox_body.html", values)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
+from connector.errors import Throttled
 from connector.runtime.people import IDLE_SECONDS, LEAST_PASSPHRASE, LONGEST_SECONDS, ROLES, role_of
 from connector.web.pages.site import LANGUAGE_COOKIE, Site
 from connector.web.pages.words import LANGUAGES
@@ -49,7 +50,10 @@ class Login:
         name, passphrase = str(form.get("name", "")), str(form.get("passphrase", ""))
         back = local(str(form.get("next", "")))
         address = request.client.host if request.client else ""
-        secret = await self._site.runtime.people.enter(name, passphrase, address)
+        try:
+            secret = await self._site.runtime.people.enter(name, passphrase, address)
+        except Throttled as error:
+            return await self._form(request, wait=error.retry_after, name=name, status=429)
         if secret is None:
             return await self._form(request, wrong=True, name=name, status=403)
         return await self._begin(request, secret, back)
@@ -89,6 +93,7 @@ class Login:
         *,
         wrong: bool = False,
         old_link: bool = False,
+        wait: float = 0,
         name: str = "",
         status: int = 200,
     ) -> Response:
@@ -99,6 +104,7 @@ class Login:
             status,
             wrong=wrong,
             old_link=old_link,
+            wait=wait,
             name=name,
             has_people=bool(people),
             next_path=local(request.query_params.get("next", "")),

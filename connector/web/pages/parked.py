@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from starlette.requests import Request
@@ -80,6 +81,7 @@ class ParkedPages:
             look=look,
             trouble=trouble,
             compared=compared,
+            names=self._labels(str(row["node"]), [one["field"] for one in compared]),
             differing=[one for one in compared if one["same"] is False],
             wanted=wanted or (look["shown"] if look else "") or "",
             mistake=mistake,
@@ -130,6 +132,16 @@ class ParkedPages:
     async def _gone(self, request: Request) -> Response:
         text = mark("This write is not parked: somebody may have decided it meanwhile.")
         return await self._site.missing(request, text)
+
+    def _labels(self, node: str, fields: Iterable[str]) -> dict[str, str]:
+        """The labels of fields, whose paths may name a place in a list."""
+        catalog = self._site.runtime.catalog
+        try:
+            known = {one.path: one.label for one in catalog.fields(catalog.node(node))}
+        except ConnectorError:
+            return {}
+        plain = {one: ".".join(p for p in one.split(".") if not p.isdecimal()) for one in fields}
+        return {one: known[path] for one, path in plain.items() if path in known}
 
     def _names(self, node: str) -> dict[str, Any]:
         return labels(self._site.runtime.catalog.node, node)

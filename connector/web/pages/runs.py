@@ -54,12 +54,12 @@ class RunPages:
             "narrowed": bool(asked.kept("before", "part")),
             "newest": before is None,
             "states": RUN_STATES,
+            "batch": await self._batch(asked),
         }
         if request.query_params.get("part") == "rows":
             return await part(site, request, "runs_rows.html", values)
         values["flows"] = [flow["key"] for flow in await site.runtime.list_flows()]
         values["counts"] = await past.counts(asked.runs)
-        values["batch"] = await self._batch(asked)
         return await site.render(request, "runs.html", **values)
 
     async def _batch(self, asked: Asked) -> dict[str, int] | None:
@@ -80,7 +80,7 @@ class RunPages:
             "run": run,
             "tell": tell,
             "steps": timeline(run, tell, site.runtime.catalog),
-            "error": None if run["state"] in ("succeeded", "filtered") else run["error"],
+            "error": None if run["state"] in ("succeeded", "filtered", "queued") else run["error"],
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
             "driven": await site.runtime.is_driven(),
@@ -99,7 +99,7 @@ class RunPages:
         try:
             new = await site.runtime.replay(run, step, who=site.who(request))
         except ConnectorError as error:
-            site.flash(request, f"{error.message} {error.remedy}".strip(), "bad")
+            site.flash(request, f"{_.told(error.message)} {_.told(error.remedy)}".strip(), "bad")
             return site.go(request, f"/runs/{run}")
         if new is None:
             return await site.missing(request, mark("There is no such run."))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -51,13 +50,15 @@ class Site:
     """The door that feature modules use; one of these for each runtime."""
 
     def __init__(
-        self, runtime: Runtime, settings: Settings, clock: Callable[[], float] = time.time
+        self, runtime: Runtime, settings: Settings, clock: Callable[[], float] | None = None
     ) -> None:
         self.runtime = runtime
         self.settings = settings
-        self.clock = clock
+        self.clock = clock or runtime.clock
         self.assets = Assets()
         self.routes: list[BaseRoute] = []
+        self.roles: dict[tuple[str, str], Role | None] = {}
+        """Who may ask what, by method and path."""
         self.reports = 0
         """How many breaches of the content policy browsers have told of."""
         self.secure = settings.base_url.startswith("https://")
@@ -68,10 +69,12 @@ class Site:
 
     def page(self, path: str, show: Endpoint, *, role: Role | None = "viewer") -> Route:
         """A page to look at (GET); without a role, everybody may see it."""
+        self.roles["GET", path] = role
         return Route(path, self._guarded(show, role), methods=["GET"])
 
     def act(self, path: str, do: Endpoint, *, role: Role | None = "editor") -> Route:
         """Something that changes (POST): only from a page of ours, only by somebody who may."""
+        self.roles["POST", path] = role
         return Route(path, self._guarded(do, role), methods=["POST"])
 
     def report(self, path: str) -> Route:
@@ -312,9 +315,9 @@ class Site:
         """What the layout shows on every page."""
         person = self.person(request)
         path = self.below(request.scope)
-        status: Mapping[str, Any] = {"counts": {}, "alarms": []}
+        notices: Mapping[str, Any] = {"alarms": [], "parked": 0}
         if person is not None:
-            status = await self.runtime.status()
+            notices = await self.runtime.notices()
         return {
             "person": person,
             "may": person.may if person else (lambda role: False),
@@ -326,8 +329,8 @@ class Site:
             "static": lambda name: root_of(request.scope) + self.assets.path(name),
             "navigation": NAVIGATION,
             "languages": LANGUAGES,
-            "alarms": status["alarms"],
-            "parked_count": status["counts"].get("effect", {}).get("parked", 0),
+            "alarms": notices["alarms"],
+            "parked_count": notices["parked"],
             "flashes": self._take_flashes(request),
             "now": self.clock(),
         }
@@ -358,6 +361,7 @@ def make_environment(words: Words) -> Any:
         made.filters[name] = getattr(words, name)
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)
+    made.filters["told"] = words.told
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
     made.filters["for_script"] = _for_script

@@ -151,7 +151,7 @@ class Telling:
             found = pattern.fullmatch(message)
             if found:
                 return self._(text, **found.groupdict()) if found.groupdict() else self._(text)
-        return message
+        return self._.told(message)
 
     def consequence(self, choice: str) -> str:
         """What follows from a decision."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
@@ -12,6 +13,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "locale"
 LANGUAGES = {"en": "English", "it": "Italiano"}
+SENTENCES = "errors.po"
+"""The file of sentences that the code makes, with places where it fills something in."""
 SOURCE = "en"
 """The language that the templates and modules are written in."""
 
@@ -54,6 +57,15 @@ class Words:
         forms = self._texts.get((one, many)) or (one, many)
         found: str = forms[0 if count == 1 else 1]
         return found % {"count": self.number(count), **values}
+
+    def told(self, sentence: str) -> str:
+        """A sentence that the code made, such as an error's; as it is where it is not known."""
+        for form, text in self._texts.get(SENTENCES, ()):
+            found = form.fullmatch(sentence)
+            if found:
+                said: str = text % found.groupdict()
+                return said
+        return sentence
 
     def number(self, value: float | Decimal) -> str:
         """A number with this language's separators."""
@@ -122,6 +134,13 @@ class Words:
         return format_timedelta(round(seconds), locale=self.region)
 
 
+def _form(text: str) -> re.Pattern[str]:
+    """What a sentence looks like, whatever stands in its places."""
+    parts = re.split(r"%\((\w+)\)s", text)
+    named = (f"(?P<{one}>.+?)" if place % 2 else re.escape(one) for place, one in enumerate(parts))
+    return re.compile("".join(named), re.DOTALL)
+
+
 @lru_cache(maxsize=1_000)
 def zone_of(name: str) -> tzinfo | None:
     """A time zone by its name; None for one that does not exist."""
@@ -151,7 +170,11 @@ def words_of(language: str) -> Words:
     """The words of a language, read once."""
     texts: dict[Any, Any] = {}
     for path in sorted((FOLDER / language).glob("*.po")):
-        texts.update(read_texts(path))
+        found = read_texts(path)
+        if path.name == SENTENCES:
+            texts[SENTENCES] = [(_form(one), text) for one, text in found.items()]
+        else:
+            texts.update(found)
     return Words(language, texts)
 
 

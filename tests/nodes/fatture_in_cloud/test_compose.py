@@ -110,6 +110,27 @@ async def test_totals_that_differ_stop_it_with_both_numbers(office: Office) -> N
         assert "ours 195.20, theirs 195.21" in str(error)
 
 
+async def test_without_their_totals_nothing_is_issued(office: Office) -> None:
+    office.client()
+    real = office.caller.request
+
+    async def silent(method: Any, path: str, **given: Any) -> Any:
+        return {"data": {}} if path.endswith("/totals") else await real(method, path, **given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(office.caller, "request", silent)
+        with pytest.raises(NotSent, match="did not tell its totals"):
+            await office.do("compose_invoice", data=document())
+    assert office.sandbox.fic.ledger.writes["create issued_documents"] == 0
+
+
+async def test_their_figures_may_be_followed_when_asked(office: Office) -> None:
+    office.client()
+    given = document(when_totals_differ="use_theirs", type="proforma", e_invoice=False)
+    made = await office.do("compose_invoice", data=given)
+    assert office.document(made["id"])["payments_list"][0]["amount"] == Decimal("195.20")
+
+
 async def test_products_are_copied_with_their_price_and_vat(office: Office) -> None:
     office.client()
     one = office.product(code="ASS-01", description="Assistenza", measure="mesi",

@@ -9,7 +9,7 @@ from connector import finding
 from connector.apps.fatture_in_cloud.invoices.compose import compose
 from connector.apps.fatture_in_cloud.invoices.reading import read_ground
 from connector.apps.fatture_in_cloud.invoices.totals import decimal_of, to_cents
-from connector.errors import Refused
+from connector.errors import NotSent, Refused
 from connector.model import Caller, Prepared
 
 
@@ -34,7 +34,13 @@ async def totals_of_vendor(caller: Caller, company: int, data: Mapping[str, Any]
     """The totals that Fatture in Cloud works out for a document that is not made yet."""
     path = f"/c/{company}/issued_documents/totals"
     answer = await caller.request("POST", path, body={"data": data})
-    return dict((answer or {}).get("data") or {})
+    found = dict((answer or {}).get("data") or {})
+    if found.get("amount_due") is None:
+        raise NotSent(
+            "Fatture in Cloud did not tell its totals, so that ours could not be compared.",
+            remedy="Nothing was issued; it is tried again.",
+        )
+    return found
 
 
 def _different(unlike: list[str]) -> Refused:

@@ -26,7 +26,9 @@ def entity_of(
     if record is not None:
         copied = {key: record[key] for key in _OF_CUSTOMER if record.get(key) not in (None, "")}
         issues = _same(said, record)
-        found = {"id": record["id"], **copied, **said}
+        # What only found the record is as it is written there.
+        other = {key: value for key, value in said.items() if not _alike(value, record.get(key))}
+        found = {"id": record["id"], **copied, **other}
     if not found.get("name"):
         issues.append(
             Issue(
@@ -37,6 +39,10 @@ def entity_of(
             )
         )
     return found, issues
+
+
+def _alike(ours: Any, theirs: Any) -> bool:
+    return _number(ours).casefold() == _number(theirs).casefold()
 
 
 def _same(given: Mapping[str, Any], record: Mapping[str, Any]) -> list[Issue]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from connector.model import ScopesBy
+
 FAMILY_OF: Mapping[str, str] = MappingProxyType(
     {
         "invoice": "invoices",
@@ -26,3 +28,9 @@ WRITING = tuple(f"issued_documents.{family}:a" for family in FAMILIES)
 """For a node that takes any type: which one is needed depends on the document."""
 ELECTRONIC = ("invoices", "credit_notes", "self_invoices")
 """The families that can be e-invoices."""
+
+
+def by_type(place: str, level: str) -> ScopesBy:
+    """A flow that fixes the type at this input needs the scope of that type alone."""
+    of = {kind: f"issued_documents.{family}:{level}" for kind, family in FAMILY_OF.items()}
+    return ScopesBy(input=place, of=of)

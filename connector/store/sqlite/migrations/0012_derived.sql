@@ -26,3 +26,17 @@ CREATE TABLE derived_state (
     seen_at REAL NOT NULL,
     PRIMARY KEY (tenant, flow_id, place, item_id, version)
 ) WITHOUT ROWID;
+
+-- What a list of an app that sends no events showed last: what is not here is new, what has another
+-- digest was changed. The row without a record says that the first look has ended.
+CREATE TABLE polled (
+    tenant TEXT NOT NULL,
+    connection_id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    -- How often it was seen changed, so that each change is an event of its own.
+    version INTEGER NOT NULL,
+    PRIMARY KEY (tenant, connection_id, account, resource, item_id)
+) WITHOUT ROWID;

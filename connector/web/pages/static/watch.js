@@ -26,6 +26,7 @@ class Live {
 
   async ask() {
     if (document.hidden) return;
+    const began = performance.now();
     try {
       const answer = await fetch(this.place.dataset.live, {
         headers: { accept: "text/html", "if-none-match": this.tag },
@@ -43,7 +44,9 @@ class Live {
       this.failures += 1;
       this.say(this.place.dataset.lost, "off");
     }
-    this.soon(Math.min(EVERY * 2 ** this.failures, LONGEST));
+    // What takes the server long is asked for more rarely.
+    const patience = Math.max(EVERY * 2 ** this.failures, 20 * (performance.now() - began));
+    this.soon(Math.min(patience, LONGEST));
   }
 
   say(text, kind) {

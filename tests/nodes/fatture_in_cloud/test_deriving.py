@@ -1,0 +1,156 @@
+"""E-invoices on their way, documents made of others, documents by e-mail."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from connector.codec import decode
+from connector.engine.waits import Park, Wait
+from connector.errors import Invalid, MappingError, Refused
+from tests.nodes.fatture_in_cloud.office import COMPANY, Office
+from tests.nodes.fatture_in_cloud.test_documents import LINES, issue
+
+
+class TestFollowing:
+    async def test_the_chain_from_issue_to_acceptance(self, office: Office) -> None:
+        made = await issue(office)
+        given = {"document_id": made["id"]}
+        assert (await office.do("verify_e_invoice", **given))["success"] is True
+        told = await office.do("preview_e_invoice_sending", **given)
+        assert (told["can_be_sent"], told["ei_status"]) == (True, "not_sent")
+        assert office.sandbox.fic.ledger.writes["send e_invoices"] == 0
+        office.later(10)
+        await office.do("send_e_invoice", **given)
+        status = await office.do("get_e_invoice_status", **given)
+        assert (status["ei_status"], status["is_final"]) == ("attempt", False)
+        office.sandbox.person.change("issued_documents", made["id"], {"ei_status": "accepted"})
+        status = await office.do("get_e_invoice_status", **given)
+        assert (status["is_final"], status["came_back"]) == (True, False)
+        assert status["message"] == "The invoice 1 of 2026-03-04: SDI has accepted it."
+
+    async def test_after_a_rejection_the_five_day_clock_is_told(self, office: Office) -> None:
+        made = await issue(office)
+        office.sandbox.person.change("issued_documents", made["id"], {"ei_status": "discarded"})
+        status = await office.do("get_e_invoice_status", document_id=made["id"])
+        assert status["resend_until"] == "2026-03-09"
+        assert status["code"] == "00305"
+        assert "by 2026-03-09, with the same number and date" in status["message"]
+
+    async def test_a_dry_run_tells_every_fault(self, office: Office) -> None:
+        made = await issue(office)
+        entity = {"name": "Rossi"}
+        table = office.sandbox.fic.first_company.tables["issued_documents"]
+        table.put(office.document(made["id"]) | {"entity": entity})
+        with pytest.raises(Invalid) as caught:
+            await office.do("preview_e_invoice_sending", document_id=made["id"])
+        assert len(caught.value.issues) == 3
+
+    @pytest.mark.parametrize("status", ["accepted", "sent", "not_delivered"])
+    async def test_what_was_sent_is_not_even_tried(self, office: Office, status: str) -> None:
+        made = await issue(office)
+        office.sandbox.person.change("issued_documents", made["id"], {"ei_status": status})
+        with pytest.raises(Refused, match="can no longer be sent"):
+            await office.do("preview_e_invoice_sending", document_id=made["id"])
+
+    async def test_a_document_that_is_no_e_invoice_has_no_status(self, office: Office) -> None:
+        made = await issue(office, type="quote")
+        with pytest.raises(Refused, match="no e-invoice"):
+            await office.do("get_e_invoice_status", document_id=made["id"])
+
+
+class TestTransforming:
+    async def test_a_quote_becomes_an_invoice_that_can_be_paid(self, office: Office) -> None:
+        quote = await issue(office, type="quote", items_list=LINES * 2)
+        data = {"type": "invoice", "date": "2026-03-05", "due_date": "2026-04-05"}
+        made = await office.do("transform_issued_document", document_id=quote["id"], data=data)
+        stored = office.document(made["id"])
+        assert (stored["type"], stored["number"], stored["date"]) == ("invoice", 1, "2026-03-05")
+        assert len(stored["items_list"]) == 2
+        (row,) = stored["payments_list"]
+        assert (row["amount"], row["due_date"]) == (Decimal("390.40"), "2026-04-05")
+        sent = decode(office.caller.sent[-1].body)
+        assert sent["options"]["create_from"] == [str(quote["id"])]
+        assert sent["options"]["keep_copy"] is True
+        assert office.document(quote["id"])["type"] == "quote"
+
+    async def test_an_e_invoice_is_checked_before_it_is_made(self, office: Office) -> None:
+        quote = await issue(office, type="quote")
+        data = {"type": "invoice", "date": "2026-03-05", "e_invoice": True}
+        before = office.writes
+        with pytest.raises(MappingError) as caught:
+            await office.do("transform_issued_document", document_id=quote["id"], data=data)
+        assert [one.field for one in caught.value.issues] == ["data.ei_data.payment_method"]
+        assert office.writes == before
+
+    async def test_delivery_notes_become_one_invoice(self, office: Office) -> None:
+        first = await issue(office, type="delivery_note")
+        second = await issue(office, type="delivery_note", items_list=LINES * 2)
+        data = {"type": "invoice", "date": "2026-03-31"}
+        made = await office.do(
+            "join_issued_documents", document_ids=[first["id"], second["id"]], data=data
+        )
+        stored = office.document(made["id"])
+        assert len(stored["items_list"]) == 3
+        assert stored["payments_list"][0]["amount"] == Decimal("585.60")
+
+    async def test_a_lost_answer_never_makes_two(self, office: Office) -> None:
+        quote = await issue(office, type="quote")
+        path = f"/c/{COMPANY}/issued_documents"
+        office.sandbox.fic.faults.add(kind="reset_after", method="POST", path=path)
+        given = {"document_id": quote["id"], "data": {"type": "invoice", "date": "2026-03-05"}}
+        with pytest.raises(Wait):
+            await office.do("transform_issued_document", event="q", **given)
+        office.later(120)
+        made = await office.do("transform_issued_document", event="q", **given)
+        assert made["number"] == 1
+        assert office.sandbox.fic.ledger.writes["create issued_documents"] == 2
+
+
+class TestMailing:
+    async def mail(self, office: Office, made: dict[str, Any], **data: Any) -> Any:
+        return await office.do("email_issued_document", document_id=made["id"], data=data)
+
+    async def test_everything_has_a_sensible_default(self, office: Office) -> None:
+        made = await issue(office)
+        assert await self.mail(office, made) == {"done": True}
+        sent = decode(office.caller.sent[-1].body)["data"]
+        assert sent["recipient_email"] == "amm@officineadda.example"
+        assert sent["include"] == {
+            "document": True,
+            "delivery_note": False,
+            "attachment": False,
+            "accompanying_invoice": False,
+        }
+        assert (sent["attach_pdf"], sent["send_copy"], sent["sender_id"]) == (True, False, 0)
+
+    async def test_every_fault_is_told_before_anything_is_sent(self, office: Office) -> None:
+        made = await issue(office)
+        with pytest.raises(MappingError) as caught:
+            await self.mail(
+                office,
+                made,
+                recipient_email="a@b.example, rossi",
+                body="è" * 30_000,
+                include_attachment=True,
+            )
+        assert [one.field for one in caught.value.issues] == [
+            "data.recipient_email",
+            "data.body",
+            "data.include_attachment",
+        ]
+
+    async def test_a_lost_answer_waits_for_a_person(self, office: Office) -> None:
+        made = await issue(office)
+        path = f"/c/{COMPANY}/issued_documents/{made['id']}/email"
+        office.sandbox.fic.faults.add(kind="reset_after", method="POST", path=path)
+        given = {"document_id": made["id"], "data": {}}
+        with pytest.raises((Wait, Park)):
+            await office.do("email_issued_document", event="m", **given)
+        office.later(3600)
+        with pytest.raises(Park):
+            await office.do("email_issued_document", event="m", **given)
+        asked = "POST /c/{company_id}/issued_documents/{id}/email"
+        assert office.sandbox.fic.ledger.requests[asked] == 1

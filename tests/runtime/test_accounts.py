@@ -1,0 +1,189 @@
+"""Looking after connections: other names, an end, what they reach; nobody loses an event by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connector.apps import fatture_in_cloud
+from connector.apps.fatture_in_cloud.tokens import VENDOR_KEY
+from connector.engine.book import EMULATED_KEY, _rehearsed
+from connector.errors import ConnectorError, NotConnected
+from connector.runtime.accounts import names_in, renamed
+from connector.store.rows import ConnectionRow
+from tests.runtime.kit import CLIENTS, FIC, story, world
+
+TEXT = """\
+flow: a
+trigger:
+  node: x.y
+  connection: 'books'   # ours
+steps:
+  - id: one
+    connection: books
+    map:
+      data.connection: books
+  - {id: two, connection: "books", node: z}
+"""
+
+
+class TestRenaming:
+    def test_nothing_else_of_a_document_changes(self) -> None:
+        assert renamed(TEXT, "books", "accounts") == TEXT.replace(
+            "connection: 'books'", "connection: accounts"
+        ).replace("\n    connection: books\n", "\n    connection: accounts\n").replace(
+            'connection: "books"', "connection: accounts"
+        )
+
+    @pytest.mark.parametrize("name", ["true", "a: b", "Conti di Adda", '"quoted"', "12", "è"])
+    def test_any_name_is_read_back(self, name: str) -> None:
+        assert names_in(renamed(TEXT, "books", name)) == {name}
+
+    @story
+    async def test_flows_follow_and_runs_of_before_go_on(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.follow()
+            w.person.create("clients", {"name": "Prima S.r.l."})
+            await w.quiet()
+            before = (await w.run())["id"]
+            told = await w.runtime.accounts.rename("perfex", "the crm", who="anna")
+            assert told["name"] == "the crm"
+            assert [one["key"] for one in told["flows"]] == [(await w.run())["flow"]]
+            w.person.create("clients", {"name": "Seconda S.r.l."})
+            await w.quiet()
+            assert [run["state"] for run in await w.runs()] == ["succeeded", "succeeded"]
+            assert [run["flow_version"] for run in await w.runs()] == [1, 2]
+            # The first one names it as it was called then.
+            assert await w.runtime.replay(before, (await w.run(0))["steps"][0]["id"])
+            await w.quiet()
+            assert (await w.run())["state"] == "succeeded"
+            audit = (await w.runtime.list_audits())[-1]
+            assert (audit["who"], audit["what"], audit["subject"]) == (
+                "anna",
+                "rename_connection",
+                "perfex",
+            )
+
+    @story
+    async def test_a_former_name_is_nobody_elses(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.connect_perfex("second")
+            with pytest.raises(NotConnected, match="taken"):
+                await w.runtime.accounts.rename("perfex", "second", who="anna")
+            await w.runtime.accounts.rename("perfex", "crm", who="anna")
+            with pytest.raises(NotConnected, match="was the name"):
+                await w.connect_perfex("perfex")
+            await w.runtime.accounts.rename("crm", "perfex", who="anna")
+            assert (await w.runtime.accounts.get("perfex")) is not None
+
+    @story
+    async def test_what_is_renewed_keeps_what_its_owner_said(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.runtime.accounts.choose("fatture", "108101", who="anna")
+            await w.connect()
+            told = await w.runtime.accounts.get("fatture")
+            assert told is not None
+            assert told["account"] == "108101"
+
+
+class TestRemoving:
+    @story
+    async def test_the_app_is_told_and_flows_are_off(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.follow()
+            assert len(w.subscriptions) == 1
+            gone = await w.runtime.accounts.remove("fatture", who="anna")
+            assert gone["issues"] == []
+            assert w.subscriptions == []
+            assert [flow["enabled"] for flow in await w.runtime.list_flows()] == [False]
+            assert w.rows("SELECT count(*) FROM hook") == [(0,)]
+            assert w.rows("SELECT name FROM connection") == [("perfex",)]
+            assert (await w.runtime.list_audits())[0]["what"] == "remove_connection"
+            # What happens there now concerns nobody here.
+            w.person.create("clients", {"name": "Dopo S.r.l."})
+            await w.quiet()
+            assert await w.runs() == []
+
+    @story
+    async def test_not_while_work_is_open(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.follow()
+            w.perfex.plugged = False
+            w.person.create("clients", {"name": "Prima S.r.l."})
+            await w.until(lambda: w.runs(state="waiting"))
+            with pytest.raises(ConnectorError) as caught:
+                await w.runtime.accounts.remove("perfex", who="anna")
+            assert "waiting" in caught.value.issues[0].message
+            assert await w.connection("perfex") is not None
+            await w.runtime.accounts.remove("perfex", who="anna", force=True)
+            w.perfex.plugged = True
+            await w.quiet()
+            run = await w.run()
+            assert run["state"] == "failed"
+            assert "perfex" in run["error"]["message"]
+            # Connected again, it can be done again.
+            await w.connect_perfex()
+            assert await w.runtime.replay(run["id"])
+            await w.quiet()
+            assert (await w.run())["state"] == "succeeded"
+
+    @story
+    async def test_an_app_that_is_away_does_not_hold_it(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.follow()
+            w.fic.plugged = False
+            gone = await w.runtime.accounts.remove("fatture", who="anna")
+            assert "could not be told" in gone["issues"][0]["message"]
+            assert await w.connection() is None
+
+
+class TestEmulated:
+    @pytest.mark.parametrize(
+        ("url", "trusted"),
+        [
+            ("http://127.0.0.1:4000", True),
+            ("http://localhost:4000", True),
+            ("https://api-v2.fattureincloud.it", False),
+            ("https://127.0.0.1.evil.example", False),
+            ("", False),
+        ],
+    )
+    def test_a_key_of_its_own_is_for_an_app_on_this_machine(self, url: str, trusted: bool) -> None:
+        app = fatture_in_cloud.build()
+        row = ConnectionRow(
+            id="con_1",
+            tenant="main",
+            app=app.key,
+            name="books",
+            base_url=url,
+            settings={EMULATED_KEY: VENDOR_KEY},
+            status="active",
+            created_at=0,
+        )
+        assert (_rehearsed(app, row).webhook is not app.webhook) is trusted
+
+
+class TestReaching:
+    @story
+    async def test_companies_without_their_old_credential(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            found = await w.runtime.accounts.reached("fatture")
+            assert [(one["id"], one["through"]) for one in found] == [
+                ("108061", ""),
+                ("108100", ""),
+                ("108101", "Studio Esempio"),
+                ("108102", "Studio Esempio"),
+            ]
+            assert "legacy" not in str(found)
+            assert await w.runtime.accounts.reached("perfex") == []
+
+    @story
+    async def test_how_it_stands(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.connect(scopes=["entity.clients:r"])
+            await w.runtime.apply_flow(CLIENTS, enable=True)
+            told = await w.runtime.accounts.get("fatture")
+            assert told is not None
+            assert (told["status"], told["renews"], told["base_url"]) == ("active", False, FIC)
+            assert told["flows"][0]["enabled"]

@@ -1,0 +1,323 @@
+"""The pages that look back, asked as a browser asks: what they show, and what they change."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from connector.store.rows import RunFilter
+from connector.web.pages.asked import Asked
+from connector.web.pages.drawing import bars, burn_down, latency, nice
+from connector.web.pages.pictures import stretches
+from connector.web.pages.telling import NOTES, Telling
+from connector.web.pages.words import Words, words_of, zone_of
+from tests.runtime.kit import COMPANY, CREATE, HUB, START, World, client, clock, flow, story, world
+from tests.runtime.test_decisions import entered_by_hand, parked
+from tests.runtime.test_writes import INVOICE
+
+NOW = 1_800_000_000.0
+
+
+class Reader:
+    """Somebody who is logged in."""
+
+    def __init__(self, browser: httpx.AsyncClient) -> None:
+        self._browser = browser
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self._browser.get(path, headers={"accept": "text/html", **named})
+
+    async def text(self, path: str, **headers: str) -> str:
+        answer = await self.get(path, **headers)
+        assert answer.status_code == 200, answer.text
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+
+    async def post(self, path: str, page: str, **values: Any) -> httpx.Response:
+        """Send a form of a page."""
+        shown = await self.get(page)
+        token = re.search(r'name="csrf" value="([^"]+)"', shown.text)
+        assert token is not None, f"{page} has no form"
+        return await self._browser.post(path, data={"csrf": token[1], **values})
+
+
+@contextlib.asynccontextmanager
+async def reader(w: World, role: Any = "owner") -> AsyncIterator[Reader]:
+    people = w.runtime.people
+    secret = await people.use_link(await people.make_link("anna", role))
+    assert secret is not None
+    transport = httpx.ASGITransport(app=w.hub.app)  # type: ignore[arg-type]
+    cookies = {"__Host-connector": secret, "connector_zone": "Europe/Rome"}
+    async with httpx.AsyncClient(transport=transport, base_url=HUB, cookies=cookies) as browser:
+        yield Reader(browser)
+
+
+async def failing(w: World, *names: str) -> None:
+    """A run for each name that Perfex refuses."""
+    await w.follow(flow(steps=CREATE))
+    for name in names:
+        w.sandbox.perfex.faults.add(kind="status", status=403, method="POST", path="/api/customers")
+        w.person.create("clients", client(name, vat_number=""))
+        await w.quiet()
+    assert {run["state"] for run in await w.runtime.list_runs()} == {"failed"}
+
+
+@story
+async def test_runs_are_listed_filtered_and_asked_for_again_only_when_they_changed(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        assert "No run yet" in await anna.text("/runs")
+        await failing(w, "Rossi", "Bianchi")
+        assert "Perfex CRM does not allow this" in await anna.text("/runs?state=failed")
+        assert "No run fits" in await anna.text("/runs?state=succeeded")
+        assert "No run fits" in await anna.text("/runs?q=nobody")
+        page = await anna.get("/runs?q=bianchi&period=hour")
+        assert re.findall(r'data-row="(\d+)"', page.text) == ["2"]
+        assert "q=bianchi" in page.text, "what is live keeps its filters"
+        first = await anna.get("/runs?part=rows")
+        again = await anna.get("/runs?part=rows", if_none_match=first.headers["etag"])
+        assert (again.status_code, again.content) == (304, b"")
+        w.person.create("clients", client("Verdi"))
+        await w.quiet()
+        later = await anna.get("/runs?part=rows", if_none_match=first.headers["etag"])
+        assert later.status_code == 200
+        assert 'data-row="3"' in later.text
+
+
+@story
+async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await failing(w, "Rossi")
+        shown = await anna.text("/runs/1")
+        for words in (
+            "An event came", "Create Customer", "not written", "Exact request", "Answer: 403",
+            "Tick this resource", "The owner of the connected account must act", "Replay from here",
+            "2 calls",
+        ):  # fmt: skip
+            assert words in shown, words
+        same = await anna.get("/runs/1?part=run")
+        again = await anna.get("/runs/1?part=run", if_none_match=same.headers["etag"])
+        assert again.status_code == 304, "the mask of a form's token is no change"
+        done = await anna.post("/runs/1/replay", "/runs/1")
+        assert done.headers["location"] == "/runs/2"
+        await w.quiet()
+        assert "succeeded" in await anna.text("/runs/2")
+        assert "It was replayed" in await anna.text("/runs/1")
+        (audit, *_) = await w.runtime.list_audits()
+        assert (audit["who"], audit["what"], audit["subject"]) == ("anna", "replay", "run 1")
+        assert (await anna.get("/runs/99")).status_code == 404
+
+
+@story
+async def test_many_are_foreseen_and_what_is_written_is_not_repeated(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        steps = CREATE + CREATE.replace("id: create", "id: second").replace(
+            "trigger.resource.name", "trigger.resource.name ~ ' 2'"
+        )
+        await w.follow(flow(steps=steps))
+        refuse = {"method": "POST", "path": "/api/customers", "skip": 1}
+        w.sandbox.perfex.faults.add(kind="status", status=403, **refuse)
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.quiet()
+        replaying = w.runtime.past.replaying
+        told = await replaying.preview(RunFilter(state="failed"))
+        (one,) = told["items"]
+        assert (one["from"], one["kept_steps"], one["writes"], one["refused"]) == (
+            "second", 1, 1, None,
+        )  # fmt: skip
+        shown = await anna.text("/runs/replay?state=failed")
+        assert "1 write is done already and is not repeated" in shown
+        assert "It goes on at the step second" in shown
+        done = await anna.post("/runs/replay", "/runs/replay?state=failed", run=1)
+        assert done.headers["location"] == "/runs?replays=1&first=2&last=2"
+        await w.quiet()
+        assert [run["state"] for run in await w.runtime.list_runs()] == ["succeeded", "failed"]
+        told = await replaying.preview(RunFilter(state="failed"))
+        assert "replayed already, as run 2" in told["items"][0]["refused"]["message"]
+        assert (await replaying.many([1, 77], who="anna"))["replayed"] == []
+        sends = [one["sends"] for run in (1, 2) for one in (await told_of(w, run))["effects"]]
+        assert sends == [1, 1], "each was written once"
+
+
+async def told_of(w: World, run: int) -> dict[str, Any]:
+    found = await w.runtime.past.run(run)
+    assert found is not None
+    return found
+
+
+@story
+async def test_sums_of_the_inbox_add_up(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await failing(w, "Rossi", "Bianchi")
+        account = await w.runtime.past.account(0, clock() + 1)
+        assert account["accepted"] == sum(account["events"].values())
+        assert account["runs_made"] == sum(account["runs"].values())
+        assert account["events"]["matched"] == 2
+        assert (account["unaccounted"], account["runs"]["failed"]) == (0, 2)
+        shown = await anna.text("/inbox")
+        assert "Nothing is unaccounted for" in shown
+        assert f"{account['accepted']} events accepted" in shown
+        number = next(one["id"] for one in await w.runtime.list_events() if one["runs"])
+        assert "Its runs" in await anna.text(f"/inbox/{number}")
+        assert (await anna.post(f"/inbox/{number}/replay", f"/inbox/{number}")).status_code == 303
+        assert "No event in this time" in await anna.text(
+            "/inbox?period=days&from=2020-01-01&to=2020-01-02"
+        )
+
+
+@story
+async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        key = await parked(w)
+        page = f"/parked/{key}"
+        assert "not looked yet" in await anna.text(page)
+        assert "0 records may be it" in await anna.text(f"{page}?look=1")
+        number = await entered_by_hand(w)
+        await w.quiet()
+        shown = await anna.text(f"{page}?look=1")
+        assert "bears our mark" in shown
+        assert "No difference in what the app shows" in shown
+        assert "Not decided" in (await anna.post(page, page)).text
+        unsure = await anna.post(page, page, choice="send_again")
+        assert unsure.status_code == 422, "it was not confirmed"
+        wrong = await anna.post(page, page, choice="adopt", remote_id="999")
+        assert "I have checked it" in wrong.text
+        assert len(await w.runtime.list_parked()) == 1
+        done = await anna.post(page, page, choice="adopt", remote_id=number)
+        assert done.headers["location"] == "/runs/1"
+        await w.quiet()
+        assert (await w.run())["state"] == "succeeded"
+        assert "anna" in await anna.text("/parked")
+        assert (await anna.get(page)).status_code == 404
+
+
+@story
+async def test_who_may_look_may_not_decide(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w, "viewer") as viewer:
+        key = await parked(w)
+        shown = await viewer.get(f"/parked/{key}")
+        assert 'name="choice"' not in shown.text
+        assert "an editor decides" in shown.text
+        assert (await viewer.get("/runs/replay?state=failed")).status_code == 403
+        assert "Replay from here" not in await viewer.text("/runs/1")
+
+
+@story
+async def test_when_it_looks_next_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await w.follow(flow(steps=INVOICE, types="[create]"))
+        w.sandbox.fic.faults.add(kind="reset_before", method="POST", path="/c/*/issued_documents")
+        w.person.create("clients", {"name": "Rossi"})
+
+        async def looked_once() -> bool:
+            runs = await w.runtime.list_runs()
+            return bool(runs) and runs[0]["state"] == "waiting" and clock() - START > 90
+
+        await w.until(looked_once)
+        shown = await anna.text("/runs/1")
+        assert "Looked in the app: it is not there yet" in shown
+        assert "We look in the app next" in shown
+        assert "It goes on by itself at 4 Mar 2026, 09:2" in shown, "the reader is in Rome"
+        assert "we look in the app before going on" in await anna.text("/runs")
+
+
+@story
+async def test_pictures_have_their_figures(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await failing(w, "Rossi")
+        for period in ("day", "week", "month"):
+            page = (await anna.get(f"/pictures?period={period}")).text
+            assert "style=" not in page
+            assert len(re.findall(r"<svg [^>]*role=\"img\"", page)) == page.count("<desc")
+            assert 'class="k-failed"' in page
+        shown = await anna.text("/pictures")
+        assert "1 run ended in this time" in shown
+        assert f"What is left of the month: Fatture in Cloud {COMPANY}" in shown
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def test_an_address_is_read_and_gives_itself_again() -> None:
+    rome = zone_of("Europe/Rome")
+    asked = Asked.of({"state": "failed", "q": " rossi ", "period": "day", "flow": ""}, NOW, rome)
+    assert asked.runs == RunFilter(state="failed", text="rossi", since=NOW - 86_400)
+    assert asked.kept("period", state="parked") == {"state": "parked", "q": "rossi"}
+    days = Asked.of({"period": "days", "from": "2026-10-25", "to": "2026-10-25"}, NOW, rome)
+    assert days.until is not None
+    assert days.since is not None
+    assert days.until - days.since == 25 * 3_600, "summer time ends on that day"
+
+
+def test_nonsense_in_an_address_is_left_out() -> None:
+    given = {"state": "<script>", "period": "x", "event": "1e9", "first": "-1", "from": "soon"}
+    assert Asked.of(given, NOW, None).runs == RunFilter()
+
+
+def test_days_have_the_length_that_they_have_where_the_reader_is() -> None:
+    autumn = 1_792_922_400.0  # 25 October 2026, 11:20 in Rome
+    spans = stretches(autumn, 2, "day", zone_of("Europe/Rome"))
+    assert [until - since for since, until in spans] == [86_400, 25 * 3_600]
+    hours = stretches(autumn, 24, "hour", None)
+    assert all(until - since == 3_600 for since, until in hours)
+    assert hours[-1][0] <= autumn < hours[-1][1]
+
+
+def test_bars_stand_on_each_other_and_inside() -> None:
+    spans = [
+        {"since": NOW, "accepted": 7, "ends": {"succeeded": 4, "failed": 2}, "seconds": None},
+        {"since": NOW + 1, "accepted": 0, "ends": {}, "seconds": None},
+    ]
+    drawn = bars(spans)
+    succeeded, failed = drawn["blocks"]
+    assert failed["y"] + failed["height"] == succeeded["y"]
+    assert succeeded["height"] == 2 * failed["height"]
+    assert all(0 <= one["y"] <= 262 and one["x"] >= 0 for one in drawn["blocks"])
+    assert drawn["total"] == 6
+    assert latency(spans)["empty"]
+
+
+def test_a_line_is_broken_where_nothing_was_measured() -> None:
+    took = {"p50": 0.2, "p95": 2.0, "p99": 20.0}
+    spans = [{"since": NOW + n, "seconds": took if n != 2 else None} for n in range(5)]
+    drawn = latency(spans)
+    assert len(drawn["lines"]["p50"]) == 2
+    places = [float(drawn["lines"][name][0].split()[0].split(",")[1]) for name in took]
+    assert places == sorted(places, reverse=True), "longer is higher"
+
+
+def test_a_month_burns_down() -> None:
+    window = {"used": 10_000, "limit": 40_000, "resets_at": NOW + 86_400 * 20, "forecast": None}
+    drawn = burn_down(window, NOW, NOW - 86_400 * 10)
+    assert drawn is not None
+    assert (drawn["left"], drawn["expected"], drawn["forecast"]) == (30_000, None, "")
+    leads = {**window, "forecast": {"expected": 50_000}}
+    assert (burn_down(leads, NOW, NOW - 1) or {})["expected"] == 0.0
+    assert burn_down({**window, "resets_at": None}, NOW, NOW) is None
+
+
+def test_scales_end_at_round_numbers() -> None:
+    assert [nice(one) for one in (0, 3, 5, 11, 99, 1_001)] == [4, 4, 8, 20, 100, 2_000]
+
+
+def test_what_the_engine_notes_is_known_in_every_language() -> None:
+    english, italian = Telling(words_of("en")), Telling(words_of("it"))
+    note = "found in the app as 12 and adopted"
+    assert english.note(note) == "Found in the app as 12: adopted."
+    assert italian.note(note) == "Trovata nell'app come 12: adottata."
+    assert italian.note("what an app says") == "what an app says"
+    assert len(NOTES) > 20
+
+
+def test_times_are_told_where_the_reader_is() -> None:
+    noon = 1_772_616_000.0  # 4 March 2026, 09:20 UTC
+    assert words_of("it").in_zone("Europe/Rome").time(noon) == "10:20:00"
+    assert words_of("en").in_zone("America/New_York").time(noon) == "04:20:00"
+    plain = Words("en", {})
+    assert plain.in_zone("Nowhere/At_All") is plain
