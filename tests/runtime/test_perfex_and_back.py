@@ -15,7 +15,7 @@ async def test_there_and_back(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         texts = [
             (EXAMPLES / f"{name}.yaml").read_text("utf-8")
-            for name in ("perfex-invoice-to-fic", "fic-paid-to-perfex")
+            for name in ("perfex-invoice-to-fic", "fic-payment-to-perfex")
         ]
         perfex, known = w.sandbox.perfex, kinds()
         customer = add_row(

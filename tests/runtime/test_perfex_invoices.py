@@ -16,7 +16,7 @@ from tests.runtime.kit import EXAMPLES, PERFEX, World, story, world
 
 FLOWS = [
     (EXAMPLES / name).read_text("utf-8")
-    for name in ("perfex-invoice-to-fic.yaml", "fic-paid-to-perfex.yaml")
+    for name in ("perfex-invoice-to-fic.yaml", "fic-payment-to-perfex.yaml")
 ]
 FORM = {
     "clientid": "412", "number": "16", "date": "2026-03-04", "duedate": "2026-04-03",
@@ -55,7 +55,7 @@ def test_an_invoice_goes_over_and_its_payment_comes_back(tmp_path: Path, generat
             await enter(w)
 
             async def issued() -> list[dict[str, Any]]:
-                return [one for one in w.documents if "Perfex invoice 51" in str(one["subject"])]
+                return [one for one in w.documents if "Perfex 51" in str(one["visible_subject"])]
 
             (invoice,) = await w.until(issued)
             assert (invoice["entity"]["name"], invoice["amount_gross"]) == ("Officine Adda", 244)
@@ -71,7 +71,7 @@ def test_an_invoice_goes_over_and_its_payment_comes_back(tmp_path: Path, generat
             (payment,) = await w.until(paid)
             await w.quiet()
             assert (payment["invoiceid"], float(payment["amount"])) == ("51", 244)
-            assert payment["transactionid"] == f"FIC-{invoice['id']}"
+            assert payment["transactionid"] == f"FIC-{invoice['id']}-2026-03-05"
             assert w.sandbox.perfex.tables["invoices"].rows["51"]["status"] == "2"
             assert len(await paid()) == len(await issued()) == 1
 

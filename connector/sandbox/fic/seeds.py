@@ -87,8 +87,9 @@ METHODS = (
     {"id": 386_684, "name": "Contanti", "ei_payment_method": "MP01"},
 )
 TEMPLATES: tuple[dict[str, Any], ...] = (
-    {"id": 2821, "name": "Standard", "type": "standard"},
-    {"id": 2822, "name": "Bolla", "type": "delivery_note"},
+    {"id": 2821, "name": "New Standard", "type": "standard"},
+    {"id": 2822, "name": "Classico", "type": "standard"},
+    {"id": 2830, "name": "DDT", "type": "delivery_note"},
 )
 COUNTRIES = (
     ("Italia", "IT"),
