@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 CALLBACK_PATH = "/oauth/callback"
 MAX_NAME = 60
+ANSWER_SECONDS = 45.0
+LOOK_SECONDS = 0.5
 ACCOUNT = "account"
 """The setting that holds the account (the company) that was chosen for new flows."""
 KEPT = (FORMER_NAMES, ACCOUNT)
@@ -100,6 +103,22 @@ class Connect:
         # The answer does not say what was granted: keep what was asked for.
         settings = {**told["settings"], "scopes": kept["scopes"]}
         return await self._keep(app, told["name"], kept["base_url"], settings, tokens)
+
+    async def ended(self, state: str, name: str, renewed: bool) -> ConnectionRow:
+        """Wait for the end of a consent, whoever serves its answer. Raises NotConnected."""
+        known = await self._store.connection(name)
+        version = known.version if known and renewed else -1
+        patience = 0.0
+        while patience < ANSWER_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
+            row = await self._store.connection(name)
+            if row is not None and row.version != version:
+                return row
+            if not await self._store.has_consent(state):
+                patience += LOOK_SECONDS
+        raise NotConnected(
+            "The consent did not end in a connection.", remedy="The page in the browser says why."
+        )
 
     async def with_token(
         self, app_key: str, name: str, token: str, settings: Mapping[str, Any]

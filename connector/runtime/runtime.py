@@ -7,7 +7,6 @@ async with await open_runtime(Settings.load()) as runtime:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -25,7 +24,7 @@ from connector.engine.origins import Origins
 from connector.engine.precedence import Precedence
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
-from connector.errors import FlowError, NotConnected, StoreError
+from connector.errors import FlowError, StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
@@ -42,13 +41,12 @@ from connector.runtime.scopes import not_granted
 from connector.runtime.trying import Trying
 from connector.runtime.versions import Versions
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
-from connector.runtime.watching import LOOK_SECONDS, Chore, Watch
+from connector.runtime.watching import Chore, Watch
 from connector.runtime.workshop import Workshop
 from connector.store.rows import EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
 
-ANSWER_SECONDS = 45.0
 """How long exchanging a code and proving an account may take once the browser is back."""
 REVISION_SECONDS = 0.2
 """How long a look at what is set up holds, where asking goes over the network."""
@@ -408,19 +406,7 @@ class Runtime:
 
         Raises NotConnected when the answer came and made none; the browser shows why.
         """
-        known = await self._store.connection(name)
-        version = known.version if known and before else -1
-        patience = 0.0
-        while patience < ANSWER_SECONDS:
-            await asyncio.sleep(LOOK_SECONDS)
-            row = await self._store.connection(name)
-            if row is not None and row.version != version:
-                return as_connection(row)
-            if not await self._store.has_consent(state):
-                patience += LOOK_SECONDS
-        raise NotConnected(
-            "The consent did not end in a connection.", remedy="The page in the browser says why."
-        )
+        return as_connection(await self._connect.ended(state, name, before is not None))
 
     async def connect_with_token(
         self, app: str, name: str, token: str, settings: Mapping[str, Any]

@@ -10,9 +10,9 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
-from connector.runtime.workshop import Workshop
 from connector.runtime.trying import Trying
 from connector.runtime.versions import Versions
+from connector.runtime.workshop import Workshop
 
 Row = Mapping[str, Json]
 Scope = MutableMapping[str, Any]
