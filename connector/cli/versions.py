@@ -25,7 +25,7 @@ def add() -> None:
 
 def list_versions(key: KeyArgument, json: JsonOption = False) -> None:
     """List a flow's versions, the newest first."""
-    rows = with_runtime(lambda runtime: runtime.versions.list_all(key))
+    rows = with_runtime(lambda runtime: runtime.workshop.versions.list_all(key))
     if rows is None:
         raise FlowError(f"There is no flow {key!r}.", remedy="`connector flow list` names them.")
     if json:
@@ -71,13 +71,13 @@ async def _told(
     runtime: Any, key: str, version: int | None, text: str | None, language: str
 ) -> list[str]:
     if text is not None:
-        told = await runtime.versions.would_change(key, text, language)
+        told = await runtime.workshop.versions.would_change(key, text, language)
         if told is not None:
             return list(told)
     if version is None:
-        rows = await runtime.versions.list_all(key)
+        rows = await runtime.workshop.versions.list_all(key)
         version = max(1, rows[0]["version"] - 1) if rows else 1
-    return list(await runtime.versions.changes(key, version, None, language))
+    return list(await runtime.workshop.versions.changes(key, version, None, language))
 
 
 def roll_back(
@@ -89,7 +89,7 @@ def roll_back(
 
     It becomes the next version: nothing is lost, and it stays on or off as it is.
     """
-    row = with_runtime(lambda runtime: runtime.versions.roll_back(key, version))
+    row = with_runtime(lambda runtime: runtime.workshop.versions.roll_back(key, version))
     if json:
         show_json(row)
         return

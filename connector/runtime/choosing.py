@@ -10,19 +10,21 @@ from connector.errors import ConnectorError, Issue, MappingError, NotConnected
 from connector.paths import ABSENT, did_you_mean, get, put
 
 if TYPE_CHECKING:
-    from connector.catalog import Catalog
     from connector.engine.doors import Doors
     from connector.flow import CompiledFlow, CompiledStep
+    from connector.flow.checking import FlowCheck
+    from connector.runtime.parts import Parts
 
 
 class Choosing:
     """Answers questions of people who make a flow; nothing is written anywhere."""
 
-    def __init__(self, tenant: str, catalog: Catalog, doors: Doors, chooser: Chooser) -> None:
-        self._tenant = tenant
-        self._catalog = catalog
+    def __init__(self, parts: Parts, doors: Doors) -> None:
+        self._tenant = parts.tenant
+        self._catalog = parts.catalog
+        self._store = parts.database.tenant(parts.tenant)
         self._doors = doors
-        self._chooser = chooser
+        self.chooser = Chooser(parts.clock)
 
     async def listing(
         self,
@@ -47,7 +49,7 @@ class Choosing:
                 f"{connection!r} is no connection of {app.title}.",
                 remedy=f"Name one of {app.title}: `connector connect {app.key}` makes it.",
             )
-        listing = await self._chooser.listing(app, key, reader, given, search)
+        listing = await self.chooser.listing(app, key, reader, given, search)
         return {
             "title": listing.title,
             "options": [{"value": one.value, "label": one.label} for one in listing.options],
@@ -55,6 +57,16 @@ class Choosing:
             "note": listing.note,
             "open": source_of(app, key).open,
         }
+
+    async def checked(self, text: str) -> FlowCheck:
+        """All that is wrong with a flow document, its names included."""
+        from connector.flow import check_flow
+
+        rows = await self._store.connections()
+        check = check_flow(text, self._catalog, {row.name: row.app for row in rows})
+        if check.compiled is None:
+            return check
+        return check.with_issues(await self.check(check.compiled))
 
     async def check(self, flow: CompiledFlow) -> list[Issue]:
         """What is wrong with the names that are written in a flow, as far as it can be told now."""
@@ -79,7 +91,7 @@ class Choosing:
                 known = {**reader.connection.settings, **given}
                 if not all(_given(get(known, name)) for name in needs):
                     continue
-                found = await self._chooser.named(
+                found = await self.chooser.named(
                     app, one.choices_from, reader, given, one.name, one.path
                 )
                 if one.path in given:

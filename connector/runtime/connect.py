@@ -25,6 +25,7 @@ from connector.errors import ConnectorError, NotConnected, NotSent
 from connector.flow import parse_flow
 from connector.model import App, OAuth2
 from connector.runtime.scopes import fewest, needed_by, reading
+from connector.runtime.watching import LOOK_SECONDS
 from connector.store.rows import ConnectionRow
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 CALLBACK_PATH = "/oauth/callback"
 MAX_NAME = 60
 ANSWER_SECONDS = 45.0
-LOOK_SECONDS = 0.5
+"""How long exchanging a code and proving an account may take once the browser is back."""
 ACCOUNT = "account"
 """The setting that holds the account (the company) that was chosen for new flows."""
 KEPT = (FORMER_NAMES, ACCOUNT)
@@ -104,10 +105,10 @@ class Connect:
         settings = {**told["settings"], "scopes": kept["scopes"]}
         return await self._keep(app, told["name"], kept["base_url"], settings, tokens)
 
-    async def ended(self, state: str, name: str, renewed: bool) -> ConnectionRow:
-        """Wait for the end of a consent, whoever serves its answer. Raises NotConnected."""
+    async def ended(self, state: str, name: str, *, known_before: bool) -> ConnectionRow:
+        """Wait until this consent has made (or renewed) the connection. Raises NotConnected."""
         known = await self._store.connection(name)
-        version = known.version if known and renewed else -1
+        version = known.version if known and known_before else -1
         patience = 0.0
         while patience < ANSWER_SECONDS:
             await asyncio.sleep(LOOK_SECONDS)

@@ -13,7 +13,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from connector.choosing import Chooser
 from connector.connections import Keyring
 from connector.engine.book import Book, as_connection
 from connector.engine.doors import Doors
@@ -24,7 +23,7 @@ from connector.engine.origins import Origins
 from connector.engine.precedence import Precedence
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
-from connector.errors import FlowError, StoreError
+from connector.errors import StoreError
 from connector.model import Connection, Inbound, Json
 from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
@@ -38,8 +37,6 @@ from connector.runtime.parts import Parts
 from connector.runtime.people import People
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
-from connector.runtime.trying import Trying
-from connector.runtime.versions import Versions
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
 from connector.runtime.watching import Chore, Watch
 from connector.runtime.workshop import Workshop
@@ -47,7 +44,6 @@ from connector.store.rows import EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
 
-"""How long exchanging a code and proving an account may take once the browser is back."""
 REVISION_SECONDS = 0.2
 """How long a look at what is set up holds, where asking goes over the network."""
 
@@ -97,8 +93,7 @@ class Runtime:
             search_first=tuning.search_first,
             turn=parts.database.turn,
         )
-        precedence, chooser = Precedence(), Chooser(parts.clock)
-        self._choosing = Choosing(parts.tenant, parts.catalog, self.doors, chooser)
+        precedence, self._choosing = Precedence(), Choosing(parts, self.doors)
         self.choices = self._choosing.listing
         origins = Origins(parts.clock, parts.catalog if shared else None)
         backoff = Backoff(parts.clock, parts.draw, tuning.retry_seconds)
@@ -113,7 +108,7 @@ class Runtime:
             plugins.on_run_finished if plugins else None,
             origins,
             precedence,
-            chooser,
+            self._choosing.chooser,
         )
         make_events = partial(
             Events,
@@ -136,21 +131,15 @@ class Runtime:
             "polls": self._oversight.polls,
             "retention": self.retention,
         }
+        subscriptions = self._oversight.subscriptions
         self._watch = Watch(
-            parts.tenant,
-            parts.database,
-            self._drive,
-            self._oversight.subscriptions,
-            chores,
-            self._stop_work,
+            parts.tenant, parts.database, self._drive, subscriptions, chores, self._stop_work
         )
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
-        self.workshop = Workshop(parts.catalog, self._store, parts.clock)
-        self.trying = Trying(parts.catalog, parts.clock)
-        self.versions = Versions(parts.catalog, self._store, self.apply_flow)
+        self.workshop = Workshop(parts.catalog, self._store, parts.clock, self.apply_flow)
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 
@@ -335,7 +324,7 @@ class Runtime:
 
     async def check_flow(self, text: str) -> dict[str, Any]:
         """Every issue of a document, without storing it."""
-        check = await self._check(text)
+        check = await self._choosing.checked(text)
         return {
             "flow": check.flow.key if check.flow else None,
             "ok": not any(issue.severity == "error" for issue in check.issues),
@@ -347,10 +336,9 @@ class Runtime:
 
         Without `enable` it stays on or off as it was; a new one is off.
         """
-        check = await self._check(text)
+        check = await self._choosing.checked(text)
         check.raise_for_errors()
-        if check.flow is None:
-            raise FlowError("The document holds no flow.")
+        assert check.flow is not None  # without one there are errors
         row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
         self._book.forget()
         connections = await self._store.connections()
@@ -370,18 +358,9 @@ class Runtime:
         self._book.forget()
         view = await self.get_flow(key)
         if view is not None and on and view["problem"] is None:
-            found = (await self._check(view["document"])).errors
+            found = (await self._choosing.checked(view["document"])).errors
             view["problem"] = "\n".join(map(str, found)) or None
         return view
-
-    async def _check(self, text: str) -> Any:
-        from connector.flow import check_flow
-
-        rows = await self._store.connections()
-        check = check_flow(text, self.catalog, {row.name: row.app for row in rows})
-        if check.compiled is None:
-            return check
-        return check.with_issues(await self._choosing.check(check.compiled))
 
     # --- connections --------------------------------------------------------------------------
 
@@ -406,7 +385,9 @@ class Runtime:
 
         Raises NotConnected when the answer came and made none; the browser shows why.
         """
-        return as_connection(await self._connect.ended(state, name, before is not None))
+        return as_connection(
+            await self._connect.ended(state, name, known_before=before is not None)
+        )
 
     async def connect_with_token(
         self, app: str, name: str, token: str, settings: Mapping[str, Any]

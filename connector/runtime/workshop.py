@@ -18,6 +18,8 @@ from connector.errors import ConnectorError, FlowError
 from connector.flow import check_flow
 from connector.flow.document import DocumentFault
 from connector.model import Action, AnyNode, Search
+from connector.runtime.trying import Trying
+from connector.runtime.versions import Apply, Versions
 from connector.store.rows import GONE, MASKED, RunFilter
 
 if TYPE_CHECKING:
@@ -31,10 +33,12 @@ MOST_SAMPLES = 12
 class Workshop:
     """Everything that a builder asks; it stores nothing and sends nothing."""
 
-    def __init__(self, catalog: Catalog, store: Store, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, store: Store, clock: Clock, apply: Apply) -> None:
         self._catalog = catalog
         self._store = store
         self._clock = clock
+        self.trying = Trying(catalog, clock)
+        self.versions = Versions(catalog, store, apply)
 
     def cards(self, language: str) -> list[dict[str, Any]]:
         """Every node as one line to choose from."""

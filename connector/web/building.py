@@ -28,7 +28,7 @@ def add_building(router: APIRouter, runtime: Runtime, exact: Answer) -> None:
     async def get_form(name: Key, language: Language = "en") -> Response:
         """The inputs of a node as a form: in sections, with short words, without read-only ones."""
         try:
-            return exact(runtime.trying.form(name, language))
+            return exact(runtime.workshop.trying.form(name, language))
         except BundleError as error:
             return answer_problem(problem_of(error, 404))
 
@@ -36,19 +36,19 @@ def add_building(router: APIRouter, runtime: Runtime, exact: Answer) -> None:
     async def try_mapping(asked: shapes.TryMapping, request: Request) -> Response:
         """What a mapping would send: each field's exact value and type, and what is wrong."""
         mapping, context = await _exactly(request)
-        return exact(runtime.trying.preview(asked.node, mapping, context, asked.only))
+        return exact(runtime.workshop.trying.preview(asked.node, mapping, context, asked.only))
 
     @router.post("/suggest", tags=["building"], response_model=shapes.Items)
     async def suggest_lines(asked: shapes.Suggest, request: Request) -> Response:
         """Lines that may be right, with the reason and how sure it is; nothing is applied."""
         mapping, context = await _exactly(request)
-        found = runtime.trying.suggest(asked.node, mapping, context, asked.language)
+        found = runtime.workshop.trying.suggest(asked.node, mapping, context, asked.language)
         return exact({"items": found})
 
     @router.get("/flows/{key}/versions", tags=["flows"], response_model=shapes.Items)
     async def list_versions(key: Key) -> Response:
         """Every version of a flow, newest first."""
-        found = await runtime.versions.list_all(key)
+        found = await runtime.workshop.versions.list_all(key)
         if found is None:
             raise NoSuchRecord("flow")
         return exact({"items": found})
@@ -56,7 +56,7 @@ def add_building(router: APIRouter, runtime: Runtime, exact: Answer) -> None:
     @router.get("/flows/{key}/versions/{version}", tags=["flows"], response_model=shapes.Record)
     async def get_version(key: Key, version: Version) -> Response:
         """The document of one version."""
-        text = await runtime.versions.document(key, version)
+        text = await runtime.workshop.versions.document(key, version)
         if text is None:
             raise NoSuchRecord("version")
         return exact({"key": key, "version": version, "document": text})
@@ -70,14 +70,15 @@ def add_building(router: APIRouter, runtime: Runtime, exact: Answer) -> None:
     ) -> Response:
         """What differs in meaning from version `old` to `new`, or to the present one."""
         try:
-            return exact({"items": await runtime.versions.changes(key, old, new, language)})
+            told = await runtime.workshop.versions.changes(key, old, new, language)
         except FlowError as error:
             return answer_problem(problem_of(error, 404))
+        return exact({"items": told})
 
     @router.post("/flows/{key}/rollback", tags=["flows"], response_model=shapes.Record)
     async def roll_back(key: Key, asked: shapes.RollBack) -> Response:
         """Make an old version the present one again, as the next version."""
-        return exact(await runtime.versions.roll_back(key, asked.version))
+        return exact(await runtime.workshop.versions.roll_back(key, asked.version))
 
 
 async def _exactly(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:

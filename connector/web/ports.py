@@ -10,8 +10,6 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
-from connector.runtime.trying import Trying
-from connector.runtime.versions import Versions
 from connector.runtime.workshop import Workshop
 
 Row = Mapping[str, Json]
@@ -63,8 +61,6 @@ class Runtime(Hooks, Protocol):
     past: LookingBack
     decisions: Decisions
     workshop: Workshop
-    versions: Versions
-    trying: Trying
 
     async def is_driven(self) -> bool:
         """Whether some process drives runs now, so that what is decided goes on at once."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connector.engine.watches import LOOK_SECONDS
+from connector.sandbox.fic.more import arrive
 from tests.runtime.kit import COMPANY, HOUR, OTHER_COMPANY, World, clock, story, world
 
 ROME = ZoneInfo("Europe/Rome")
@@ -542,6 +543,17 @@ async def test_an_import_of_clients_is_one_run_each(tmp_path: Path) -> None:
         await on(w, flow("new_client"))
         ids = w.person.import_clients([{"name": f"C{number}"} for number in range(60)])
         assert sorted(told["id"] for told in await fired(w)) == sorted(ids)
+
+
+@story
+async def test_an_expense_from_the_tax_system_is_told_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await on(w, flow("new_expense"))
+        pending = arrive(w.sandbox.fic.first_company, {"supplier_name": "Serio", "date": today()})
+        for _ in range(2):
+            w.person.emit("received_documents.e_invoices.receive", [pending["id"]])
+            await w.quiet()
+        assert [told["resource"]["supplier_name"] for told in await fired(w)] == ["Serio"]
 
 
 @story

@@ -18,7 +18,7 @@ async def test_versions_are_kept_told_apart_and_gone_back_to(tmp_path: Path) -> 
         second = first.replace('"{{ trigger.resource.name }}"', '"{{ trigger.resource.code }}"')
         assert second != first
         await w.runtime.apply_flow(second)
-        versions = w.runtime.versions
+        versions = w.runtime.workshop.versions
         rows = await versions.list_all("simple") or []
         assert [(row["version"], row["present"]) for row in rows] == [(2, True), (1, False)]
         assert await versions.document("simple", 1) == first
@@ -34,7 +34,7 @@ async def test_versions_are_kept_told_apart_and_gone_back_to(tmp_path: Path) -> 
 @story
 async def test_what_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        versions = w.runtime.versions
+        versions = w.runtime.workshop.versions
         assert await versions.list_all("nobody") is None
         assert await versions.document("nobody", 1) is None
         assert await versions.would_change("nobody", "flow: x") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def catalog() -> Any:
 
 async def ask(catalog: Any, method: str, path: str, body: Any = None) -> Reply:
     runtime: Any = FakeRuntime()
-    runtime.trying = Trying(catalog, lambda: 1_772_000_000.0)
+    runtime.workshop = SimpleNamespace(trying=Trying(catalog, lambda: 1_772_000_000.0))
     async with served(make_app(runtime, settings()), Limits()) as site:
         if not isinstance(body, bytes):
             return await site.api(method, path, body, content_type="application/json")

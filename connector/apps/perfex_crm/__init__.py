@@ -26,6 +26,7 @@ def build(*, tolerance: float = TOLERANCE) -> App:
     return App(
         key=KEY,
         title="Perfex CRM",
+        docs_url="https://perfexcrm.themesic.com/apiguide/",
         base_path="/api",
         auth=Token(
             header="authtoken",

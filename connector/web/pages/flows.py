@@ -174,7 +174,7 @@ class Flows:
     async def changes(self, request: Request) -> Response:
         """What publishing would change in meaning; nothing is told of a new flow."""
         asked = await _asked(request)
-        told = await self._site.runtime.versions.would_change(
+        told = await self._site.runtime.workshop.versions.would_change(
             str(asked.get("key", "")),
             str(asked.get("text", "")),
             self._site.words(request).language,
@@ -198,7 +198,7 @@ class Flows:
         """Every version of a flow, and what each changed."""
         key = request.path_params["key"]
         language = self._site.words(request).language
-        versions = self._site.runtime.versions
+        versions = self._site.runtime.workshop.versions
         found = await versions.list_all(key)
         if found is None:
             return await self._site.missing(request)
@@ -215,7 +215,7 @@ class Flows:
         _ = self._site.words(request)
         key = request.path_params["key"]
         version = str((await request.form()).get("version", ""))
-        made = await self._site.runtime.versions.roll_back(
+        made = await self._site.runtime.workshop.versions.roll_back(
             key, int(version) if version.isdecimal() else 0
         )
         await self._site.note(request, "roll_back", f"flow {key}", version=version)

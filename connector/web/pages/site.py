@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from connector.codec import encode
+from connector.codec import encode, encode_text
 from connector.errors import ConnectorError
 from connector.reach import parse_networks
 from connector.runtime.people import Person, Role, role_of
@@ -397,9 +397,6 @@ def root_of(scope: Scope) -> str:
 
 def _for_script(value: Any) -> Any:
     """JSON that can stand in a script element: nothing in it can end that."""
-    from markupsafe import Markup
+    from jinja2.utils import htmlsafe_json_dumps
 
-    text = encode(value).decode("utf-8")
-    for char in "<>&":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return Markup(text)  # noqa: S704 - the three characters that matter are gone
+    return htmlsafe_json_dumps(value, dumps=encode_text)
