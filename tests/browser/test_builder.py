@@ -200,7 +200,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     step = page.locator("details.step[open]")
     company = step.locator(".fieldrow[data-path='data.company']")
     company.locator(".pill").click()
-    page.get_by_label("Expression", exact=True).fill("trigger.resource.nmae")
+    page.get_by_role("textbox", name="Expression").fill("trigger.resource.nmae")
     page.keyboard.press("Enter")
     company.locator(".mistake", has_text="name").wait_for()
 
@@ -210,7 +210,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
 
     country = step.locator(".fieldrow[data-path='data.country']")
     country.locator(".pill").click()
-    page.get_by_label("Expression", exact=True).fill("trigger.resource.name")
+    page.get_by_role("textbox", name="Expression").fill("trigger.resource.name")
     page.keyboard.press("Enter")
     country.locator(".mistake", has_text="number").wait_for()
     step.get_by_role("button", name="With errors").click()

@@ -32,6 +32,10 @@ def routes(site: Site) -> list[BaseRoute]:
         site.act("/flows/draft/suggest", pages.suggest, role="viewer"),
         site.act("/flows/draft/try", pages.dry_run, role="viewer"),
         site.act("/flows/draft/publish", pages.publish),
+        site.act("/flows/draft/changes", pages.changes, role="viewer"),
+        site.page("/flows/choices", pages.choices),
+        site.page("/flows/{key}/versions", pages.versions),
+        site.act("/flows/{key}/back", pages.back),
         site.act("/flows/{key}/switch", pages.switch),
         site.page("/flows/{key}", pages.edit),
     ]
@@ -166,6 +170,60 @@ class Flows:
         asked = await _asked(request)
         told = await self._site.runtime.workshop.dry_run(str(asked.get("text", "")), _sample(asked))
         return self._site.data(told)
+
+    async def changes(self, request: Request) -> Response:
+        """What publishing would change in meaning; nothing is told of a new flow."""
+        asked = await _asked(request)
+        told = await self._site.runtime.workshop.versions.would_change(
+            str(asked.get("key", "")),
+            str(asked.get("text", "")),
+            self._site.words(request).language,
+        )
+        return self._site.data({"items": told})
+
+    async def choices(self, request: Request) -> Response:
+        """What can be chosen for a field, from the app."""
+        asked = request.query_params
+        given = decode(asked.get("with", "{}").encode())
+        told = await self._site.runtime.choices(
+            asked.get("node", ""),
+            asked.get("field", ""),
+            asked.get("connection", ""),
+            asked.get("search", ""),
+            given if isinstance(given, dict) else {},
+        )
+        return self._site.data(told)
+
+    async def versions(self, request: Request) -> Response:
+        """Every version of a flow, and what each changed."""
+        key = request.path_params["key"]
+        language = self._site.words(request).language
+        versions = self._site.runtime.workshop.versions
+        found = await versions.list_all(key)
+        if found is None:
+            return await self._site.missing(request)
+        for one, before in zip(found, [*found[1:], None], strict=True):
+            one["changes"] = (
+                await versions.changes(key, before["version"], one["version"], language)
+                if before is not None
+                else None
+            )
+        return await self._site.render(request, "versions.html", key=key, versions=found)
+
+    async def back(self, request: Request) -> Response:
+        """Make an old version the next one."""
+        _ = self._site.words(request)
+        key = request.path_params["key"]
+        version = str((await request.form()).get("version", ""))
+        made = await self._site.runtime.workshop.versions.roll_back(
+            key, int(version) if version.isdecimal() else 0
+        )
+        await self._site.note(request, "roll_back", f"flow {key}", version=version)
+        self._site.flash(
+            request,
+            _("Version %(old)s is back, as version %(new)s.", old=version, new=made["version"]),
+        )
+        return self._site.go(request, f"/flows/{key}")
 
     async def publish(self, request: Request) -> Response:
         """Store a document as the next version of its flow."""

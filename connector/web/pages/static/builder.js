@@ -18,7 +18,7 @@ class Builder {
     this.published = begin.text;
     this.open = null;
     this.asText = false;
-    this.canChoose = false;
+    this.canChoose = true;
     const kept = localStorage.getItem(DRAFT);
     if (kept && kept !== begin.text) this.check(kept, null).then(() => this.draw());
     this.send = later(() => this.check(this.text, this.data), 400);
@@ -143,6 +143,7 @@ class Builder {
       known.map((one) => h("option", { value: one.name, selected: one.name === holder.connection }, one.name)));
     select.addEventListener("change", () => {
       holder.connection = select.value;
+      if (holder === this.data.trigger) this.changed();
       this.edited();
     });
     return h("label", { class: "field short" }, h("span", {}, w.connection), select);
@@ -187,13 +188,51 @@ class Builder {
       select.addEventListener("change", () => write(select.value));
       return h("label", { class: "field" }, h("span", {}, field.label), select, help);
     }
-    const input = h("input", { type: "text" });
+    const input = h("input", { type: "text", "aria-label": field.label });
     input.value = value ?? "";
+    const trigger = this.data.trigger;
+    const pick = field.from && trigger.connection ? button(w.choose, () => this.pickFrom(trigger.node, field, trigger.connection, holder, (one) => {
+      input.value = one.value;
+      write(one.value);
+    }), { "aria-label": `${w.choose}: ${field.label}` }) : null;
     input.addEventListener("input", () => {
       const text = input.value.trim();
       write(["integer", "number"].includes(field.type) && /^-?\d+$/.test(text) ? Number(text) : text);
     });
-    return h("label", { class: "field" }, h("span", {}, field.label), input, help);
+    return h("div", { class: "field" }, h("span", { class: "what" }, field.label), h("div", { class: "row bottom" }, input, pick), help);
+  }
+
+  /** The same for a step's field; the inputs that say which list is meant are fixed values of its mapping. */
+  choose(at, field, picked) {
+    const step = this.data.steps[at];
+    const fixed = Object.fromEntries(Object.entries(step.map ?? {}).filter(([, value]) => value !== null && typeof value !== "object" && !String(value).includes("{{")));
+    this.pickFrom(step.node, field, step.connection, fixed, picked);
+  }
+
+  /** A list of the app, as it is now. */
+  pickFrom(node, field, connection, given, picked) {
+    const list = h("ul", { class: "choices" });
+    const note = h("p", { class: "quiet", role: "status" });
+    const search = h("input", { type: "search", placeholder: w.search, "aria-label": w.search });
+    const show = async () => {
+      const query = new URLSearchParams({ node, field: field.path, connection: connection ?? "", search: search.value, with: JSON.stringify(given) });
+      try {
+        const told = await get(`/flows/choices?${query}`);
+        note.textContent = told.note || (told.options.length ? "" : w.nothing);
+        list.replaceChildren(...told.options.slice(0, 300).map((one) => h("li", {}, h("button", { type: "button", class: "option", onclick: () => {
+          made.close();
+          picked(one);
+        } }, h("span", { class: "what" }, one.label), h("code", {}, String(one.value))))));
+      } catch (error) {
+        list.replaceChildren();
+        note.textContent = [error.problem?.detail ?? w.lost, error.problem?.remedy].filter(Boolean).join(" ");
+      }
+    };
+    search.addEventListener("input", later(show, 250));
+    arrows(search, list);
+    const made = dialog(field.label, w, search, note, list);
+    show();
+    search.focus();
   }
 
   condition(holder, label, at) {
@@ -413,8 +452,27 @@ class Builder {
   }
 
   async publish(enable) {
+    await this.check(this.text, this.asText ? null : this.data);
+    if (!this.ok) return;
+    let items = null;
     try {
-      await this.check(this.text, this.data);
+      ({ items } = await send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }));
+    } catch (error) {
+      this.trouble(error);
+      return;
+    }
+    if (!items?.length) {
+      this.store(enable);
+      return;
+    }
+    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, items.map((one) => h("li", {}, one))), h("div", { class: "row" }, button(w.publish, () => {
+      made.close();
+      this.store(enable);
+    }, { class: "button main" }), button(w.close, () => made.close())));
+  }
+
+  async store(enable) {
+    try {
       const made = await send("/flows/draft/publish", { text: this.text, enable });
       localStorage.removeItem(DRAFT);
       location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
