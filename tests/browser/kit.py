@@ -67,6 +67,8 @@ class Visit:
     def picture(self, name: str) -> Path:
         """A screenshot of the whole page."""
         path = self.pictures / f"{name}.png"
+        # The head sticks to the top of what is seen, and would cover the middle of the picture.
+        self.page.evaluate("scrollTo(0, 0)")
         self.page.screenshot(path=path, full_page=True)
         return path
 

@@ -169,3 +169,4 @@ def test_numbers_dates_and_plurals_are_the_languages() -> None:
     assert english.plural("%(count)s run", "%(count)s runs", 2_000) == "2,000 runs"
     assert Words("it", {("a", "b"): ("uno", "%(count)s molti")}).plural("a", "b", 3) == "3 molti"
     assert italian.ago(0, 7_200) == "2 ore fa"
+    assert italian.ago(0.4, 0) == "adesso"

@@ -114,6 +114,8 @@ class Words:
         from babel.dates import format_timedelta
 
         now = time.time() if now is None else now
+        if round(when - now) == 0:
+            return self("just now")
         return format_timedelta(round(when - now), add_direction=True, locale=self.region)
 
     def _moment(self, when: Any) -> Any:
