@@ -177,7 +177,8 @@ def list_flows(json: JsonOption = False) -> None:
         return
     show_table(
         ("flow", "on", "version", "problem"),
-        [(row["key"], "on" if row["enabled"] else "off", row["version"], row["problem"])
+        [(row["key"], "on" if row["enabled"] else "off", row["version"],
+          row["problem"] or " ".join(row["waits"]))
          for row in rows],
         empty="No flow yet: `connector flow apply FILE --enable` stores one.",
     )  # fmt: skip

@@ -47,6 +47,20 @@ class Accounts:
         hooks = await self._store.hooks()
         return [self._view(row, flows, hooks) for row in await self._store.connections()]
 
+    async def waits(self) -> dict[str, list[str]]:
+        """What each flow waits for: connections to renew, or that allow less than they need."""
+        found: dict[str, list[str]] = {}
+        for one in await self.list_all():
+            said = []
+            if one["status"] != "active":
+                said.append(f"The connection {one['name']!r} must be renewed.")
+            if one["missing_scopes"]:
+                missing = ", ".join(one["missing_scopes"])
+                said.append(f"The connection {one['name']!r} was not granted {missing}.")
+            for flow in one["flows"]:
+                found.setdefault(flow["key"], []).extend(said)
+        return found
+
     async def get(self, id_or_name: str) -> dict[str, Any] | None:
         """One connection with how it stands."""
         row = await self._store.connection(id_or_name)

@@ -311,10 +311,13 @@ class Runtime:
     # --- flows --------------------------------------------------------------------------------
 
     async def list_flows(self) -> list[dict[str, Any]]:
-        """Every flow, by key."""
+        """Every flow by key, with what it `waits` for."""
         await self._book.active(self.tenant)
-        problems = self._book.problems
-        return [flow_view(row, problems.get(row.key)) for row in await self._store.flows()]
+        problems, waits = self._book.problems, await self.accounts.waits()
+        return [
+            {**flow_view(row, problems.get(row.key)), "waits": waits.get(row.key, [])}
+            for row in await self._store.flows()
+        ]
 
     async def get_flow(self, key: str) -> dict[str, Any] | None:
         """One flow with its document."""

@@ -27,7 +27,7 @@ from tests.store.kit import NOW, connection_row, effect_row, event_row, run_row,
 
 CUTS = int(os.environ.get("CONNECTOR_CHAOS_CUTS", "12"))
 SEED = int(os.environ.get("CONNECTOR_CHAOS_SEED", "20261121"))
-LATEST = 600
+LATEST = 1_500
 """The last write or sync at which a cut may come."""
 WRITERS = 6
 STATES = ("planned", "sending", "done")
@@ -65,8 +65,10 @@ async def write_until_dark(store: TenantStore, writer: int, kept: Promises) -> N
             event.state = "matched"
             (run,) = await store.match(event, [run_row("main", event.id)])
             kept.runs.add(run.id)
+            effect = effect_row("main", run.id, key=delivery)
             for rank, state in enumerate(STATES):
-                await store.save_effect(effect_row("main", run.id, key=delivery, state=state))
+                effect.state = state
+                await store.save_effect(effect)
                 kept.effects[delivery] = rank
             run.state, run.finished_at = "succeeded", NOW
             await store.record_run(run, step_row(run.id))

@@ -39,7 +39,7 @@ BODIES: dict[str, Any] = {
     "/flows/check": {"text": CLIENTS},
     "/parked/{key}": {"choice": "drop"},
 }
-SHARED = ("/apps", "/nodes", "/nodes/{name}", "/nodes/{name}/fields")
+SHARED = ("/apps", "/nodes", "/nodes/{name}", "/nodes/{name}/fields", "/nodes/{name}/form")
 """They tell of the installation, not of a tenant."""
 
 
@@ -82,6 +82,7 @@ async def filled(tmp_path: Path) -> AsyncIterator[tuple[World, dict[str, Any]]]:
             "event_id": (await w.events())[-1]["id"],
             "key": key,
             "flow": "simple",
+            "version": 1,
             "name": "perfex_crm.create_customer",
             "state": consent["state"],
         }
@@ -149,7 +150,10 @@ async def test_every_route_refuses_who_has_no_token_or_a_wrong_one(tmp_path: Pat
 async def test_nothing_else_is_served(tmp_path: Path) -> None:
     async with filled(tmp_path) as (w, _):
         for path in ("/", "/docs", "/redoc", "/openapi.json", "/api", "/metrics", "/connector.db"):
-            assert (await ask(w, "GET", path)).status == 404, path
+            answer = await ask(w, "GET", path)
+            # A page is shown to whoever is logged in; to everybody else it looks like any other.
+            assert answer.status in (401, 404), path
+            assert NAME.encode() not in answer.body
         for path in ("/healthz", "/readyz"):
             assert NAME.encode() not in (await ask(w, "GET", path)).body
 

@@ -87,6 +87,19 @@ class TestRenaming:
             assert told["account"] == "108101"
 
 
+class TestWaits:
+    @story
+    async def test_a_flow_says_which_connection_it_waits_for(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            await w.follow()
+            (flow,) = await w.runtime.list_flows()
+            assert flow["waits"] == []
+            row = await w.connection("perfex")
+            await w.runtime._store.set_connection_status(row.id, "reconnect")
+            (flow,) = await w.runtime.list_flows()
+            assert flow["waits"] == ["The connection 'perfex' must be renewed."]
+
+
 class TestRemoving:
     @story
     async def test_the_app_is_told_and_flows_are_off(self, tmp_path: Path) -> None:

@@ -389,7 +389,10 @@ class Builder {
     const search = h("input", { type: "search", placeholder: w.searchNodes, "aria-label": w.searchNodes });
     const show = () => {
       const wanted = plain(search.value).split(/\s+/).filter(Boolean);
-      const fits = (this.nodes ?? []).filter((one) => kinds.includes(one.kind) && wanted.every((word) => plain(`${one.app_title} ${one.label} ${one.also} ${one.description} ${one.name}`).includes(word)));
+      // What is called so comes before what only says so.
+      const near = (one) => Number(wanted.every((word) => plain(`${one.app_title} ${one.label} ${one.also} ${one.name}`).includes(word)));
+      const fits = (this.nodes ?? []).filter((one) => kinds.includes(one.kind) && wanted.every((word) => plain(`${one.app_title} ${one.label} ${one.also} ${one.description} ${one.name}`).includes(word)))
+        .sort((a, b) => near(b) - near(a));
       list.replaceChildren(...fits.map((one) => h("li", {}, h("button", { type: "button", class: "option node", onclick: () => {
         made.close();
         picked(one);

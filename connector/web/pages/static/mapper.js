@@ -254,7 +254,8 @@ export class Mapper {
       }
       const found = leaves(this.seen.context.trigger, "trigger", this.seen.labels)
         .filter((one) => Array.isArray(one.value) && typeof one.value[0] === "object" && !one.path.includes("["));
-      this.map[array] = { for_each: found.length === 1 ? `{{ ${found[0].path} }}` : "", map: given };
+      const alike = found.find((one) => one.path.endsWith(`.${array.split(".").pop()}`)) ?? (found.length === 1 ? found[0] : null);
+      this.map[array] = { for_each: alike ? `{{ ${alike.path} }}` : "", map: given };
       this.host.edited();
       fresh();
       this.refresh();

@@ -210,7 +210,10 @@ export class TokenField extends HTMLElement {
     arrows(search, list);
     const done = () => close(raw.value.trim() ? this.pill(raw.value.trim()) : null);
     raw.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") done();
+      if (event.key !== "Enter") return;
+      // Else the same key would press the pill that gets the focus.
+      event.preventDefault();
+      done();
     });
     const made = dialog(this.words.raw, this.words, raw,
       h("div", { class: "row" }, button(this.words.done, done, { class: "button main" }),
