@@ -56,9 +56,7 @@ def node_cards(catalog: Catalog, language: str = "en") -> list[dict[str, Any]]:
     """Every node as one line to choose from."""
     cards = []
     for node in catalog.nodes.values():
-        label, description = _words(catalog, node.app).node(
-            node.key, node.label, node.description, language
-        )
+        label, description = node_words(catalog, node, language)
         cards.append(
             {
                 "name": node.name,
@@ -71,6 +69,12 @@ def node_cards(catalog: Catalog, language: str = "en") -> list[dict[str, Any]]:
             }
         )
     return cards
+
+
+def node_words(catalog: Catalog, node: AnyNode, language: str) -> tuple[str, str]:
+    """A node's name and its one line, in a language."""
+    words = _words(catalog, node.app)
+    return words.node(node.key, node.label, node.description, language)
 
 
 def labels(catalog: Catalog, node: AnyNode, language: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from connector.building.forms import labels as field_words
 from connector.errors import ConnectorError
 from connector.runtime.adopting import Unproven
 from connector.web.pages.runs import _write
@@ -42,7 +43,7 @@ class ParkedPages:
         site = self._site
         tell = Telling(site.words(request))
         rows = [
-            {**row, **self._names(str(row["node"])), "story": tell.story(row)}
+            {**row, **self._names(str(row["node"]), tell), "story": tell.story(row)}
             for row in await site.runtime.list_parked()
         ]
         audits = [one for one in await site.runtime.list_audits(300) if one["what"] in DECISIONS][
@@ -76,12 +77,12 @@ class ParkedPages:
             request,
             "parked_one.html",
             code,
-            row={**_write(row, tell), **self._names(str(row["node"]))},
+            row={**_write(row, tell), **self._names(str(row["node"]), tell)},
             connection=names.get(row["connection_id"], row["connection_id"]),
             look=look,
             trouble=trouble,
             compared=compared,
-            names=self._labels(str(row["node"]), [one["field"] for one in compared]),
+            names=self._labels(str(row["node"]), [one["field"] for one in compared], tell),
             differing=[one for one in compared if one["same"] is False],
             wanted=wanted or (look["shown"] if look else "") or "",
             mistake=mistake,
@@ -133,15 +134,15 @@ class ParkedPages:
         text = mark("This write is not parked: somebody may have decided it meanwhile.")
         return await self._site.missing(request, text)
 
-    def _labels(self, node: str, fields: Iterable[str]) -> dict[str, str]:
+    def _labels(self, node: str, fields: Iterable[str], tell: Telling) -> dict[str, str]:
         """The labels of fields, whose paths may name a place in a list."""
-        catalog = self._site.runtime.catalog
+        catalog: Any = self._site.runtime.catalog
         try:
-            known = {one.path: one.label for one in catalog.fields(catalog.node(node))}
+            known = field_words(catalog, catalog.node(node), tell.language)
         except ConnectorError:
             return {}
         plain = {one: ".".join(p for p in one.split(".") if not p.isdecimal()) for one in fields}
         return {one: known[path] for one, path in plain.items() if path in known}
 
-    def _names(self, node: str) -> dict[str, Any]:
-        return labels(self._site.runtime.catalog.node, node)
+    def _names(self, node: str, tell: Telling) -> dict[str, Any]:
+        return labels(self._site.runtime.catalog, node, tell.language)

@@ -185,7 +185,7 @@ def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[s
         shown.append(
             {
                 "id": name,
-                **labels(catalog.node, nodes.get(name, name)),
+                **labels(catalog, nodes.get(name, name), tell.language),
                 "state": state,
                 "step": step,
                 "output": pretty(step["output"]) if step and step["output"] is not None else "",

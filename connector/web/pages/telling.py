@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -123,6 +123,7 @@ class Telling:
 
     def __init__(self, words: Words) -> None:
         self._ = words
+        self.language = words.language
 
     def state(self, state: str) -> str:
         """A state of a run, a step or an event."""
@@ -203,17 +204,18 @@ def body_text(body: Any, headers: Mapping[str, str]) -> str:
         return body
 
 
-def labels(find: Callable[[str], Any], node: str) -> dict[str, Any]:
+def labels(catalog: Any, node: str, language: str) -> dict[str, Any]:
     """The names of a node for people, also of one that is gone."""
+    from connector.building.forms import node_words
     from connector.errors import ConnectorError
 
     try:
-        found = find(node)
+        found = catalog.node(node)
     except ConnectorError:
         return {"label": node, "node": node, "legal": True, "known": False}
     identity = getattr(found, "identity", None)
     return {
-        "label": found.label,
+        "label": node_words(catalog, found, language)[0],
         "node": node,
         "legal": identity is not None and identity.when_unsure == "park",
         "known": True,

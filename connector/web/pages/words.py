@@ -113,9 +113,10 @@ class Words:
         """How long ago, or in how long, roughly."""
         from babel.dates import format_timedelta
 
+        _ = self
         now = time.time() if now is None else now
         if round(when - now) == 0:
-            return self("just now")
+            return _("just now")
         return format_timedelta(round(when - now), add_direction=True, locale=self.region)
 
     def _moment(self, when: Any) -> Any:
