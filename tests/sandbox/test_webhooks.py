@@ -305,7 +305,9 @@ async def test_every_way_of_writing_is_an_event(world: Any, invoice: Any) -> Non
         "recipient_email": "a@b.example",
         "subject": "s",
         "body": "b",
-        "include": {},
+        "include": dict.fromkeys(
+            ("document", "delivery_note", "attachment", "accompanying_invoice"), False
+        ),
         "attach_pdf": True,
         "send_copy": False,
     }
