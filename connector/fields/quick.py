@@ -8,7 +8,7 @@ nothing, so whatever is unusual (a keyword, a class, a reference that runs in ci
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import unquote
@@ -23,7 +23,7 @@ _SAYS_NOTHING: Final = frozenset(
     | {"readOnly", "writeOnly"}
 )
 _READ: Final = frozenset(
-    {"$ref", "type", "enum", "properties", "required", "additionalProperties", "items"}
+    {"$ref", "allOf", "type", "enum", "properties", "required", "additionalProperties", "items"}
     | {"minItems", "maxItems", "minLength", "maxLength", "format", "minimum", "maximum"}
 )
 _CLASSES: Final[Mapping[type, tuple[str, ...]]] = {
@@ -36,6 +36,18 @@ _CLASSES: Final[Mapping[type, tuple[str, ...]]] = {
     dict: ("object",),
     list: ("array",),
 }
+
+
+def _every(checks: Sequence[Check]) -> Check:
+    if len(checks) == 1:
+        return checks[0]
+    first, *rest = checks or (_yes,)
+    if not rest:
+        return first
+    if len(rest) == 1:
+        second = rest[0]
+        return lambda value: first(value) and second(value)
+    return lambda value: first(value) and all(check(value) for check in rest)
 
 
 class QuickChecks:
@@ -71,11 +83,14 @@ class QuickChecks:
         words = {word for word in schema if not word.startswith("x-")} - _SAYS_NOTHING
         if words - _READ or not isinstance(schema.get("properties", {}), Mapping):
             return _ask
-        own = self._own(name, schema) if words - {"$ref"} else _yes
-        if "$ref" not in schema:
-            return own
-        base = self._referred(name, schema["$ref"])
-        return base if own is _yes else lambda value: base(value) and own(value)
+        checks = [self._own(name, schema)] if words - {"$ref", "allOf"} else []
+        if "$ref" in schema:
+            checks.append(self._referred(name, schema["$ref"]))
+        parts = schema.get("allOf", ())
+        if not isinstance(parts, Sequence):
+            return _ask
+        checks += [self._compile(name, one) for one in parts]
+        return _every(checks)
 
     def _referred(self, name: str, reference: Any) -> Check:
         if not isinstance(reference, str):

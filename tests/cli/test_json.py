@@ -80,12 +80,16 @@ def test_fields() -> None:
     assert "invoice" in [one["value"] for one in kinds]
 
 
-def test_fields_of_every_node(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fields_of_every_node(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asked within this process: a program for each of some hundred nodes takes minutes."""
-    from connector.catalog import load_catalog
+    from connector import catalog as room
     from connector.cli.catalogue import fields
 
-    for name in load_catalog().nodes:
+    loaded = room.load_catalog()
+    monkeypatch.setattr(room, "load_catalog", lambda: loaded)
+    for name in loaded.nodes:
         fields(name, output=False, resource=None, search="", json=True)
         rows = json.loads(capsys.readouterr().out)
         assert all(set(row) >= FIELD for row in rows), name

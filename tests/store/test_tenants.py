@@ -83,6 +83,8 @@ READS: dict[str, Call] = {
     "run_ages": lambda store, _: store.run_ages(0, 10),
     "old_events": lambda store, _: store.old_events(0, NOW + 1, 10),
     "counts": lambda store, _: store.counts(),
+    "count_parked": lambda store, _: store.count_parked(),
+    "flow_versions": lambda store, _: store.flow_versions("sync"),
     "people": lambda store, _: store.people(),
     "person": lambda store, whose: store.person(f"person-{whose.tenant}"),
     "session": lambda store, whose: store.session(f"session-{whose.tenant}"),
@@ -96,7 +98,7 @@ READS: dict[str, Call] = {
     "seconds_taken": lambda store, _: store.seconds_taken([ALL], None),
 }
 # Counts name nobody: another tenant's are known by being others.
-COUNTS = {"counts", "account", "over_time", "accepted_over_time", "seconds_taken"}
+COUNTS = {"counts", "count_parked", "account", "over_time", "accepted_over_time", "seconds_taken"}
 # What each method does when the store given is told to change the rows of `whose`.
 WRITES: dict[str, Call] = {
     "ensure": lambda store, _: store.ensure(NOW + 1),
@@ -171,6 +173,11 @@ WRITES: dict[str, Call] = {
     "mask_payload": lambda store, whose: store.mask_payload(whose.ended, lambda _: {}, NOW),
     "drop_event": lambda store, whose: store.drop_event(whose.event),
     "audit": lambda store, _: store.audit(NOW, "me", "drop", "effect", None),
+    "change_connection": lambda store, whose: store.change_connection(
+        f"conn-{whose.tenant}", "Stolen", {}
+    ),
+    "drop_connection": lambda store, whose: store.drop_connection(f"conn-{whose.tenant}", NOW),
+    "drop_hooks": lambda store, whose: store.drop_hooks(f"conn-{whose.tenant}"),
     "save_person": lambda store, whose: store.save_person(
         PersonRow(f"person-{whose.tenant}", "owner", "stolen")
     ),
@@ -236,6 +243,7 @@ async def both(database: Database) -> tuple[Filled, Filled]:
     (ended,) = await alfa.store.match(event, [over])
     alfa.ended = ended.id
     await alfa.store.record_step(ended, step_row(ended.id, "alfa"))
+    await alfa.store.save_effect(effect_row("alfa", alfa.parked, key="parked", state="parked"))
     await alfa.store.save_effect(
         effect_row("alfa", alfa.ended, key="key of the ended one", sends=1)
     )
@@ -271,6 +279,9 @@ async def test_a_read_tells_nothing_of_another_tenant(database: Database, method
     assert own
     if method == "counts":
         assert theirs == {"event": {"matched": 1}, "run": {"queued": 1}, "effect": {"done": 1}}
+    elif method == "flow_versions":
+        # Both have a flow of this key: a version of another tenant's would be one more.
+        assert [one.version for one in theirs] == [1]
     elif method in COUNTS:
         assert theirs != own
     else:
