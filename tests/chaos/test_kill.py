@@ -47,7 +47,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return address
 
 
-@pytest.mark.timeout(3_000)
+@pytest.mark.timeout(900 + EVENTS)  # a second for each event is what a machine under load took
 async def test_kill_loses_no_acknowledged_event_and_makes_no_second_customer(
     url: str, tmp_path: Path
 ) -> None:

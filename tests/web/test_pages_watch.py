@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import html
+import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from connector.errors import FlowError
+from connector.flow.reading import parse_flow
 from connector.store.rows import RunFilter
 from connector.web.pages.asked import Asked
 from connector.web.pages.drawing import bars, burn_down, latency, nice
@@ -112,6 +118,20 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         (audit, *_) = await w.runtime.list_audits()
         assert (audit["who"], audit["what"], audit["subject"]) == ("anna", "replay", "run 1")
         assert (await anna.get("/runs/99")).status_code == 404
+
+
+@story
+async def test_a_run_whose_flow_has_become_invalid_is_told_on_every_page(tmp_path: Path) -> None:
+    with pytest.raises(FlowError) as refused:
+        parse_flow("flow: x")
+    async with world(tmp_path) as w, reader(w) as anna:
+        await failing(w, "Rossi")
+        with contextlib.closing(sqlite3.connect(w.file)) as database, database:
+            database.execute("UPDATE run SET error = ?", (json.dumps(refused.value.as_data()),))
+        (issue, *_) = refused.value.issues
+        assert issue.field is None, "it names a line instead, and pages must live with that"
+        for path in ("/runs", "/runs/1", "/runs/replay?state=failed"):
+            assert issue.message in html.unescape(await anna.text(path)), path
 
 
 @story
