@@ -18,7 +18,9 @@ OTHERS = {
         "plugins.py", "runtime/runtime.py", "runtime/unlocking.py", "settings.py", "store",
         "__init__.py", "__main__.py", "reach.py",
     ),
-    "the one at the shell": ("cli", "engine/cases.py", "expressions/checks.py", "sandbox", "testing"),
+    "the one at the shell": (
+        "cli", "engine/cases.py", "expressions/checks.py", "sandbox", "testing",
+    ),
     "other programs": (
         "apps/fatture_in_cloud/envelope.py", "apps/fatture_in_cloud/tokens.py",
         "apps/fatture_in_cloud/webhooks.py", "apps/perfex_crm/webhooks.py", "web/api.py",

@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
 from connector import load_catalog
-from connector.web.pages.sentences import FILES as ERRORS, WORDS
+from connector.web.pages.sentences import FILES as ERRORS, SUMMARIES, WORDS
 from connector.web.pages.telling import NOTES
 from connector.web.pages.words import (
     FOLDER,
@@ -30,7 +30,7 @@ from tests.web.sentences import code, holed, told_to_people, tree_of
 PAGES = FOLDER.parent
 KEYWORDS = {"_": None, "mark": None, "plural": (1, 2)}
 FILES = sorted(FOLDER.glob("*/*.po"))
-TEXTS = [one for one in FILES if not one.stem.startswith(ERRORS)]
+TEXTS = [one for one in FILES if not one.stem.startswith((ERRORS, SUMMARIES))]
 SENTENCES = [one for one in FILES if one.stem.startswith(ERRORS) and one.stem != WORDS]
 
 

@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute
 from connector.codec import decode
 from connector.errors import ConnectorError, FlowError
 from connector.web.pages.site import Site
+from connector.web.pages.telling import labels
+from connector.web.pages.words import Words
 
 EMPTY = "flow: {key}\nname: {name}\n\ntrigger:\n  node: ''\n\nsteps: []\n"
 
@@ -53,7 +55,8 @@ class Flows:
         flows = []
         for flow in await runtime.list_flows():
             last = await runtime.list_runs(1, None, None, flow["key"])
-            flows.append({**flow, **self._told(flow["document"]), "last": next(iter(last), None)})
+            told = self._told(flow["document"], self._site.words(request).language)
+            flows.append({**flow, **told, "last": next(iter(last), None)})
         return await self._site.render(request, "flows.html", flows=flows)
 
     async def new(self, request: Request) -> Response:
@@ -85,6 +88,7 @@ class Flows:
         self, request: Request, text: str, flow: Mapping[str, Any] | None
     ) -> Response:
         runtime = self._site.runtime
+        _ = self._site.words(request)
         connections = [
             {
                 "name": one.name,
@@ -99,12 +103,12 @@ class Flows:
             for one in await runtime.list_connections()
         ]
         begin = {
-            **await runtime.workshop.check(text),
+            **_.told_data(await runtime.workshop.check(text)),
             "stored": None if flow is None else flow["key"],
             "enabled": bool(flow and flow["enabled"]),
             "version": flow["version"] if flow else 0,
             "connections": connections,
-            "filters": _filters(runtime.catalog),
+            "filters": _filters(runtime.catalog, _),
         }
         return await self._site.render(request, "builder.html", flow=flow, begin=begin)
 
@@ -132,8 +136,10 @@ class Flows:
         text, data = str(asked.get("text", "")), asked.get("data")
         workshop = self._site.runtime.workshop
         if isinstance(data, dict):
-            return self._site.data(await workshop.change(text, data))
-        return self._site.data(await workshop.check(text))
+            told = await workshop.change(text, data)
+        else:
+            told = await workshop.check(text)
+        return self._site.data(self._site.words(request).told_data(told))
 
     async def step(self, request: Request) -> Response:
         """What a step sees."""
@@ -154,7 +160,16 @@ class Flows:
             _sample(asked),
             only if isinstance(only, str) else None,
         )
-        return self._site.data(told)
+        _ = self._site.words(request)
+        fields = {
+            path: {
+                **_.told_data(one),
+                "type": _.part(one["type"]),
+                **({"note": _.part(one["note"])} if "note" in one else {}),
+            }
+            for path, one in told["fields"].items()
+        }
+        return self._site.data({**told, "fields": fields, "issues": _.told_data(told["issues"])})
 
     async def suggest(self, request: Request) -> Response:
         """What could fill a step's fields."""
@@ -169,7 +184,12 @@ class Flows:
         """Every request that would be sent; nothing is."""
         asked = await _asked(request)
         told = await self._site.runtime.workshop.dry_run(str(asked.get("text", "")), _sample(asked))
-        return self._site.data(told)
+        _ = self._site.words(request)
+        steps = [
+            {**_.told_data(one), "warnings": [_.told(text) for text in one["warnings"]]}
+            for one in told["steps"]
+        ]
+        return self._site.data({**_.told_data(told), "steps": steps})
 
     async def changes(self, request: Request) -> Response:
         """What publishing would change in meaning; nothing is told of a new flow."""
@@ -192,7 +212,7 @@ class Flows:
             asked.get("search", ""),
             given if isinstance(given, dict) else {},
         )
-        return self._site.data(told)
+        return self._site.data(self._site.words(request).told_data(told))
 
     async def versions(self, request: Request) -> Response:
         """Every version of a flow, and what each changed."""
@@ -248,12 +268,12 @@ class Flows:
             return await self._site.missing(request)
         await self._site.note(request, "switch_on" if on else "switch_off", f"flow {key}")
         if made.get("problem"):
-            self._site.flash(request, str(made["problem"]), "bad")
+            self._site.flash(request, _.told(str(made["problem"])), "bad")
         else:
             self._site.flash(request, _("The flow is on.") if on else _("The flow is off."))
         return self._site.go(request, "/flows")
 
-    def _told(self, text: str) -> dict[str, Any]:
+    def _told(self, text: str, language: str) -> dict[str, Any]:
         """A flow's name and nodes, as far as its text can be read."""
         from connector.building.rewrite import read_plain
 
@@ -266,20 +286,20 @@ class Flows:
         parts = [data.get("trigger"), *(given if isinstance(given, list) else [])]
         names = [str(one.get("node")) for one in parts if isinstance(one, dict)]
         catalog = self._site.runtime.catalog
-        labels = [
+        nodes = [
             {
-                "label": catalog.nodes[name].label,
+                "label": labels(catalog, name, language)["label"],
                 "app": catalog.apps[catalog.nodes[name].app].title,
             }
             for name in names
             if name in catalog.nodes
         ]
-        return {"name": str(data.get("name") or data.get("flow") or ""), "nodes": labels}
+        return {"name": str(data.get("name") or data.get("flow") or ""), "nodes": nodes}
 
 
-def _filters(catalog: Any) -> list[dict[str, str]]:
+def _filters(catalog: Any, words: Words) -> list[dict[str, str]]:
     return [
-        {"name": one.name, "help": one.help, "group": one.group}
+        {"name": one.name, "help": words.told(one.help), "group": words.part(one.group)}
         for one in catalog.filters.values()
         if one.help
     ]

@@ -13,6 +13,10 @@ PART: Final = "part_"
 """A place for a word of ours, such as "a number": it is told as well."""
 TOLD: Final = "told_"
 """A place for a part that must be ours: where it is not, the sentence is somebody else's."""
+NUMBER: Final = "n_"
+"""A place for a number, or for what begins with one."""
+SUMMARIES: Final = "summaries"
+"""The file of what steps say they did."""
 _HOLE: Final = re.compile(r"%\((\w+)\)s")
 MOST_READ: Final = 2_000
 DEEPEST: Final = 4
@@ -92,8 +96,13 @@ class Sentences:
 def form(text: str) -> re.Pattern[str]:
     """What a sentence looks like, whatever stands in its places."""
     parts = _HOLE.split(text)
-    named = (f"(?P<{one}>.+?)" if place % 2 else re.escape(one) for place, one in enumerate(parts))
+    named = (_group(one) if place % 2 else re.escape(one) for place, one in enumerate(parts))
     return re.compile("".join(named), re.DOTALL)
+
+
+def _group(name: str) -> str:
+    found = r"-?\d[\w.,/-]*" if name.startswith(NUMBER) else ".+?"
+    return f"(?P<{name}>{found})"
 
 
 def _sorted(texts: Mapping[str, str]) -> list[Form]:
