@@ -59,7 +59,7 @@ class LookingBack:
             return None
         steps = await self._store.steps(run_id)
         effects = await self._store.effects(run_id=run_id)
-        flows = {row.id: row.key for row in await self._store.flows()}
+        flows = await self._store.flow_keys()
         event = await self._store.event(run.event_id)
         return {
             **run_details(run, flows, steps, effects),

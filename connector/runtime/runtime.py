@@ -431,4 +431,4 @@ class Runtime:
         return {connection_reason(row.id) for row in rows if row.status == "active"}
 
     async def _flow_keys(self) -> dict[int, str]:
-        return {row.id: row.key for row in await self._store.flows()}
+        return await self._store.flow_keys()
