@@ -139,7 +139,9 @@ class Runtime:
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
-        self.workshop = Workshop(parts.catalog, self._store, parts.clock, self.apply_flow)
+        self.workshop = Workshop(
+            parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
+        )
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 

@@ -43,12 +43,21 @@ class Drafts(TenantRows):
         return outcome[0][0] == 1
 
     async def drop_draft(self, flow: str, version: int) -> bool:
-        """Throw a draft away, if it is still this version; tells whether it was."""
+        """Throw a draft away, if it is still this version; tells whether it was.
+
+        Sample and tests of a draft that belongs to no stored flow go with it.
+        """
         outcome = await self._backend.write(
             (
                 "DELETE FROM flow_draft WHERE tenant = ? AND flow = ? AND version = ?",
                 (self.tenant, flow, version),
-            )
+            ),
+            (
+                "DELETE FROM flow_sample WHERE tenant = ?1 AND flow = ?2"
+                " AND substr(flow, 1, 1) = '~' AND NOT EXISTS"
+                " (SELECT 1 FROM flow_draft WHERE tenant = ?1 AND flow = ?2)",
+                (self.tenant, flow),
+            ),
         )
         return outcome[0][0] == 1
 
