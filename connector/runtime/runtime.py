@@ -35,6 +35,7 @@ from connector.runtime.looking_back import LookingBack
 from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
 from connector.runtime.people import People
+from connector.runtime.removing import Removing
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
@@ -142,6 +143,7 @@ class Runtime:
         self.workshop = Workshop(
             parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
         )
+        self.removing = Removing(self._store, self._book, parts.clock)
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 

@@ -37,6 +37,8 @@ def routes(site: Site) -> list[BaseRoute]:
         site.act("/flows/draft/changes", pages.changes, role="viewer"),
         site.page("/flows/choices", pages.choices),
         site.page("/flows/{key}/versions", pages.versions),
+        site.page("/flows/{key}/delete", pages.ask_delete, role="editor"),
+        site.act("/flows/{key}/delete", pages.delete),
         site.act("/flows/{key}/back", pages.back),
         site.act("/flows/{key}/switch", pages.switch),
         site.page("/flows/{key}", pages.edit),
@@ -74,7 +76,8 @@ class Flows:
                 return await self._site.missing(
                     request, mark("This draft was published or thrown away.")
                 )
-            return await self._builder(request, draft["text"], None, draft)
+            text = EMPTY.format(key="my-flow", name=_("My flow"))
+            return await self._builder(request, text, None, draft)
         other = request.query_params.get("from", "")
         found = await self._site.runtime.get_flow(other) if other else None
         known = {one["key"] for one in await self._site.runtime.list_flows()}
@@ -119,8 +122,12 @@ class Flows:
             }
             for one in await runtime.list_connections()
         ]
+        kept_as = draft["flow"] if draft else flow["key"] if flow else ""
+        pinned = await runtime.workshop.kept.pinned(kept_as) if kept_as else None
         begin = {
-            **await runtime.workshop.check(text),
+            **await runtime.workshop.check(draft["text"] if draft else text),
+            "published": text,
+            "pinned": pinned and kept_when(pinned, _),
             "stored": None if flow is None else flow["key"],
             "enabled": bool(flow and flow["enabled"]),
             "version": flow["version"] if flow else 0,
@@ -147,13 +154,7 @@ class Flows:
         flow = request.query_params.get("flow") or None
         items = await self._site.runtime.workshop.samples(flow)
         _ = self._site.words(request)
-        pinned = await self._site.runtime.workshop.kept.pinned(flow) if flow else None
-        return self._site.data(
-            {
-                "items": [{**one, "when": _.when(one["at"])} for one in items],
-                "pinned": pinned and kept_when(pinned, _),
-            }
-        )
+        return self._site.data({"items": [{**one, "when": _.when(one["at"])} for one in items]})
 
     async def check(self, request: Request) -> Response:
         """A document checked, after a change of its data where one is given."""
@@ -298,6 +299,29 @@ class Flows:
             self._site.flash(request, str(made["problem"]), "bad")
         else:
             self._site.flash(request, _("The flow is on.") if on else _("The flow is off."))
+        return self._site.go(request, "/flows")
+
+    async def ask_delete(self, request: Request) -> Response:
+        """What would be lost, and what stays."""
+        told = await self._site.runtime.removing.would(request.path_params["key"])
+        if told is None:
+            return await self._site.missing(request)
+        return await self._site.render(request, "flow_delete.html", told=told)
+
+    async def delete(self, request: Request) -> Response:
+        """Take a flow away, after it was said what is lost."""
+        _ = self._site.words(request)
+        key, form = request.path_params["key"], await request.form()
+        told = await self._site.runtime.removing.would(key)
+        if told is None:
+            return await self._site.missing(request)
+        try:
+            who = self._site.who(request)
+            await self._site.runtime.removing.remove(key, who=who, force="force" in form)
+        except FlowError as error:
+            self._site.flash(request, f"{_.told(error.message)} {_.told(error.remedy)}", "bad")
+            return self._site.go(request, f"/flows/{key}/delete")
+        self._site.flash(request, _("The flow %(key)s is deleted. Its history stays.", key=key))
         return self._site.go(request, "/flows")
 
     def _told(self, text: str) -> dict[str, Any]:
