@@ -23,6 +23,8 @@ class House:
     server: Program
     sandbox: str = ""
     """The address of the emulated Fatture in Cloud, where there is one."""
+    session: list[dict[str, Any]] = field(default_factory=list)
+    """The cookie of whoever has used the link."""
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """What its database holds."""
@@ -60,7 +62,10 @@ class Visit:
         return self.page.goto(self.house.address + path)
 
     def enter(self) -> None:
-        """Use up the link of this server."""
+        """Come in: with the session that there is, else the link of this server is used up."""
+        if self.house.session:
+            self.go("/")
+            return
         self.page.goto(self.house.link)
         self.page.locator("main form button").click()
         self.page.wait_for_url(f"{self.house.address}/")
