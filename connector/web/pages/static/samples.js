@@ -150,7 +150,7 @@ export class Samples {
           button(w.remove, () => again("remove", one), { class: "button quiet", "aria-label": `${w.remove}: ${one.name}` })) : null),
       h("p", { class: "quiet" }, fill(w.savedBy, one), " ", one.until ? fill(w.until, one) : ""),
       one.differences.length ? h("div", { class: "scroll", tabindex: "0" }, h("table", {}, h("thead", {}, h("tr", {}, [w.where, w.expected, w.found].map((text) => h("th", { scope: "col" }, text)))),
-        h("tbody", {}, told(one).map((it) => h("tr", {}, h("td", {}, h("code", {}, it.where)), h("td", {}, shown(it.expected)), h("td", {}, shown(it.found))))))) : null));
+        h("tbody", {}, told(one).map((it) => h("tr", {}, h("td", {}, it.label, h("code", {}, it.where)), h("td", {}, shown(it.expected)), h("td", {}, shown(it.found))))))) : null));
     const made = dialog(w.tests, w, h("p", { role: "status" }, !items.length ? w.noTests : failed ? fill(w.someFailed, { failed, count: items.length }) : w.allFine), ...parts,
       items.length ? h("p", { class: "quiet tried" }, h("a", { href: url(`/flows/${encodeURIComponent(this.builder.flow)}/tests`), download: true }, w.download), " ", w.downloadHelp) : null);
     made.classList.add("roomy");
