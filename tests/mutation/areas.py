@@ -55,8 +55,11 @@ AREAS = {
     "effects": Area(
         _below("connector/engine", "effects looking proof packing confirmed waits"),
         (
-            "tests/engine/test_effects.py",
+            "tests/engine/test_proof.py",
+            "tests/engine/test_preparing.py",
             "tests/engine/test_confirmed.py",
+            "tests/engine/test_effects.py",
+            "tests/engine/test_runs.py",
             "tests/engine/test_effects_random.py",
         ),
     ),
