@@ -38,6 +38,9 @@ COUNTED: Mapping[str, Callable[[Plural, int], str]] = {
     "succeeded": lambda plural, n: plural("%(count)s succeeded", "%(count)s succeeded", n),
     "filtered": lambda plural, n: plural("%(count)s filtered", "%(count)s filtered", n),
     "failed": lambda plural, n: plural("%(count)s failed", "%(count)s failed", n),
+    "failed event": lambda plural, n: plural(
+        "%(count)s failed event", "%(count)s failed events", n
+    ),
     "parked": lambda plural, n: plural("%(count)s parked", "%(count)s parked", n),
     "received": lambda plural, n: plural("%(count)s received", "%(count)s received", n),
     "matched": lambda plural, n: plural("%(count)s matched", "%(count)s matched", n),
@@ -151,7 +154,7 @@ class Telling:
     def about(self, resource: str, operation: str) -> str:
         """What an event is about and what happened to it, as triggers name them."""
         known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
-        return " · ".join(known.get(one, one) for one in (resource, operation))
+        return " · ".join(known.get(one) or self._.part(one) for one in (resource, operation))
 
     def write(self, state: str) -> str:
         """A state of a write."""
