@@ -190,3 +190,21 @@ async def test_deleting_says_what_goes_and_what_stays(tmp_path: Path) -> None:
         assert "simple" in (await anna.get("/runs")).text
         audit = (await w.runtime.list_audits())[0]
         assert (audit["who"], audit["what"]) == ("anna", "delete_flow")
+
+
+@story
+async def test_what_a_check_finds_is_told_in_the_readers_language(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, person(w, "anna") as anna:
+        off = CREATE.replace("    map:", "    enabled: false\n    map:")
+        reads = CREATE.replace("create\n", "again\n", 1).replace(
+            "trigger.resource.name", "steps.create.company"
+        )
+        anna._browser.cookies.set("connector_language", "it")
+        told = await anna.ask("check", text=flow(steps=off + reads))
+        (error,) = [one for one in told["issues"] if one["severity"] == "error"]
+        assert "è spento" in error["message"]
+        assert error["remedy"].startswith("Attiva 'create'")
+        refused = await anna.ask("tests/save", 422, flow="none", text=TEXT, name="x")
+        assert refused["detail"] == "Non c'è nessun flusso 'none'."
+        tried = await anna.ask("try", text=flow(steps=off))
+        assert (tried["steps"][0]["state"], tried["error"]) == ("skipped", None)

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from connector.codec import decode
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.drafts import NEW
+from connector.web.pages.findings import check_told, run_told
 from connector.web.pages.site import Site
 from connector.web.pages.words import Words, mark
 
@@ -125,7 +126,7 @@ class Flows:
         kept_as = draft["flow"] if draft else flow["key"] if flow else ""
         pinned = await runtime.workshop.kept.pinned(kept_as) if kept_as else None
         begin = {
-            **await runtime.workshop.check(draft["text"] if draft else text),
+            **check_told(await runtime.workshop.check(draft["text"] if draft else text), _),
             "published": text,
             "pinned": pinned and kept_when(pinned, _),
             "stored": None if flow is None else flow["key"],
@@ -160,10 +161,12 @@ class Flows:
         """A document checked, after a change of its data where one is given."""
         asked = await read_asked(request)
         text, data = str(asked.get("text", "")), asked.get("data")
-        workshop = self._site.runtime.workshop
+        workshop, words = self._site.runtime.workshop, self._site.words(request)
         if isinstance(data, dict):
-            return self._site.data(await workshop.change(text, data))
-        return self._site.data(await workshop.check(text))
+            told = await workshop.change(text, data)
+        else:
+            told = await workshop.check(text)
+        return self._site.data(check_told(told, words))
 
     async def step(self, request: Request) -> Response:
         """What a step sees."""
@@ -184,7 +187,7 @@ class Flows:
             sample_in(asked),
             only if isinstance(only, str) else None,
         )
-        return self._site.data(told)
+        return self._site.data(check_told(told, self._site.words(request)))
 
     async def suggest(self, request: Request) -> Response:
         """What could fill a step's fields."""
@@ -200,7 +203,7 @@ class Flows:
         asked = await read_asked(request)
         workshop = self._site.runtime.workshop
         told = await workshop.dry_run(str(asked.get("text", "")), sample_in(asked))
-        return self._site.data(told)
+        return self._site.data(run_told(told, self._site.words(request)))
 
     async def changes(self, request: Request) -> Response:
         """What publishing would change in meaning; nothing is told of a new flow."""

@@ -485,8 +485,8 @@ class Builder {
       location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
     } catch (error) {
       this.trouble(error);
-      if (error.problem?.issues) {
-        this.issues = error.problem.issues;
+      if (error.problem?.fields?.length) {
+        this.issues = error.problem.fields;
         this.drawHead();
       }
     }
