@@ -200,9 +200,25 @@ def test_an_invoice_with_rows_from_a_list(played: House, visit: Callable[..., Vi
     assert '"items_list": [' in one.page.get_by_role("dialog").inner_text()
     one.page.keyboard.press("Escape")
     one.page.get_by_role("button", name="Show as text").click()
-    text = one.page.get_by_label("YAML").input_value()
+    area = one.page.get_by_label("YAML")
+    text = area.input_value()
     assert "for_each:" in text
     assert "{{ item.name }}" in text
+    # Both ways, side by side.
+    name = one.page.get_by_role("textbox", name="Name", exact=True).first
+    name.fill("From a card")
+    one.until(lambda: "name: From a card" in area.input_value())
+    area.fill("# A note\n" + area.input_value().replace("From a card", "From the text"))
+    one.until(lambda: name.input_value() == "From the text")
+    one.page.get_by_role("button", name="Switch off").click()
+    one.until(lambda: "enabled: false" in area.input_value())
+    assert area.input_value().startswith("# A note\n"), "comments stay"
+    one.page.get_by_role("button", name="Switch on: Step 1").click()
+    one.until(lambda: "enabled" not in area.input_value())
+    one.usable()
+    one.picture("builder-both")
+    one.page.get_by_role("button", name="Hide the text").click()
+    area.wait_for(state="detached")
 
 
 def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit]) -> None:

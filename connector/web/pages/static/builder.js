@@ -9,6 +9,8 @@ import "./token-field.js";
 
 const { begin, may, words: w } = JSON.parse(document.getElementById("begin").textContent);
 const place = document.getElementById("builder");
+/** Wide enough for cards and text side by side. */
+const wide = matchMedia("(min-width: 75rem)");
 
 class Builder {
   constructor() {
@@ -19,6 +21,7 @@ class Builder {
     this.published = begin.published;
     this.open = null;
     this.asText = false;
+    this.typed = null;
     this.canChoose = true;
     this.draft = new Draft(begin, may, w, { show: () => this.drawHead(), take: (text) => this.check(text, null).then(() => this.draw()) });
     this.send = later(() => this.check(this.text, this.data), 400);
@@ -57,11 +60,13 @@ class Builder {
 
   /** Something changed in a form: the text follows, and is checked. */
   edited() {
+    this.typed = null;
     this.send();
   }
 
   /** The same at once, and the cards are drawn anew. */
   async changed() {
+    this.typed = null;
     await this.check(this.text, this.data);
     this.draw();
   }
@@ -78,12 +83,13 @@ class Builder {
     } catch (error) {
       this.trouble(error);
     }
+    if (this.area && this.typed === null) this.area.value = this.text;
     this.drawHead();
   }
 
   /** What was just typed counts, though its turn has not come: tells whether nothing is wrong. */
   async upToDate() {
-    await this.check(this.asText ? this.typed ?? this.text : this.text, this.asText ? null : this.data);
+    await this.check(this.typed ?? this.text, this.typed === null ? this.data : null);
     return this.ok;
   }
 
@@ -96,13 +102,21 @@ class Builder {
 
   draw() {
     this.status = h("div", { class: "status" });
-    const content = this.asText ? this.editor() : this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken);
-    place.replaceChildren(this.status, content);
+    this.area = this.asText ? this.editor() : null;
+    this.left = this.asText && !wide.matches ? null : h("div", {});
+    place.replaceChildren(this.status, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
+    this.drawCards();
     if (this.focusOn) {
       place.querySelector(this.focusOn)?.focus();
       this.focusOn = null;
     }
     this.drawHead();
+  }
+
+  drawCards() {
+    if (!this.left) return;
+    this.left.inert = false;
+    this.left.replaceChildren(this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken));
   }
 
   drawHead() {
@@ -116,7 +130,7 @@ class Builder {
         h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
         h("div", { class: "row" },
           this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
-          button(this.asText ? w.cards : w.yaml, () => this.flip()),
+          button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
           button(w.try, () => this.samples.dry(), { disabled: !this.ok }),
           button(w.tests, () => this.samples.tests(), { disabled: !this.ok }),
           may ? button(w.publish, () => this.publish(null), { disabled: !this.ok || !this.isDraft, class: begin.enabled ? "button main" : "button" }) : null,
@@ -424,16 +438,23 @@ class Builder {
 
   flip() {
     this.asText = !this.asText;
+    this.typed = null;
     this.draw();
   }
 
   editor() {
     const area = h("textarea", { rows: "30", "aria-label": "YAML", spellcheck: "false" });
     area.value = this.text;
-    this.typed = this.text;
-    const follow = later(() => this.check(area.value, null), 400);
+    const follow = later(async () => {
+      await this.check(area.value, null);
+      if (this.text !== area.value) return;
+      this.typed = null;
+      this.drawCards();
+    }, 400);
     area.addEventListener("input", () => {
       this.typed = area.value;
+      // Until the cards say what is written here, a change on them would undo it.
+      if (this.left) this.left.inert = true;
       follow();
     });
     return area;
@@ -494,6 +515,7 @@ class Builder {
 }
 
 const builder = new Builder();
+wide.addEventListener("change", () => builder.asText && builder.draw());
 get("/flows/nodes").then(({ items }) => {
   builder.nodes = items;
   if (!builder.asText) builder.draw();
