@@ -71,7 +71,11 @@ class Builder {
     this.draw();
   }
 
-  async check(text, data) {
+  check(text, data) {
+    return (this.latest = this.ask(text, data));
+  }
+
+  async ask(text, data) {
     const mine = (this.asked = (this.asked ?? 0) + 1);
     try {
       const told = await send("/flows/draft/check", data ? { text, data } : { text });
@@ -89,7 +93,9 @@ class Builder {
 
   /** What was just typed counts, though its turn has not come: tells whether nothing is wrong. */
   async upToDate() {
-    await this.check(this.typed ?? this.text, this.typed === null ? this.data : null);
+    this.check(this.typed ?? this.text, this.typed === null ? this.data : null);
+    // One that was asked meanwhile is the one that counts.
+    for (let last; last !== this.latest; ) await (last = this.latest);
     return this.ok;
   }
 
@@ -483,17 +489,23 @@ class Builder {
     // What a colleague did meanwhile is looked at before anything is published.
     if (!this.ok || (may && this.isDraft && !(await this.draft.settled(this.text)))) return;
     let items = null;
+    let broken = 0;
     try {
-      ({ items } = await send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }));
+      const [changes, tests] = await Promise.all([
+        send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }),
+        this.flow ? send("/flows/draft/tests", { flow: this.flow, text: this.text }) : { items: [] }]);
+      items = changes.items;
+      broken = tests.items.filter((one) => one.differences.length).length;
     } catch (error) {
       this.trouble(error);
       return;
     }
-    if (!items?.length) {
+    if (!items?.length && !broken) {
       this.store(enable);
       return;
     }
-    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, items.map((one) => h("li", {}, one))), h("div", { class: "row" }, button(w.publish, () => {
+    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, (items ?? []).map((one) => h("li", {}, one))),
+      broken ? h("p", { class: "box warn" }, h("span", {}, fill(w.testsBreak, { count: broken }))) : null, h("div", { class: "row" }, button(w.publish, () => {
       made.close();
       this.store(enable);
     }, { class: "button main" }), button(w.close, () => made.close())));
