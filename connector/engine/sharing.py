@@ -143,8 +143,10 @@ class SharedDrive:
                 log_surprise(logger, "claiming work", fault)
                 await asyncio.sleep(AGAIN_SECONDS)
             if not took:
+                # Not wait_for: it swallows a cancellation that comes with the wake.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
 
     async def _claim_runs(self) -> bool:
         room = self._workers - len(self._runs)
