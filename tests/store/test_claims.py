@@ -527,3 +527,24 @@ async def test_every_free_run_is_found_however_many_lanes_stand_before_it(
     for _ in range(7):
         found += ids(await one.claims.runs(2, NOW))
     assert found == [free.id]
+
+
+async def test_a_beat_comes_while_the_session_of_the_turns_waits(
+    one: Database, postgres_url: str
+) -> None:
+    """A turn that the server does not answer holds up other turns, and nothing else."""
+    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as other:
+        await other.execute("SELECT pg_advisory_lock(7)")
+        stuck = asyncio.create_task(one._session.ask("SELECT pg_advisory_lock(7)"))
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while True:
+            row = await (await other.execute(waiting)).fetchone()
+            if row == (1,):
+                break
+        before = "SELECT beat_at FROM worker WHERE id = %s"
+        told = await (await other.execute(before, (one.claims.worker,))).fetchone()
+        assert await one.claims.beat()
+        assert not stuck.done(), "it must come before the turn, not after it"
+        assert await (await other.execute(before, (one.claims.worker,))).fetchone() != told
+        stuck.cancel()
+        await asyncio.gather(stuck, return_exceptions=True)

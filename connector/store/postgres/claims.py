@@ -139,8 +139,9 @@ class Claims:
     """What one process has in hand; on a connection of its own, whose commits need no disk.
 
     Should the database forget a claim in a power cut, what it wrote is gone as well: its holder is
-    not the owner any more and can store nothing. Beats go over the session: they must come also
-    while a claim waits for a process that was paused in the middle of its own.
+    not the owner any more and can store nothing. Beats have a session to
+    themselves: they must come also while a claim waits for a process that was paused in the middle
+    of its own, and while the session of the turns waits for an answer.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class Claims:
         connections: str,
     ) -> None:
         self._claiming = Session(connect, "SET synchronous_commit = off")
+        self._beating = Session(connect)
         self._session = session
         self._connect = connect
         self._connections = connections
@@ -162,7 +164,7 @@ class Claims:
     async def join(self, name: str) -> None:
         """Become a worker; `name` is for people. Raises StoreBusy."""
         self.worker = secrets.token_hex(8)
-        await self._session.all(
+        await self._beating.all(
             "INSERT INTO worker (id, name, started_at, beat_at, connections)"
             f" VALUES (?, ?, {NOW}, {NOW}, ?) RETURNING id",
             self.worker,
@@ -173,14 +175,14 @@ class Claims:
     async def beat(self) -> bool:
         """Say that this process is alive; no, when others have given its work away."""
         return bool(
-            await self._session.all(
+            await self._beating.all(
                 f"UPDATE worker SET beat_at = {NOW} WHERE id = ? RETURNING id", self.worker
             )
         )
 
     async def leave(self) -> None:
         """Give everything back at once."""
-        await self._session.all("DELETE FROM worker WHERE id = ? RETURNING id", self.worker)
+        await self._beating.all("DELETE FROM worker WHERE id = ? RETURNING id", self.worker)
         await self._free([self.worker])
 
     async def workers(self) -> list[dict[str, Any]]:
@@ -326,8 +328,9 @@ class Claims:
             raise translated_error(error) from error
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self._claiming.close()
+        await self._beating.close()
 
     async def _free(self, workers: Sequence[str]) -> None:
         if not workers:
