@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector import paths
-from connector.building.forms import output_label
+from connector.building.forms import output_labels
 from connector.model import Action, Operation, Search, Trigger
 
 if TYPE_CHECKING:
@@ -82,15 +82,11 @@ def labels_for(
     found: dict[str, str] = {}
     trigger, resource = trigger_of(catalog, data)
     if trigger is not None:
-        for field in catalog.output_fields(trigger, resource):
-            found[f"trigger.{field.path}"] = output_label(
-                catalog, trigger.app, field.path, field.label, language
-            )
+        for path, word in output_labels(catalog, trigger, language, resource).items():
+            found[f"trigger.{path}"] = word
     for id_, node, enabled in _steps(catalog, data, upto):
-        for field in catalog.output_fields(node) if enabled else ():
-            found[f"steps.{id_}.{field.path}"] = output_label(
-                catalog, node.app, field.path, field.label, language
-            )
+        for path, word in output_labels(catalog, node, language).items() if enabled else ():
+            found[f"steps.{id_}.{path}"] = word
     return found
 
 

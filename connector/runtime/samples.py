@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from connector.building.forms import labels
 from connector.engine.cases import Case, differences, record, write_cases
 from connector.errors import ConnectorError, FlowError
 from connector.flow import check_flow
@@ -109,7 +110,7 @@ class Samples:
         row = await self._test(flow, name)
         return await self._record(flow, text, _case(row), row.personal, who, row.saved_at)
 
-    async def run(self, flow: str, text: str) -> list[dict[str, Any]]:
+    async def run(self, flow: str, text: str, language: str = "en") -> list[dict[str, Any]]:
         """Every test with what is otherwise than it expects. Raises FlowError when none can run."""
         rows = await self._tests(flow)
         compiled = self._compiled(text) if rows else None
@@ -120,6 +121,7 @@ class Samples:
             listed = [
                 {
                     "where": one.where,
+                    "label": self._label(compiled, one.where, language),
                     "expected": None if one.expected is ABSENT else one.expected,
                     "found": None if one.found is ABSENT else one.found,
                     "text": str(one),
@@ -128,6 +130,18 @@ class Samples:
             ]
             told.append({"name": row.name, "differences": listed, **self._view(row)})
         return told
+
+    def _label(self, flow: CompiledFlow, where: str, language: str) -> str:
+        """The words for the place of a difference; empty where it is no field of a step."""
+        step = next(
+            (one for one in flow.steps if where.startswith(f"steps.{one.id}.inputs.")), None
+        )
+        if step is None:
+            return ""
+        path = where.removeprefix(f"steps.{step.id}.inputs.")
+        bare = ".".join(part for part in path.split(".") if not part.isdecimal())
+        words = labels(self._catalog, self._catalog.node(step.node), language)
+        return f"{step.id}: {words[bare]}" if bare in words else ""
 
     async def remove(self, flow: str, name: str) -> bool:
         """Remove a test; tells whether it was there."""

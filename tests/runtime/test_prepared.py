@@ -117,6 +117,7 @@ async def test_a_test_tells_the_field_that_differs_and_its_file_runs_unchanged(
         (told,) = await kept.run("simple", other)
         (first, *_) = told["differences"]
         assert first["where"] == "steps.create.inputs.data.company"
+        assert first["label"] == "create: Company"
         assert first["found"] == first["expected"].upper()
         # What `connector test` does with the file of it.
         (case,) = read_cases(await kept.as_file("simple"))

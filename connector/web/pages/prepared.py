@@ -121,7 +121,7 @@ class Prepared:
 
     async def _tests(self, request: Request, flow: str, text: str) -> Response:
         _ = self._site.words(request)
-        items = await self._workshop.kept.run(flow, text)
+        items = await self._workshop.kept.run(flow, text, _.language)
         return self._site.data({"items": [kept_when(one, _) for one in items]})
 
     def _with_when(self, request: Request, told: dict[str, Any]) -> dict[str, Any]:

@@ -81,6 +81,12 @@ class Builder {
     this.drawHead();
   }
 
+  /** What was just typed counts, though its turn has not come: tells whether nothing is wrong. */
+  async upToDate() {
+    await this.check(this.asText ? this.typed ?? this.text : this.text, this.asText ? null : this.data);
+    return this.ok;
+  }
+
   trouble(error) {
     this.problem = error ? error.problem ?? { detail: w.lost } : null;
     if (this.status) this.drawHead();
@@ -424,8 +430,12 @@ class Builder {
   editor() {
     const area = h("textarea", { rows: "30", "aria-label": "YAML", spellcheck: "false" });
     area.value = this.text;
+    this.typed = this.text;
     const follow = later(() => this.check(area.value, null), 400);
-    area.addEventListener("input", follow);
+    area.addEventListener("input", () => {
+      this.typed = area.value;
+      follow();
+    });
     return area;
   }
 
@@ -448,7 +458,7 @@ class Builder {
   }
 
   async publish(enable) {
-    await this.check(this.text, this.asText ? null : this.data);
+    await this.upToDate();
     // What a colleague did meanwhile is looked at before anything is published.
     if (!this.ok || (may && this.isDraft && !(await this.draft.settled(this.text)))) return;
     let items = null;

@@ -75,6 +75,7 @@ export class Samples {
 
   async dry() {
     const { words: w } = this;
+    if (!(await this.builder.upToDate())) return;
     let told;
     try {
       told = await send("/flows/draft/try", { text: this.builder.text, sample: this.chosen });
@@ -118,6 +119,7 @@ export class Samples {
 
   /** Run every test of this flow, and show what is otherwise. */
   async tests() {
+    if (!(await this.builder.upToDate())) return;
     try {
       const { items } = await send("/flows/draft/tests", { flow: this.builder.flow, text: this.builder.text });
       this.list(items);
@@ -140,13 +142,15 @@ export class Samples {
       }
     };
     const shown = (value) => value === null ? w.nothingThere : typeof value === "string" ? value : JSON.stringify(value);
+    // A request is made of the inputs: where these differ, it says the same once more.
+    const told = (one) => one.differences.filter((it) => !it.where.includes(".request.") || !one.differences.some((other) => other.where.startsWith(`${it.where.split(".request.")[0]}.inputs.`)));
     const parts = items.map((one) => h("section", { class: "tried" },
       h("div", { class: "row spread" }, h("h3", {}, one.name, " ", h("span", { class: `badge ${one.differences.length ? "bad" : "good"}` }, one.differences.length ? w.testFailed : w.testFine)),
         this.may ? h("div", { class: "row" }, one.differences.length ? button(w.expectThis, () => again("save", one, { expect: true }), { "aria-label": `${w.expectThis}: ${one.name}` }) : null,
           button(w.remove, () => again("remove", one), { class: "button quiet", "aria-label": `${w.remove}: ${one.name}` })) : null),
       h("p", { class: "quiet" }, fill(w.savedBy, one), " ", one.until ? fill(w.until, one) : ""),
       one.differences.length ? h("div", { class: "scroll", tabindex: "0" }, h("table", {}, h("thead", {}, h("tr", {}, [w.where, w.expected, w.found].map((text) => h("th", { scope: "col" }, text)))),
-        h("tbody", {}, one.differences.map((it) => h("tr", {}, h("td", {}, h("code", {}, it.where)), h("td", {}, shown(it.expected)), h("td", {}, shown(it.found))))))) : null));
+        h("tbody", {}, told(one).map((it) => h("tr", {}, h("td", {}, it.label, h("code", {}, it.where)), h("td", {}, shown(it.expected)), h("td", {}, shown(it.found))))))) : null));
     const made = dialog(w.tests, w, h("p", { role: "status" }, !items.length ? w.noTests : failed ? fill(w.someFailed, { failed, count: items.length }) : w.allFine), ...parts,
       items.length ? h("p", { class: "quiet tried" }, h("a", { href: url(`/flows/${encodeURIComponent(this.builder.flow)}/tests`), download: true }, w.download), " ", w.downloadHelp) : null);
     made.classList.add("roomy");
