@@ -31,10 +31,6 @@ class Keeping(Protocol):
         """Put what `hide` makes of them in the place of a run's payloads."""
         ...
 
-    async def old_events(self, after: int, before: float, limit: int) -> tuple[int, list[int]]:
-        """Of the next events by number those that may go; and how far this has looked."""
-        ...
-
     async def drop_event(self, event_id: int) -> bool:
         """Remove an event with its runs; tells whether it was there and over."""
         ...
