@@ -30,11 +30,13 @@ REST_SECONDS = 0.25
 
 @dataclass(slots=True)
 class Removed:
-    """What was removed (or would be): payloads of runs, events with their runs; and masked."""
+    """What was removed (or would be): payloads of runs, events with their runs, samples that
+    people kept; and what was masked."""
 
     runs: int = 0
     events: int = 0
     masked: int = 0
+    samples: int = 0
 
 
 class Retention:
@@ -59,6 +61,14 @@ class Retention:
         self._settled = 0
         self._task: asyncio.Task[None] | None = None
 
+    def until(self, kept_at: float) -> float | None:
+        """When a record that was kept then goes; None where nothing goes by itself."""
+        return kept_at + self._payload_days * DAY if self._payload_days else None
+
+    def hide(self, value: Any) -> Any:
+        """The value with the fields masked that must not be kept."""
+        return mask_fields(value, self._masked)
+
     def start(self) -> None:
         """Begin, where anything is to be done at all."""
         if self._payload_days or self._masked:
@@ -78,6 +88,10 @@ class Retention:
         if self._payload_days or self._masked:
             before = now - self._payload_days * DAY if self._payload_days else float("-inf")
             await self._runs(before, removed, mask=bool(self._masked))
+        if self._payload_days:
+            before = now - self._payload_days * DAY
+            if await self._store.drop_old_samples(before, really=False):
+                removed.samples = await self._store.drop_old_samples(before)
         if self._event_days:
             await self._events(now - self._event_days * DAY, removed)
         return removed
@@ -88,7 +102,9 @@ class Retention:
         if really:
             subject = f"payloads older than {days:g} days"
             await self._store.audit(self._clock(), who, "purge", subject, None)
-        await self._runs(self._clock() - days * DAY, removed, really=really, after=0)
+        before = self._clock() - days * DAY
+        await self._runs(before, removed, really=really, after=0)
+        removed.samples = await self._store.drop_old_samples(before, really=really)
         return removed
 
     async def _work(self) -> None:
@@ -97,8 +113,9 @@ class Retention:
             try:
                 removed = await self.tidy()
                 if removed != Removed():
-                    logger.info("removed the payloads of %d run(s) and %d event(s); masked %d",
-                                removed.runs, removed.events, removed.masked)  # fmt: skip
+                    logger.info("removed the payloads of %d run(s), %d event(s) and %d sample(s);"
+                                " masked %d", removed.runs, removed.events, removed.samples,
+                                removed.masked)  # fmt: skip
             except ConnectorError as error:
                 logger.warning("removing old payloads: %s", error.message)
             except Exception as fault:  # noqa: BLE001 - tried again in an hour
@@ -133,7 +150,7 @@ class Retention:
                         and run not in gone
                         and run.state in ("succeeded", "filtered")
                     ],
-                    lambda run: self._store.mask_payload(run.id, self._hide, self._clock()),
+                    lambda run: self._store.mask_payload(run.id, self.hide, self._clock()),
                 )
             all_gone = all_gone and all(run.kept == "gone" for run in runs)
             if all_gone and after is None:
@@ -166,9 +183,6 @@ class Retention:
             if rest:
                 await self._rest(REST_SECONDS)
         return done
-
-    def _hide(self, value: Any) -> Any:
-        return mask_fields(value, self._masked)
 
 
 def _is_over(run: RunAge) -> bool:

@@ -176,6 +176,9 @@ class Runs:
         started = self._clock()
         run = progress.run
         calls = [0]
+        if not step.enabled:
+            off = {"off": True}
+            return StepRow(run.id, position, step.id, "skipped", started, started, exchange=off)
         try:
             if not step.when(progress.context, progress.now):
                 return StepRow(run.id, position, step.id, "skipped", started, self._clock())

@@ -35,6 +35,7 @@ from connector.runtime.looking_back import LookingBack
 from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
 from connector.runtime.people import People
+from connector.runtime.removing import Removing
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
@@ -139,7 +140,10 @@ class Runtime:
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
-        self.workshop = Workshop(parts.catalog, self._store, parts.clock, self.apply_flow)
+        self.workshop = Workshop(
+            parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
+        )
+        self.removing = Removing(self._store, self._book, parts.clock)
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 
@@ -431,4 +435,4 @@ class Runtime:
         return {connection_reason(row.id) for row in rows if row.status == "active"}
 
     async def _flow_keys(self) -> dict[int, str]:
-        return {row.id: row.key for row in await self._store.flows()}
+        return await self._store.flow_keys()

@@ -10,6 +10,7 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
+from connector.runtime.removing import Removing
 from connector.runtime.workshop import Workshop
 
 Row = Mapping[str, Json]
@@ -61,6 +62,7 @@ class Runtime(Hooks, Protocol):
     past: LookingBack
     decisions: Decisions
     workshop: Workshop
+    removing: Removing
 
     async def is_driven(self) -> bool:
         """Whether some process drives runs now, so that what is decided goes on at once."""

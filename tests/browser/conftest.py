@@ -1,6 +1,7 @@
 """A real server, a real browser: what every walk through the pages needs.
 
-`house` is an empty installation, `played` one whose tour has run on emulated apps; `visit` opens
+`house` is an installation, `played` one whose tour has run on emulated apps: each serves all tests
+of a module, which count from what they find. `fresh` is empty, for one test alone. `visit` opens
 pages. Every page fails its test for an error on its console and for what its policy forbade.
 """
 
@@ -14,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -55,18 +57,37 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[House]:
     """`connector serve` on an empty database."""
-    with program("serve", "--json", "--port", "0", folder=tmp_path) as server:
+    with program("serve", "--json", "--port", "0", folder=folder) as server:
         told = json.loads(server.line())
-        yield House(told["public_url"], told["login_url"], tmp_path, server)
+        yield House(told["public_url"], told["login_url"], folder, server)
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Iterator[House]:
-    """`connector run`: both apps connected, the example flow on, one run that succeeded."""
-    with program("run", "--keep", str(tmp_path), folder=tmp_path) as server:
+def fresh(tmp_path: Path) -> Iterator[House]:
+    """An empty installation, whose link is unused, for this test alone."""
+    with served(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """An installation that begins empty, for all tests of the module."""
+    with served(tmp_path_factory.mktemp("house")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """`connector run`: both apps connected, the example flow on, one run that succeeded.
+
+    It does not wait long before it looks whether a write has arrived.
+    """
+    folder = tmp_path_factory.mktemp("played")
+    quick = {"CONNECTOR_SETTLE_SECONDS": "0.2", "CONNECTOR_SECOND_LOOK_SECONDS": "0.2"}
+    with program("run", "--keep", str(folder), folder=folder, **quick) as server:
         text = ""
         while "Ctrl-C stops it all" not in text:
             line = server.line()
@@ -76,7 +97,7 @@ def played(tmp_path: Path) -> Iterator[House]:
         assert link is not None
         assert sandbox is not None
         address = link[0].partition("/login/")[0]
-        yield House(address, link[0], tmp_path, server, sandbox[1])
+        yield House(address, link[0], folder, server, sandbox[1])
 
 
 @pytest.fixture
@@ -89,7 +110,10 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def visit(chromium: Any, pictures: Path) -> Iterator[Callable[..., Visit]]:
-    """Open a browser of its own: `visit(house, language="it", width=390)`."""
+    """Open a browser of its own: `visit(house, language="it", width=390)`.
+
+    The first one uses up the link of its house; those after it have the same session.
+    """
     with contextlib.ExitStack() as opened:
 
         def begin(
@@ -102,11 +126,17 @@ def visit(chromium: Any, pictures: Path) -> Iterator[Callable[..., Visit]]:
                 color_scheme="dark" if dark else "light",
                 has_touch=width < 600,
             )
+            if enter:
+                context.add_cookies(house.session)
             opened.callback(context.close)
             one = Visit(context.new_page(), house, pictures)
             opened.callback(one.check)
             if enter:
                 one.enter()
+                house.session[:] = [
+                    cookie for cookie in context.cookies()
+                    if cookie["name"] == f"connector_{urlsplit(house.address).port}"
+                ]  # fmt: skip
             return one
 
         yield begin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ class House:
     server: Program
     sandbox: str = ""
     """The address of the emulated Fatture in Cloud, where there is one."""
+    session: list[dict[str, Any]] = field(default_factory=list)
+    """The cookie of whoever has used the link."""
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """What its database holds."""
@@ -59,7 +62,10 @@ class Visit:
         return self.page.goto(self.house.address + path)
 
     def enter(self) -> None:
-        """Use up the link of this server."""
+        """Come in: with the session that there is, else the link of this server is used up."""
+        if self.house.session:
+            self.go("/")
+            return
         self.page.goto(self.house.link)
         self.page.locator("main form button").click()
         self.page.wait_for_url(f"{self.house.address}/")
@@ -95,6 +101,14 @@ class Visit:
             if focused.startswith(name):
                 return
         raise AssertionError(f"Tab never reaches {name!r} on {self.page.url}")
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Wait for what the page does not show."""
+        for _ in range(200):
+            if true():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("it never came to this")
 
     def check(self) -> None:
         """Fail for what the browser complained about."""

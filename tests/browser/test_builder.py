@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.kit import House, Visit
+from tests.cli.kit import wait_for
 
 CLIENT = "fatture_in_cloud.enriched_event"
 WORDS = {
@@ -79,10 +80,10 @@ class Builder:
         self.page.wait_for_url(f"**/flows/{key}?published=1")
 
 
-def change_a_client(house: House, name: str) -> None:
+def change_a_client(house: House, name: str, vat_number: str) -> None:
     import urllib.request
 
-    data = json.dumps({"name": name, "vat_number": "IT12345678903", "country_iso": "IT"})
+    data = json.dumps({"name": name, "vat_number": vat_number, "country_iso": "IT"})
     request = urllib.request.Request(
         f"{house.sandbox}/_sandbox/records/clients",
         data.encode(),
@@ -91,13 +92,18 @@ def change_a_client(house: House, name: str) -> None:
     urllib.request.urlopen(request).close()
 
 
+def ended(rows: list[Any]) -> bool:
+    return bool(rows) and not any(state in ("queued", "waiting") for (state,) in rows)
+
+
 @pytest.mark.parametrize("language", ["en", "it"])
 def test_clients_to_perfex_from_nothing_by_mouse(
     played: House, visit: Callable[..., Visit], language: str
 ) -> None:
     one = visit(played, language=language, width=1280 if language == "en" else 390)
     build = Builder(one, language)
-    build.begin("by-mouse")
+    key = f"by-mouse-{language}"
+    build.begin(key)
     build.follow("entities.clients", {"en": "Created", "it": "Creat"}[language])
     step = build.step("perfex_crm.create_customer")
     step.get_by_role("button", name=build.words["suggest"]).click()
@@ -110,18 +116,12 @@ def test_clients_to_perfex_from_nothing_by_mouse(
     row.locator(".exact", has_text="Officine Esempio S.r.l.").wait_for()
     one.usable()
     one.picture(f"builder-{language}")
-    build.publish("by-mouse")
-    before = played.rows("SELECT count(*) FROM run WHERE state = 'succeeded'")[0][0]
-    change_a_client(played, "Made in a browser S.p.A.")
-    one.page.goto(f"{played.address}/runs?flow=by-mouse")
-    for _ in range(60):
-        if played.rows("SELECT count(*) FROM run WHERE state = 'succeeded'")[0][0] >= before + 2:
-            break
-        one.page.wait_for_timeout(500)
-    rows = played.rows(
-        "SELECT run.state FROM run JOIN flow ON flow.id = run.flow_id WHERE flow.key = 'by-mouse'"
-    )
-    assert [row[0] for row in rows] == ["succeeded"]
+    build.publish(key)
+    number = {"en": "IT12345678903", "it": "IT00743110157"}[language]
+    change_a_client(played, "Made in a browser S.p.A.", number)
+    states = "SELECT run.state FROM run JOIN flow ON flow.id = run.flow_id WHERE flow.key = ?"
+    wait_for(lambda: ended(played.rows(states, key)))
+    assert played.rows(states, key) == [("succeeded",)]
 
 
 def test_the_same_by_keyboard_alone(played: House, visit: Callable[..., Visit]) -> None:
@@ -227,11 +227,37 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     page.keyboard.press("Enter")
     phone.locator(".mistake", has_text="trim").wait_for()
     step.get_by_role("button", name="With errors").click()
-    page.wait_for_function("document.querySelectorAll('.mapper .fieldrow').length === 2")
+    one.until(lambda: page.locator(".mapper .fieldrow").count() == 2)
     page.get_by_text("What must be mended first").wait_for()
     assert page.get_by_role("button", name="Publish", exact=True).is_disabled()
     one.usable()
     one.picture("builder-mistakes")
+
+    page.get_by_role("button", name="Switch off: Step 2").click()
+    page.locator(".step.off .badge", has_text="off").wait_for()
+    page.get_by_role("button", name="Switch on: Step 2").click()
+    page.locator(".step.off").wait_for(state="detached")
+    page.locator(".step summary").first.click()
+    page.get_by_role("button", name="Switch off: Step 1").click()
+    page.locator(".status .box.bad", has_text="'find' is switched off").wait_for()
+    one.usable()
+    one.picture("builder-off")
+
+    # The same draft in another tab, on another device, at a colleague's: whoever is later is told.
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator(".step.off").wait_for()
+    other.get_by_label("Name", exact=True).fill("Changed elsewhere")
+    one.until(lambda: "elsewhere" in one.house.rows("SELECT document FROM flow_draft")[0][0])
+    page.get_by_label("Name", exact=True).fill("Changed here")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("You changed this draft elsewhere").wait_for()
+    one.usable()
+    one.picture("builder-two")
+    dialog.get_by_role("button", name="Load the other one").click()
+    name = page.get_by_label("Name", exact=True)
+    one.until(lambda: name.input_value() == "Changed elsewhere")
+    other.close()
 
     page.reload()
     page.get_by_text("Not published yet").wait_for()
@@ -257,7 +283,21 @@ def test_foreign_text_is_only_text(played: House, visit: Callable[..., Visit]) -
     page.get_by_role("button", name="Paste a record").click()
     page.get_by_role("dialog").locator("textarea").fill(json.dumps(record))
     page.get_by_role("dialog").get_by_role("button", name="Use it").click()
-    page.locator(".step summary").nth(1).click()
+    page.get_by_role("button", name="Pin for everybody").click()
+    page.get_by_text("It is kept until").wait_for()
+    page.reload()
+    page.get_by_role("button", name="Unpin").wait_for()
+    page.get_by_label("Sample", exact=True).select_option(label="Made-up sample")
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_role("dialog").get_by_label("What it shows").fill(STRINGS[0])
+    one.usable()
+    one.picture("builder-try")
+    page.get_by_role("dialog").get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Everything is as expected.").wait_for()
+    one.usable()
+    page.keyboard.press("Escape")
+    page.get_by_label("Sample", exact=True).select_option(label="Pasted record (pinned)")
+    page.locator(".step summary").nth(2).click()
     step = page.locator("details.step[open]")
     step.locator(".exact", has_text=STRINGS[0]).wait_for()
     step.get_by_role("button", name="Insert a value: Company").click()
@@ -266,8 +306,28 @@ def test_foreign_text_is_only_text(played: House, visit: Callable[..., Visit]) -
     for number, text in enumerate(STRINGS):
         page.get_by_label("Name", exact=True).fill(f"{text} {number}")
     page.get_by_text("Nothing is wrong.").wait_for()
+    row = step.locator(".fieldrow[data-path='data.company']")
+    row.locator(".pill").click()
+    page.get_by_role("textbox", name="Expression").fill("trigger.resource.name | upper")
+    page.keyboard.press("Enter")
+    row.locator(".exact", has_text=STRINGS[0].upper()).wait_for()
+    page.get_by_role("button", name="Tests", exact=True).click()
+    page.get_by_text("Tests that differ from what is expected: 1 of 1.").wait_for()
+    assert "update: Company" in page.get_by_role("dialog").inner_text()
+    one.usable()
+    one.picture("builder-tests")
+    page.get_by_role("button", name="Take this as expected").click()
+    page.get_by_text("Everything is as expected.").wait_for()
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Publish", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Publish", exact=True).click()
     page.wait_for_url("**published=2")
     one.go("/flows")
-    page.get_by_text(STRINGS[-1]).wait_for()
+    page.get_by_text(STRINGS[-1]).first.wait_for()
+    page.get_by_role("link", name="Delete …").click()
+    page.get_by_text("Its pinned sample.").wait_for()
+    one.usable()
+    one.picture("flow-delete")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("The flow client-to-perfex is deleted.").wait_for()
+    page.get_by_text("No flow yet").wait_for()

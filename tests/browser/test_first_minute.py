@@ -8,29 +8,36 @@ from collections.abc import Callable
 from tests.browser.kit import House, Visit
 
 
-def test_the_link_lets_in_once(house: House, visit: Callable[..., Visit]) -> None:
-    one = visit(house)
+def test_from_the_link_to_a_run_by_keyboard_alone(
+    fresh: House, visit: Callable[..., Visit]
+) -> None:
+    one = visit(fresh, enter=False)
+    one.page.goto(fresh.link)
+    one.picture("link")
+    one.usable()
+    one.tab_to("Come in")
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_url(f"{fresh.address}/")
     one.picture("welcome")
     one.usable()
-    other = visit(house, enter=False)
+    other = visit(fresh, enter=False)
     other.expected.append("403")
-    other.page.goto(house.link)
-    other.picture("link")
-    other.usable()
+    other.page.goto(fresh.link)
     other.page.get_by_role("button", name="Come in").click()
     assert "used already" in other.page.inner_text("main")
     other.picture("link-used")
     other.usable()
 
-
-def test_one_click_shows_a_run(house: House, visit: Callable[..., Visit]) -> None:
-    one = visit(house)
-    one.page.get_by_role("button", name="Play with the sandbox").click()
+    one.page.keyboard.press("Tab")
+    assert one.page.evaluate("document.activeElement.className") == "skip"
+    one.page.keyboard.press("Enter")
+    one.tab_to("Play with the sandbox")
+    one.page.keyboard.press("Enter")
     one.page.wait_for_url(re.compile(r"/runs/\d+$"))
     assert "nothing left this machine" in one.page.inner_text("main")
     one.picture("first-run")
-    assert house.rows("SELECT state FROM run") == [("succeeded",)]
-    assert house.rows("SELECT who, what FROM audit WHERE what = 'play'") == [("owner", "play")]
+    assert fresh.rows("SELECT state FROM run") == [("succeeded",)]
+    assert fresh.rows("SELECT who, what FROM audit WHERE what = 'play'") == [("owner", "play")]
     one.go("/play")
     assert "Everything here is invented" in one.page.inner_text("main")
     one.usable()
@@ -44,23 +51,8 @@ def test_one_click_shows_a_run(house: House, visit: Callable[..., Visit]) -> Non
     one.usable()
 
 
-def test_by_keyboard_alone(house: House, visit: Callable[..., Visit]) -> None:
-    one = visit(house, enter=False)
-    one.page.goto(house.link)
-    one.tab_to("Come in")
-    one.page.keyboard.press("Enter")
-    one.page.wait_for_url(f"{house.address}/")
-    one.page.keyboard.press("Tab")
-    assert one.page.evaluate("document.activeElement.className") == "skip"
-    one.page.keyboard.press("Enter")
-    one.tab_to("Play with the sandbox")
-    one.page.keyboard.press("Enter")
-    one.page.wait_for_url(re.compile(r"/runs/\d+$"))
-    assert house.rows("SELECT state FROM run") == [("succeeded",)]
-
-
-def test_in_italian_on_a_telephone_in_the_dark(house: House, visit: Callable[..., Visit]) -> None:
-    one = visit(house, language="it", width=390, dark=True)
+def test_in_italian_on_a_telephone_in_the_dark(fresh: House, visit: Callable[..., Visit]) -> None:
+    one = visit(fresh, language="it", width=390, dark=True)
     one.picture("it-welcome")
     one.usable()
     one.page.get_by_role("button", name="Gioca con le app simulate").click()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from connector.store.rows import (
+    DraftRow,
     PersonRow,
     RunAge,
+    SampleRow,
     SessionRow,
 )
 
@@ -79,4 +81,44 @@ class People(Protocol):
 
     async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
         """Name and role of a one-time link, once; None when it is unknown, used or too old."""
+        ...
+
+
+class Drafts(Protocol):
+    """What people prepare beside one tenant's flows; nothing of it runs."""
+
+    async def drafts(self) -> list[DraftRow]:
+        """Every draft, the newest first."""
+        ...
+
+    async def draft(self, flow: str) -> DraftRow | None:
+        """The draft of a flow."""
+        ...
+
+    async def save_draft(self, row: DraftRow) -> bool:
+        """Store a draft as the one after `row.version`; tells whether nobody was before us."""
+        ...
+
+    async def drop_draft(self, flow: str, version: int) -> bool:
+        """Throw a draft away, if it is still this version; tells whether it was."""
+        ...
+
+    async def samples(self, flow: str) -> list[SampleRow]:
+        """The sample (its name is empty) and the tests of a flow, by name."""
+        ...
+
+    async def save_sample(self, row: SampleRow) -> None:
+        """Add a sample or test, or replace the one of its name."""
+        ...
+
+    async def drop_sample(self, flow: str, name: str) -> bool:
+        """Remove a sample or test; tells whether it was there."""
+        ...
+
+    async def drop_old_samples(self, before: float, *, really: bool = True) -> int:
+        """Remove those that hold a record of somebody and were saved before; tells how many."""
+        ...
+
+    async def delete_flow(self, key: str, now: float) -> bool:
+        """Take a flow away with its draft, sample and tests; its row and its versions stay."""
         ...

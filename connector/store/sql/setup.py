@@ -182,15 +182,24 @@ class SetUp(TenantRows):
     async def flows(self) -> list[FlowRow]:
         """Every flow, by key."""
         rows = await self._all(
-            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? ORDER BY flow.key",
+            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ?"
+            " AND flow.deleted_at IS NULL ORDER BY flow.key",
             self.tenant,
         )
         return [flow_row(row) for row in rows]
 
+    async def flow_keys(self) -> dict[int, str]:
+        """The key of every flow there is or was, by its number."""
+        rows = await self._all("SELECT id, key FROM flow WHERE tenant = ?", self.tenant)
+        return dict(rows)
+
     async def flow(self, key: str) -> FlowRow | None:
         """The flow with this key."""
+        return await self._flow(key, "AND flow.deleted_at IS NULL")
+
+    async def _flow(self, key: str, more: str = "") -> FlowRow | None:
         row = await self._one(
-            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? AND flow.key = ?",
+            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? AND flow.key = ? {more}",
             self.tenant,
             key,
         )
@@ -219,8 +228,13 @@ class SetUp(TenantRows):
         return [FlowVersionRow(version=row[0], created_at=row[1]) for row in rows]
 
     async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
-        """Store a flow; a changed document becomes its next version, the old ones stay."""
-        existing = await self.flow(key)
+        """Store a flow; a changed document becomes its next version, the old ones stay.
+
+        One that was deleted goes on where it ended: off, and its writes known.
+        """
+        existing = await self._flow(key)
+        if existing is not None and await self.flow(key) is None:
+            enable = bool(enable)
         if existing is None:
             await self._backend.write(
                 BUMP,
@@ -251,7 +265,10 @@ class SetUp(TenantRows):
                 ]
             if enable is not None:
                 changes.append(
-                    ("UPDATE flow SET enabled = ? WHERE id = ?", (int(enable), existing.id))
+                    (
+                        "UPDATE flow SET enabled = ?, deleted_at = NULL WHERE id = ?",
+                        (int(enable), existing.id),
+                    )
                 )
             if changes:
                 await self._backend.write(BUMP, *changes)
@@ -265,7 +282,7 @@ class SetUp(TenantRows):
         outcome = await self._backend.write(
             BUMP,
             (
-                "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ?",
+                "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ? AND deleted_at IS NULL",
                 (int(enabled), self.tenant, key),
             ),
         )

@@ -28,12 +28,25 @@ def make_site(runtime: Runtime, settings: Settings) -> Site:
         parked,
         pictures,
         play,
+        prepared,
         quota,
         runs,
     )
 
     site = Site(runtime, settings)
-    features = (home, login, play, flows, runs, inbox, parked, pictures, connections, quota)
+    features = (
+        home,
+        login,
+        play,
+        prepared,
+        flows,
+        runs,
+        inbox,
+        parked,
+        pictures,
+        connections,
+        quota,
+    )
     for feature in features:
         site.routes += feature.routes(site)
     return site
