@@ -514,7 +514,7 @@ class Builder {
   async store(enable) {
     try {
       const { name: flow, version } = this.draft;
-      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, draft: version ? { flow, version } : null });
+      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, stored: begin.stored, version: begin.version, draft: version ? { flow, version } : null });
       location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
     } catch (error) {
       this.trouble(error);
