@@ -117,7 +117,9 @@ def a_connection(name: str, status: str = "active") -> ConnectionRow:
 
 
 def path_of(template: str) -> str:
-    return re.sub(r"\{[^}]+\}", "1", template)
+    # The app's answer to a consent of the pages is known by how its state begins.
+    query = "?state=p.1" if template == "/oauth/callback" else ""
+    return re.sub(r"\{[^}]+\}", "1", template) + query
 
 
 class TestRoles:

@@ -21,6 +21,7 @@ def make_site(runtime: Runtime, settings: Settings) -> Site:
     """What the pages stand on, with the routes of every feature."""
     from connector.web.pages import (
         connections,
+        consent,
         flows,
         home,
         inbox,
@@ -33,7 +34,19 @@ def make_site(runtime: Runtime, settings: Settings) -> Site:
     )
 
     site = Site(runtime, settings)
-    features = (home, login, play, flows, runs, inbox, parked, pictures, connections, quota)
+    features = (
+        home,
+        login,
+        play,
+        flows,
+        runs,
+        inbox,
+        parked,
+        pictures,
+        connections,
+        consent,
+        quota,
+    )
     for feature in features:
         site.routes += feature.routes(site)
     return site

@@ -308,6 +308,14 @@ class Site:
 
     # --- inside -------------------------------------------------------------------------------
 
+    def binding(self, request: Request) -> str:
+        """What ties something begun here to this session (or vouched-for person) until its end."""
+        person = self.person(request)
+        if person is None:
+            return ""
+        whose = f"consent {person.session or f'= {person.name}'}"
+        return safety.secret_of(self.runtime.people.key, whose).hex()
+
     def _csrf(self, person: Person) -> bytes:
         return safety.secret_of(self.runtime.people.key, person.session or f"= {person.name}")
 
