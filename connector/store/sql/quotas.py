@@ -12,12 +12,12 @@ from connector.quota.account import TICKS, Account, Calendar
 from connector.quota.limiter import Change
 from connector.store.sql.backend import Outcome, Statement, TenantRows
 
-QUOTA_COLUMNS = "key, sent, calendars, blocked_until, began, tenants, version"
+QUOTA_COLUMNS = "key, sent, calendars, blocked_until, began, tenants, days, version"
 INSERT_QUOTA = (
-    f"INSERT INTO quota ({QUOTA_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
+    f"INSERT INTO quota ({QUOTA_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
 )
 UPDATE_QUOTA = (
-    "UPDATE quota SET sent = ?, calendars = ?, blocked_until = ?, began = ?, tenants = ?,"
+    "UPDATE quota SET sent = ?, calendars = ?, blocked_until = ?, began = ?, tenants = ?, days = ?,"
     " version = version + 1 WHERE key = ? AND version = ?"
 )
 READ_QUOTA = f"SELECT {QUOTA_COLUMNS} FROM quota WHERE key = ?"
@@ -91,15 +91,24 @@ def count_on(key: str, account: Account, version: int) -> Statement:
         account.blocked_until,
         account.began,
         encode_text(account.tenants),
+        encode_text(_days(account)),
     )
     if version:
         return UPDATE_QUOTA, (*values, key, version)
     return INSERT_QUOTA, (key, *values)
 
 
+def _days(account: Account) -> dict[str, Any]:
+    if not account.days_from:
+        return {}
+    calls = {str(day): calls for day, calls in account.days.items()}
+    return {"from": account.days_from, "calls": calls}
+
+
 def account_of(row: Sequence[Any]) -> tuple[Account, int]:
     """A row's account and its version."""
-    _, sent, calendars, blocked_until, began, tenants, version = row
+    _, sent, calendars, blocked_until, began, tenants, days, version = row
+    told = decode(days)
     account = Account(
         sent=unpack(bytes(sent)),
         calendars={
@@ -113,6 +122,8 @@ def account_of(row: Sequence[Any]) -> tuple[Account, int]:
         blocked_until=blocked_until,
         began=began,
         tenants=decode(tenants),
+        days={int(day): calls for day, calls in told.get("calls", {}).items()},
+        days_from=float(told.get("from", 0)),
     )
     return account, version
 

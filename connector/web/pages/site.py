@@ -370,6 +370,7 @@ def make_environment(words: Words) -> Any:
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)
     made.filters["told"] = words.told
+    made.filters["utc_day"] = lambda at: words.date(datetime.fromtimestamp(at, UTC).date())
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
     made.filters["for_script"] = _for_script
