@@ -10,6 +10,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 PYTEST ?=
+JOBS   ?= auto
 
 # A stamp carries the checksum of what was installed, so that a changed file installs anew and an
 # unchanged one costs nothing, whatever git did to its date.
@@ -41,8 +42,8 @@ setup: $(RUN_SET) $(SELF)  ## install into .venv, and no more
 run: $(RUN_SET) $(SELF)  ## start it, with the emulated apps and an example flow (ARGS=--once ends after the table)
 	@exec $(BIN)/connector run $(ARGS)
 
-test: lint  ## check style and types, run every test (PYTEST='-k word' for some)
-	$(BIN)/python -m pytest $(PYTEST)
+test: lint  ## check style and types, run every test on all cores (PYTEST='-k word' for some, JOBS=0 on one)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST)
 
 lint: $(DEV_SET) $(SELF)  ## check style and types only
 	$(BIN)/ruff check .

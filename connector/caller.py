@@ -125,12 +125,17 @@ class AppCaller:
         query: Mapping[str, str] | None = None,
         body: Json = None,
         encoding: Encoding = "json",
+        not_after: float | None = None,
     ) -> Json:
-        """Send one request of a node's own code; gives its JSON, None when it has none."""
+        """Send one request of a node's own code; gives its JSON, None when it has none.
+
+        After the moment `not_after` of the monotonic clock it does not leave (NotSent).
+        """
         prepared = build_request(
             self.app, self.connection, method, path, query or {}, body, encoding
         )
-        return self._result(await self.send(prepared, write=method != "GET"))
+        write = method != "GET"
+        return self._result(await self.send(prepared, write=write, not_after=not_after))
 
     async def download(
         self, where: str, *, query: Mapping[str, str] | None = None, most: int = 0

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     mask_fields: str = ""
     sweep_seconds: float = Field(default=3_600, ge=0)
     chain_runs: int = Field(default=5, ge=1)
+    mapping_steps: int = Field(default=250_000, ge=1_000)
+    mapping_seconds: float = Field(default=1, gt=0, le=60)
+    mapping_bytes: int = Field(default=4 * 1024**2, ge=1_024)
     side_journal: Path | None = None
     search_first: bool = False
     limits: Limits = Limits()

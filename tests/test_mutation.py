@@ -108,7 +108,7 @@ def test_it_tells_a_noticed_mutant_from_an_unnoticed_one(tmp_path: Path) -> None
         f"root = Path({str(tmp_path)!r}); path = root / 'rooms.py'\n"
         "module = Module(path.read_text(), str(path))\n"
         "work = [(path, lambda one=one: module.code(one)) for one in module.mutants]\n"
-        "ends = dict(judged(root, work, ['test_rooms.py'], limit=60, jobs=2))\n"
+        "ends = dict(judged(root, work, lambda _: ['test_rooms.py'], limit=60, jobs=2))\n"
         "for number, one in enumerate(module.mutants): print(one.key[2], '|', ends[number])\n"
     )
     done = subprocess.run(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector import paths
-from connector.building.forms import output_label
+from connector.building.forms import output_labels
 from connector.model import Action, Operation, Search, Trigger
 
 if TYPE_CHECKING:
@@ -56,12 +56,16 @@ def context_for(
 ) -> dict[str, Any]:
     """What step number `upto` sees: `trigger`, and the steps before it by their ids."""
     steps: dict[str, Any] = {}
-    for id_, node in _steps(catalog, data, upto):
+    for id_, node, enabled in _steps(catalog, data, upto):
         output = made_up_output(node)
-        steps[id_] = {
-            "skipped": False,
-            **(output if isinstance(output, Mapping) else {"output": output}),
-        }
+        steps[id_] = (
+            {"skipped": True}
+            if not enabled
+            else {
+                "skipped": False,
+                **(output if isinstance(output, Mapping) else {"output": output}),
+            }
+        )
     given = dict(item) if item is not None else sample_item(catalog, data)
     return {
         "trigger": given,
@@ -78,28 +82,24 @@ def labels_for(
     found: dict[str, str] = {}
     trigger, resource = trigger_of(catalog, data)
     if trigger is not None:
-        for field in catalog.output_fields(trigger, resource):
-            found[f"trigger.{field.path}"] = output_label(
-                catalog, trigger.app, field.path, field.label, language
-            )
-    for id_, node in _steps(catalog, data, upto):
-        for field in catalog.output_fields(node):
-            found[f"steps.{id_}.{field.path}"] = output_label(
-                catalog, node.app, field.path, field.label, language
-            )
+        for path, word in output_labels(catalog, trigger, language, resource).items():
+            found[f"trigger.{path}"] = word
+    for id_, node, enabled in _steps(catalog, data, upto):
+        for path, word in output_labels(catalog, node, language).items() if enabled else ():
+            found[f"steps.{id_}.{path}"] = word
     return found
 
 
 def _steps(
     catalog: Catalog, data: Mapping[str, Any], upto: int
-) -> list[tuple[str, Action | Search]]:
+) -> list[tuple[str, Action | Search, bool]]:
     given = data.get("steps")
     steps: Sequence[Any] = given if isinstance(given, list) else ()
-    found: list[tuple[str, Action | Search]] = []
+    found: list[tuple[str, Action | Search, bool]] = []
     for step in steps[:upto]:
         if not isinstance(step, Mapping):
             continue
         node = catalog.nodes.get(str(step.get("node", "")))
         if isinstance(node, Action | Search) and step.get("id"):
-            found.append((str(step["id"]), node))
+            found.append((str(step["id"]), node, step.get("enabled") is not False))
     return found

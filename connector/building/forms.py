@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from connector.building.words import NONE, Words, words_of
-from connector.model import AnyNode, Field, SchemaRef
+from connector.model import AnyNode, Field, SchemaRef, Trigger
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
+
+
+_RECORDS: Final = ("resource", "record", "records")
+"""Where an event and a search hold the records that they are about."""
 
 
 def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any]:
@@ -97,9 +101,21 @@ def node_label(catalog: Catalog, node: AnyNode, language: str) -> str:
     return words.node(node.key, node.label, node.description, language)[0]
 
 
-def output_label(catalog: Catalog, app: str, path: str, given: str, language: str) -> str:
-    """The word for a place in what a node gives."""
-    return _words(catalog, app).label("", path, given, language)
+def output_labels(
+    catalog: Catalog, node: AnyNode, language: str, resource: str | None = None
+) -> dict[str, str]:
+    """The word for each place in what a node gives, by its path."""
+    words = _words(catalog, node.app)
+    schema = _name(node.output)
+    record = schema.removesuffix("_search")
+    if isinstance(node, Trigger) and node.outputs:
+        record = _name(node.outputs.get(resource or next(iter(node.outputs))))
+    found = {}
+    for field in catalog.output_fields(node, resource):
+        head, _, inner = field.path.partition(".")
+        of, path = (record, inner) if inner and head in _RECORDS else (schema, field.path)
+        found[field.path] = words.label(of, path, field.label, language)
+    return found
 
 
 def _inputs(catalog: Catalog, node: AnyNode) -> Iterator[tuple[str, str, Field]]:
@@ -110,6 +126,10 @@ def _inputs(catalog: Catalog, node: AnyNode) -> Iterator[tuple[str, str, Field]]
                 yield schema, given.prefix, field
         else:
             yield "", "", given
+
+
+def _name(ref: SchemaRef | None) -> str:
+    return ref.schema_name.rsplit("/", 1)[-1] if ref is not None else ""
 
 
 def _words(catalog: Catalog, app: str) -> Words:

@@ -66,6 +66,11 @@ _SAID: Final[Mapping[str, tuple[str, str]]] = {
         "Step '{step}' now does: {new}; before: {old}.",
         "Il passo '{step}' ora fa: {new}; prima: {old}.",
     ),
+    "step_off": (
+        "Step '{step}' is switched off: it is left out.",
+        "Il passo '{step}' è spento: viene saltato.",
+    ),
+    "step_on": ("Step '{step}' is switched on again.", "Il passo '{step}' è di nuovo acceso."),
     "step_connection": (
         "Step '{step}' now uses the connection {new}, no longer {old}.",
         "Il passo '{step}' ora usa il collegamento {new}, non più {old}.",
@@ -201,6 +206,8 @@ class _Telling:
             then = before.get(former.get(name, name))
             if then is None:
                 self._tell("step_new", step=name, new=self._node(one.get("node")))
+                if one.get("enabled") is False:
+                    self._tell("step_off", step=name)
                 continue
             if name in former:
                 self._tell("step_renamed", step=name, old=former[name])
@@ -226,6 +233,9 @@ class _Telling:
                 old=_shown(old.get("connection")),
                 new=_shown(new.get("connection")),
             )
+        before, after = old.get("enabled", True), new.get("enabled", True)
+        if before != after:
+            self._tell("step_on" if after else "step_off", step=name)
         self._pair("step_when", old.get("when"), new.get("when"), step=name)
         self._pair("step_key", old.get("business_key"), new.get("business_key"), step=name)
         words = {**self._labels(old.get("node")), **self._labels(new.get("node"))}

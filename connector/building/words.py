@@ -1,4 +1,7 @@
-"""Short words for fields and nodes, and how forms group them: `words.yaml` beside the schemas."""
+"""Short words for fields and nodes, and how forms group them: `words.yaml` beside the schemas.
+
+`italian.yaml` beside it holds the Italian of every other text of the schemas and nodes.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from connector.errors import SchemaError
 from connector.flow.document import DocumentFault, read_document
 
 FILE: Final = "words.yaml"
+TEXTS: Final = "italian.yaml"
 EVERYWHERE: Final = "*"
 LANGUAGES: Final = ("en", "it")
-_PARTS: Final = frozenset({"nodes", "sections", "common", "words", "help", "choices"})
+_PARTS: Final = frozenset({"nodes", "sections", "common", "words", "help", "choices", "like"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,18 @@ class Words:
     words: Mapping[str, Mapping[str, tuple[str, str]]] = attribute(default_factory=dict)
     helps: Mapping[str, Mapping[str, str]] = attribute(default_factory=dict)
     choices: Mapping[str, str] = attribute(default_factory=dict)
+    texts: Mapping[str, str] = attribute(default_factory=dict)
+    like: Mapping[str, str] = attribute(default_factory=dict)
+    """Schemas whose fields are called as those of another."""
+
+    def text(self, given: str, language: str) -> str:
+        """A text of a schema or a node in a language; as it is given where nobody translated it."""
+        return self.texts.get(given, given) if language == "it" else given
 
     def label(self, schema: str, path: str, given: str, language: str) -> str:
         """The word for a field: its own, else that of the longest ending that has one."""
         at = LANGUAGES.index(language)
+        schema = self.like.get(schema, schema)
         found = self.words.get(schema, {}).get(path)
         if found is not None:
             return found[at]
@@ -54,16 +66,17 @@ class Words:
                 ending = everywhere.get(".".join(plain))
             if ending is not None:
                 return ending[at]
-        return given
+        return self.text(given, language)
 
     def help(self, schema: str, path: str, given: str, language: str) -> str:
-        """What explains a field; the given English where nobody has translated it."""
+        """What explains a field."""
         told = self.helps.get(schema, {}).get(path)
-        return told if language == "it" and told else given
+        return told if language == "it" and told else self.text(given, language)
 
     def choice(self, given: str, language: str) -> str:
         """The word for one choice."""
-        return self.choices.get(given, given) if language == "it" else given
+        told = self.choices.get(given) if language == "it" else None
+        return told or self.text(given, language)
 
     def section(self, schema: str, path: str) -> str:
         """The key of the section that a field belongs to."""
@@ -80,7 +93,7 @@ class Words:
     def node(self, key: str, label: str, description: str, language: str) -> tuple[str, str]:
         """A node's name and its one line."""
         name, line = self.nodes.get(key, ("", "")) if language == "it" else ("", "")
-        return name or label, line or description
+        return name or label, line or self.text(description, language)
 
 
 NONE: Final = Words()
@@ -122,11 +135,21 @@ def _read(app: str, path: Path) -> Words:
                 schema: dict(listed or {}) for schema, listed in (data.get("help") or {}).items()
             },
             choices=dict(data.get("choices") or {}),
+            like=dict(data.get("like") or {}),
+            texts=_texts(path.with_name(TEXTS)),
         )
     except DocumentFault as fault:
         raise SchemaError(f"{app}/{FILE} cannot be read: {fault}") from None
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise SchemaError(f"{app}/{FILE} has not the shape it must have: {error}.") from None
+
+
+def _texts(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    listed = read_document(path.read_text("utf-8"))[0].plain()
+    listed = read_document(path.read_text("utf-8"))[0].plain()
+    return {str(given): str(told) for given, told in listed}
 
 
 def _pairs(given: Mapping[str, Iterable[Any]] | None) -> dict[str, tuple[str, str]]:

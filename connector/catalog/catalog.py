@@ -11,6 +11,7 @@ from connector.bundle import Bundle, read_bundle
 from connector.catalog.checks import check_node
 from connector.derived import DerivedTrigger
 from connector.errors import BundleError
+from connector.expressions.limits import ORDINARY, Allowance
 from connector.fields import SchemaStore
 from connector.model import Action, AnyNode, App, Field, SchemaRef, Search, Trigger
 from connector.paths import did_you_mean
@@ -34,12 +35,15 @@ class Catalog:
         nodes: Mapping[str, AnyNode],
         schemas: SchemaStore,
         filters: Mapping[str, Filter],
+        allowance: Allowance = ORDINARY,
     ) -> None:
         self._apps = {key: apps[key] for key in sorted(apps)}
         self._nodes = {name: _with_sample(nodes[name], schemas) for name in sorted(nodes)}
         self._inputs: dict[str, tuple[Field, ...]] = {}
         self.schemas = schemas
         self.filters: Mapping[str, Filter] = MappingProxyType(dict(sorted(filters.items())))
+        self.allowance = allowance
+        """What each mapping that is compiled with it may use."""
 
     @property
     def apps(self) -> Mapping[str, App]:
@@ -48,7 +52,12 @@ class Catalog:
 
     def with_app(self, app: App) -> Catalog:
         """The same catalogue with this app in the place of the one of its key."""
-        return Catalog({**self._apps, app.key: app}, self._nodes, self.schemas, self.filters)
+        apps = {**self._apps, app.key: app}
+        return Catalog(apps, self._nodes, self.schemas, self.filters, self.allowance)
+
+    def with_allowance(self, allowance: Allowance) -> Catalog:
+        """The same catalogue for mappings that may use more, or less."""
+        return Catalog(self._apps, self._nodes, self.schemas, self.filters, allowance)
 
     @property
     def nodes(self) -> Mapping[str, AnyNode]:

@@ -11,6 +11,7 @@ import typer
 
 from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, body_lines, console, say, show_json, show_table
+from connector.cli.parked import me
 from connector.codec import decode, encode_text
 from connector.errors import FlowError, Issue
 
@@ -42,6 +43,8 @@ def add(app: typer.Typer) -> None:
     flow_app.command("show")(show)
     flow_app.command("enable")(enable)
     flow_app.command("disable")(disable)
+    flow_app.command("delete")(delete)
+    flow_app.command("tests")(tests)
     app.add_typer(flow_app, name="flow")
 
 
@@ -207,6 +210,49 @@ def disable(key: KeyArgument, json: JsonOption = False) -> None:
     _switch(key, False, json)
 
 
+def tests(key: KeyArgument) -> None:
+    """Print the tests that were saved in the pages, as the file that `connector test` runs."""
+    _known(key, with_runtime(lambda runtime: runtime.get_flow(key)))
+    sys.stdout.write(with_runtime(lambda runtime: runtime.workshop.kept.as_file(key)))
+
+
+def delete(
+    key: KeyArgument,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even while runs of it are open: these still go on.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Take a flow away.
+
+    Its runs, its writes and the audit stay, and a flow with its key never writes again what it
+    wrote. It is recorded who did.
+    """
+    told = _known(key, with_runtime(lambda runtime: runtime.removing.would(key)))
+    if not yes:
+        for line in _lost(told):
+            say(line)
+        typer.confirm(f"Delete the flow {key!r}?", abort=True, err=True)
+    gone = with_runtime(lambda runtime: runtime.removing.remove(key, who=me(), force=force))
+    if json:
+        show_json(gone)
+        return
+    console().print(f"Flow {key!r} is deleted; its history stays.", markup=False)
+
+
+def _lost(told: Mapping[str, Any]) -> list[str]:
+    """What goes with a flow, in words."""
+    lines = ["It is on: events that come from now on start nothing."] if told["enabled"] else []
+    if told["draft"]:
+        lines.append(f"Its draft by {told['draft']} is thrown away.")
+    if told["sample"] or told["tests"]:
+        lines.append(f"Its pinned sample and its tests ({told['tests']}) are thrown away.")
+    for state, count in told["open"].items():
+        lines.append(f"Runs of it that are {state}: {count}.")
+    return lines
+
+
 def _ask(text: str, enable_it: bool | None) -> None:
     """Ask before what cannot be taken back is switched on; faults are told by what follows."""
     from connector.catalog import load_catalog
@@ -338,7 +384,8 @@ def _print_step(step: DryStep) -> None:
         "failed": "would fail",
         "not_reached": "would not be reached",
     }
-    out.print(f"\n{step.id}  {step.node}  {words[step.state]}", markup=False, style="bold")
+    said = "would be skipped (it is switched off)" if step.off else words[step.state]
+    out.print(f"\n{step.id}  {step.node}  {said}", markup=False, style="bold")
     for warning in step.warnings:
         out.print(f"  warning: {warning}", markup=False, style="yellow")
     if step.error is not None:

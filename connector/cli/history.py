@@ -162,7 +162,9 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
                 step["id"],
                 step["state"],
                 f"{step['finished_at'] - step['started_at']:.3f}",
-                step["summary"] or (step["error"] or {}).get("message", ""),
+                "It is switched off."
+                if step["off"]
+                else step["summary"] or (step["error"] or {}).get("message", ""),
             )
             for step in row["steps"]
         ],

@@ -24,7 +24,7 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Remove what ended runs worked on, and the bodies of their writes.
+    """Remove what ended runs worked on, the bodies of their writes, and samples kept as long.
 
     Keys, states and ids of writes stay, so that nothing is written twice. Such a run cannot be
     replayed. It works beside a running server; it is recorded who did it.
@@ -35,7 +35,10 @@ def purge(
         lambda runtime: runtime.retention.purge(older_than, me(), really=not dry_run)
     )
     if json:
-        show_json({"runs": done.runs, "dry_run": dry_run})
+        show_json({"runs": done.runs, "samples": done.samples, "dry_run": dry_run})
         return
     verb = "would lose" if dry_run else "have lost"
     console().print(f"{done.runs} run(s) {verb} their payloads.")
+    if done.samples:
+        gone = "would be removed" if dry_run else "removed"
+        console().print(f"{done.samples} sample(s) and tests of flows {gone}.")

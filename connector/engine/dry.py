@@ -38,6 +38,8 @@ class DryStep:
     """The output that later steps were given in place of the app's answer."""
     error: ConnectorError | None = None
     warnings: list[str] = field(default_factory=list)
+    off: bool = False
+    """Whether it is left out because it is switched off."""
 
     def as_data(self) -> dict[str, Any]:
         """The step as JSON."""
@@ -50,6 +52,7 @@ class DryStep:
             "assumed": self.assumed,
             "error": self.error.as_data() if self.error else None,
             "warnings": self.warnings,
+            "off": self.off,
         }
 
 
@@ -114,6 +117,9 @@ def _step(
 ) -> DryStep:
     told = DryStep(step.id, step.node, "would_run")
     node = catalog.operation(step.node)
+    if not step.enabled:
+        told.state, told.off = "skipped", True
+        return told
     try:
         if not step.when(context, now):
             told.state = "skipped"

@@ -14,19 +14,21 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from connector import paths
-from connector.codec import decode, encode
+from connector.codec import encode
+from connector.engine.beforehand import Beforehand
 from connector.engine.confirmed import Confirmed
+from connector.engine.door import Door
 from connector.engine.looking import (
     SECOND_LOOK_SECONDS,
     SETTLE_SECONDS,
     EffectStore,
     Intent,
-    Looking,
     output_of,
 )
+from connector.engine.own_code import WritingDoor
 from connector.engine.packing import decode_or_none, marked, marker_of, pack, shown_answer, unpack
 from connector.engine.proof import (
     Find,
@@ -51,19 +53,11 @@ from connector.errors import (
     Unclear,
 )
 from connector.model import (
-    MADE,
-    Action,
     Answer,
-    Caller,
-    HttpRequest,
-    Operation,
     OwnCode,
-    Prepared,
-    Preparing,
 )
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turns
-from connector.updating import differences
 
 if TYPE_CHECKING:
     from connector.store.claiming import Turn
@@ -73,24 +67,7 @@ SEND_SECONDS = 10.0
 """How long after its intent is stored the first byte of a write may leave."""
 
 
-class Door(Caller, Protocol):
-    """The one way to an app: rendering is apart from sending so that bytes are stored first."""
-
-    def render(self, action: Operation, inputs: dict[str, Any]) -> HttpRequest: ...
-
-    async def send(
-        self, prepared: HttpRequest, *, write: bool, not_after: float | None = None
-    ) -> Answer:
-        """Raises ApiError; any other error of ours means that nothing was sent.
-
-        Nothing leaves after the moment `not_after` of the monotonic clock.
-        """
-        ...
-
-    def read_error(self, answer: Answer) -> ApiError | None: ...
-
-
-class Effects(Looking):
+class Effects(Beforehand):
     """Performs intents; a second call with the same intent gives the first one's result."""
 
     def __init__(
@@ -203,70 +180,6 @@ class Effects(Looking):
         await store.save_effect(effect)
         return effect
 
-    async def _check(
-        self, check: OwnCode, intent: Intent, effect: EffectRow, store: EffectStore, door: Door
-    ) -> None:
-        """Let the action read before it is sent, each time; what is there already is used."""
-        others = await store.effects_about(effect.connection_id, effect.node, effect.natural_key)
-        if any(one.key != effect.key and one.state == "parked" for one in others):
-            await self._park(effect, store, "Another write of this very record waits for a person.")
-            return
-        if effect.natural_key and await self._settled_by_another(intent, effect, store):
-            return
-        try:
-            there = await check(door, effect.inputs)
-        except Unauthorized:
-            raise
-        except Refused as error:
-            self._note(effect, error)
-            await self._save(effect, store, "refused")
-            raise
-        if there:
-            remote_id = str(paths.get(there, intent.action.identity.own_id))
-            self._note(effect, None, f"it was there already as {remote_id}: nothing was sent")
-            await self._adopt(effect, store, remote_id, there)
-
-    async def _prepare(
-        self,
-        prepare: Preparing,
-        intent: Intent,
-        effect: EffectRow,
-        store: EffectStore,
-        door: Door,
-    ) -> None:
-        """Read, and render what is sent from it: each time anew, as long as nothing was sent.
-
-        After a doubt the record tells: as it was before, the same goes again; as it is wanted, it
-        arrived; otherwise somebody else wrote meanwhile, and a person decides.
-        """
-        action = intent.action
-        inputs = effect.inputs
-        made = await self._made_by_another(intent, effect, store)
-        if made is not None:
-            inputs = {**inputs, MADE: made}
-        ready = await prepare(door, inputs)
-        before = next((note["read"] for note in reversed(effect.evidence) if "read" in note), None)
-        arrived = effect.sends > 0 and ready.record is not None and _shown(effect, action, ready)
-        if ready.enough or arrived:
-            remote_id = str(paths.get(ready.record or {}, action.identity.own_id))
-            why = "it is so already" if ready.enough else "it shows what was written"
-            self._note(effect, None, f"read as {remote_id}: {why}, nothing was sent")
-            await self._adopt(effect, store, remote_id, ready.record)
-            return
-        if effect.sends and before is not None and before != ready.state:
-            told = ", ".join(ready.differs[:9])
-            await self._park(
-                effect, store, f"Somebody changed the record meanwhile; it shows otherwise: {told}."
-            )
-            return
-        if ready.record is not None:
-            self._note(effect, None, f"read first, as it was at {ready.state or 'an unknown time'}")
-            effect.evidence[-1]["read"] = ready.state
-        if ready.request is not None:
-            action = action.model_copy(update={"request": ready.request})
-        effect.request = pack(door.render(action, ready.inputs))
-        effect.payload_hash = hashlib.sha256(effect.request).hexdigest()[:16]
-
     async def _send(
         self,
         intent: Intent,
@@ -278,22 +191,11 @@ class Effects(Looking):
     ) -> None:
         if self._before_write is not None:
             self._before_write(effect)
-        effect.sends += 1
-        effect.sent_at = self._clock()
-        # Others look for it a settle time after `sent_at`: a process that was paused meanwhile
-        # must not send when it wakes.
-        not_after = self._monotonic() + SEND_SECONDS
-        await self._save(effect, store, "sending")
-        try:
-            # Whoever has the turn after us finds the intent; before it was stored, he did not.
-            await turn.check()
-        except StoreError:
-            effect.sends -= 1
-            await self._save(effect, store, "planned")
-            raise
         if intent.action.run is not None:
-            await self._run_own_code(intent, effect, store, door, find)
+            await self._run_own_code(intent.action.run, intent, effect, store, door, find, turn)
             return
+        not_after = self._monotonic() + SEND_SECONDS
+        await self._store_intent(effect, store, turn)
         answer: Answer | None = None
         error: ConnectorError | None
         try:
@@ -305,17 +207,56 @@ class Effects(Looking):
             effect.answer = shown_answer(answer)
         await self._judge(intent, effect, store, find, answer, error)
 
-    async def _run_own_code(
-        self, intent: Intent, effect: EffectRow, store: EffectStore, door: Door, find: Find
-    ) -> None:
-        """A node's own code may have written before it failed: every failure is a doubt."""
+    async def _store_intent(self, effect: EffectRow, store: EffectStore, turn: Turn) -> None:
+        """Store that it is sent now: others look for it a settle time after `sent_at`.
+
+        What leaves later than SEND_SECONDS after this, they could miss: a process that was paused
+        meanwhile must not send when it wakes.
+        """
+        effect.sends += 1
+        effect.sent_at = self._clock()
+        await self._save(effect, store, "sending")
         try:
-            told = await intent.action.run(door, effect.inputs) if intent.action.run else {}
+            # Whoever has the turn after us finds the intent; before it was stored, he did not.
+            await turn.check()
+        except StoreError:
+            effect.sends -= 1
+            await self._save(effect, store, "planned")
+            raise
+
+    async def _run_own_code(
+        self,
+        run: OwnCode,
+        intent: Intent,
+        effect: EffectRow,
+        store: EffectStore,
+        door: Door,
+        find: Find,
+        turn: Turn,
+    ) -> None:
+        """Whatever fails after a write is a doubt; before one, nothing has happened."""
+
+        async def renew() -> None:
+            effect.sent_at = self._clock()
+            await self._save(effect, store, "sending")
+            await turn.check()
+
+        writing = WritingDoor(door, SEND_SECONDS, self._monotonic, renew)
+        writing.begin()
+        await self._store_intent(effect, store, turn)
+        try:
+            told = await run(writing, effect.inputs)
         except StoreError:
             raise
         except ConnectorError as error:
-            await self._doubt(effect, store, str(error), error)
-            raise Wait("unsure", effect.due_at, error) from error
+            if writing.wrote:
+                await self._doubt(effect, store, str(error), error)
+                raise Wait("unsure", effect.due_at, error) from error
+            if isinstance(error, Unclear):
+                # It was a read that nobody heard of.
+                error = NotSent(f"Nothing was written: {error.message}", remedy=error.remedy)
+            await self._judge(intent, effect, store, find, None, error)
+            return
         await self._applied(intent, effect, store, find, told)
 
     async def _judge(
@@ -412,17 +353,6 @@ class Effects(Looking):
             await self._doubt(effect, store, f"confirmed, but the record {told}")
             raise Wait("unsure", effect.due_at, None)
         return found_id(found, ids[0]), record
-
-
-def _shown(effect: EffectRow, action: Action, ready: Prepared) -> bool:
-    """Whether the record shows what was sent, or all that is wanted."""
-    if not ready.differs:
-        return True
-    wrapped = action.request.wrap if action.request else ()
-    if effect.request is None or not wrapped:
-        return False
-    sent = paths.get(decode(unpack(effect.request).body), wrapped[0])
-    return isinstance(sent, dict) and not differences(sent, ready.record or {})
 
 
 def may_change(effect: EffectRow, run_id: int) -> bool:

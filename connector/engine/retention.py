@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError
 from connector.redaction import mask_fields
-from connector.store.port import Store
+from connector.store.port import Database
 from connector.store.rows import RunAge
 from connector.surprises import log_surprise
 
@@ -28,28 +28,39 @@ REST_SECONDS = 0.25
 """After each such commit, so that it takes a small part of the time whatever there is to do."""
 
 
+class Ages(Protocol):
+    """Lists runs by number."""
+
+    async def run_ages(self, after: int, limit: int) -> list[RunAge]: ...
+
+
 @dataclass(slots=True)
 class Removed:
-    """What was removed (or would be): payloads of runs, events with their runs; and masked."""
+    """What was removed (or would be): payloads of runs, events with their runs, samples that
+    people kept; and what was masked."""
 
     runs: int = 0
     events: int = 0
     masked: int = 0
+    samples: int = 0
 
 
 class Retention:
-    """Removes and masks once an hour while a server runs, or at once when a person asks for it."""
+    """Removes and masks once an hour while a server runs, of all; of one, when somebody asks."""
 
     def __init__(
         self,
-        store: Store,
+        database: Database,
+        tenant: str,
         clock: Clock,
         payload_days: float,
         event_days: float = 0,
         masked: Sequence[str] = (),
         rest: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self._store = store
+        self._of = database.tenant
+        self._database = database
+        self._store = database.tenant(tenant)
         self._clock = clock
         # An event that goes takes its runs along.
         self._payload_days = min(payload_days or event_days, event_days or payload_days)
@@ -58,6 +69,14 @@ class Retention:
         self._rest = rest
         self._settled = 0
         self._task: asyncio.Task[None] | None = None
+
+    def until(self, kept_at: float) -> float | None:
+        """When a record that was kept then goes; None where nothing goes by itself."""
+        return kept_at + self._payload_days * DAY if self._payload_days else None
+
+    def hide(self, value: Any) -> Any:
+        """The value with the fields masked that must not be kept."""
+        return mask_fields(value, self._masked)
 
     def start(self) -> None:
         """Begin, where anything is to be done at all."""
@@ -78,6 +97,10 @@ class Retention:
         if self._payload_days or self._masked:
             before = now - self._payload_days * DAY if self._payload_days else float("-inf")
             await self._runs(before, removed, mask=bool(self._masked))
+        if self._payload_days:
+            before = now - self._payload_days * DAY
+            if await self._store.drop_old_samples(before, really=False):
+                removed.samples = await self._store.drop_old_samples(before)
         if self._event_days:
             await self._events(now - self._event_days * DAY, removed)
         return removed
@@ -88,7 +111,9 @@ class Retention:
         if really:
             subject = f"payloads older than {days:g} days"
             await self._store.audit(self._clock(), who, "purge", subject, None)
-        await self._runs(self._clock() - days * DAY, removed, really=really, after=0)
+        before = self._clock() - days * DAY
+        await self._runs(before, removed, really=really, after=0)
+        removed.samples = await self._store.drop_old_samples(before, really=really)
         return removed
 
     async def _work(self) -> None:
@@ -97,8 +122,9 @@ class Retention:
             try:
                 removed = await self.tidy()
                 if removed != Removed():
-                    logger.info("removed the payloads of %d run(s) and %d event(s); masked %d",
-                                removed.runs, removed.events, removed.masked)  # fmt: skip
+                    logger.info("removed the payloads of %d run(s), %d event(s) and %d sample(s);"
+                                " masked %d", removed.runs, removed.events, removed.samples,
+                                removed.masked)  # fmt: skip
             except ConnectorError as error:
                 logger.warning("removing old payloads: %s", error.message)
             except Exception as fault:  # noqa: BLE001 - tried again in an hour
@@ -117,11 +143,12 @@ class Retention:
         """From where the last time left nothing to do; the first that is kept holds that place."""
         start = self._settled if after is None else after
         all_gone = True
-        async for runs in self._portions(start):
+        source: Ages = self._database if after is None else self._store
+        async for runs in self._portions(source, start):
             gone = [run for run in runs if _is_over(run) and (run.finished_at or 0) < before]
             removed.runs += await self._together(
                 [one for one in gone if one.kept != "gone"],
-                lambda run: self._store.drop_payload(run.id, self._clock(), really=really),
+                lambda run: self._of(run.tenant).drop_payload(run.id, self._clock(), really=really),
                 rest=really,
             )
             if mask:
@@ -133,7 +160,7 @@ class Retention:
                         and run not in gone
                         and run.state in ("succeeded", "filtered")
                     ],
-                    lambda run: self._store.mask_payload(run.id, self._hide, self._clock()),
+                    lambda run: self._of(run.tenant).mask_payload(run.id, self.hide, self._clock()),
                 )
             all_gone = all_gone and all(run.kept == "gone" for run in runs)
             if all_gone and after is None:
@@ -141,8 +168,8 @@ class Retention:
             if not mask and runs[-1].created_at >= before:
                 return
 
-    async def _portions(self, after: int) -> AsyncIterator[list[RunAge]]:
-        while runs := await self._store.run_ages(after, PORTION):
+    async def _portions(self, source: Ages, after: int) -> AsyncIterator[list[RunAge]]:
+        while runs := await source.run_ages(after, PORTION):
             yield runs
             after = runs[-1].id
             await self._rest(0)
@@ -150,8 +177,10 @@ class Retention:
     async def _events(self, before: float, removed: Removed) -> None:
         after = 0
         while True:
-            after, old = await self._store.old_events(after, before, PORTION)
-            removed.events += await self._together(old, self._store.drop_event)
+            after, old = await self._database.old_events(after, before, PORTION)
+            removed.events += await self._together(
+                old, lambda one: self._of(one[0]).drop_event(one[1])
+            )
             if not after:
                 return
             await self._rest(0)
@@ -166,9 +195,6 @@ class Retention:
             if rest:
                 await self._rest(REST_SECONDS)
         return done
-
-    def _hide(self, value: Any) -> Any:
-        return mask_fields(value, self._masked)
 
 
 def _is_over(run: RunAge) -> bool:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from connector import paths
 from connector.caller import counting_calls
 from connector.choosing import Chooser, Reader
-from connector.engine.effects import Door, Effects, may_change
+from connector.engine.door import Door
+from connector.engine.effects import Effects, may_change
 from connector.engine.looking import Intent
 from connector.engine.naming import Chosen, settle
 from connector.engine.origins import Origins
@@ -175,6 +176,9 @@ class Runs:
         started = self._clock()
         run = progress.run
         calls = [0]
+        if not step.enabled:
+            off = {"off": True}
+            return StepRow(run.id, position, step.id, "skipped", started, started, exchange=off)
         try:
             if not step.when(progress.context, progress.now):
                 return StepRow(run.id, position, step.id, "skipped", started, self._clock())

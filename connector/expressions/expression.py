@@ -13,7 +13,7 @@ from connector.expressions.compiler import Compiler
 from connector.expressions.filter import Filter
 from connector.expressions.filters import builtin_filters
 from connector.expressions.frames import Frame
-from connector.expressions.limits import Budget
+from connector.expressions.limits import Budget, Purse
 from connector.expressions.lookups import Key, at_once
 from connector.expressions.statements import body
 from connector.expressions.syntax import parse
@@ -60,10 +60,11 @@ class Expression:
         *,
         now: datetime | None = None,
         budget: Budget | None = None,
+        purse: Purse | None = None,
     ) -> Any:
         """The value for this data: typed for a lone `{{ … }}`, else text.
 
-        `now` is the recorded time of the run. Raises ExpressionError.
+        `now` is the recorded time of the run. Raises ExpressionError, and what the purse raises.
         """
         work = self._work
         if work is None:
@@ -72,7 +73,9 @@ class Expression:
             value = at_once(context, self._path)
             if value is not ABSENT:
                 return value
-        frame = Frame(context, budget or Budget(), now, self._slots)
+        if budget is None:
+            budget = Budget() if purse is None else purse.budget()
+        frame = Frame(context, budget, now, self._slots)
         try:
             return work(frame)
         except RecursionError:

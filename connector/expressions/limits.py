@@ -1,4 +1,4 @@
-"""What one expression may use, and the budget that counts it.
+"""What one expression may use, the budget that counts it, and what a whole mapping may use.
 
 A template is a program of somebody unknown and its data comes from outside. So every size is
 checked before the work is done, by these limits; none of them can be raised by an expression.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from connector.errors import ExpressionError
 
@@ -43,6 +44,24 @@ _CHUNK: Final = 64  # steps between two looks at the clock
 Clock = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one application of a mapping may use in all, beside the limits of each expression.
+
+    A field costs a step, and an expression its own steps: so many fields and rows, each of them
+    harmless, cannot take the server's time together.
+    """
+
+    steps: int = 250_000
+    seconds: float = 1.0
+    """Of the processor."""
+    output_bytes: int = 4 * 1024**2
+    """Of all values that are written, as UTF-8."""
+
+
+ORDINARY: Final = Allowance()
+
+
 def show(number: int) -> str:
     """A limit as people read it: `20,000`."""
     return f"{number:,}"
@@ -66,6 +85,12 @@ class Budget:
         self._clock = clock
         self._seconds = seconds
         self._ends: float | None = None  # most expressions never look at the clock
+
+    def renew(self) -> None:
+        """Begin anew, for another expression: cheaper than to make another one."""
+        self.left = self._granted = _CHUNK
+        self._steps = self._allocated = 0
+        self._ends = None
 
     @property
     def steps(self) -> int:
@@ -143,3 +168,15 @@ class Budget:
         """Ask for an object of so many entries before it is made."""
         self.rows(count)
         self.alloc(count * (ENTRY_BYTES - ROW_BYTES))
+
+
+class Purse(Protocol):
+    """What several expressions share: each takes the budget for its work from it."""
+
+    def budget(self) -> Budget:
+        """A budget that nothing was taken from; raises when there is none left."""
+        ...
+
+    def hold(self, value: Any) -> None:
+        """Count a value that waits for others; raises when they are too much."""
+        ...

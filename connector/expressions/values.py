@@ -124,7 +124,7 @@ def _kind(value: Any) -> str:
 
 def fit_text(value: str) -> str:
     """The text itself, when it is not longer than 256 KiB of UTF-8."""
-    if len(value) > SURE_TEXT and _text_size(value) > MAX_TEXT:
+    if len(value) > SURE_TEXT and text_size(value) > MAX_TEXT:
         raise ExpressionError(
             f"A text is longer than {MAX_TEXT // 1024} KiB.",
             remedy="Expressions are not for the contents of files.",
@@ -133,7 +133,8 @@ def fit_text(value: str) -> str:
     return value
 
 
-def _text_size(value: str) -> int:
+def text_size(value: str) -> int:
+    """The bytes of a text in UTF-8; of one that is too long anyway, the characters."""
     if value.isascii() or len(value) > MAX_TEXT:
         return len(value)
     return len(value.encode("utf-8", "surrogatepass"))
@@ -243,7 +244,7 @@ class Output:
 
     def add_text(self, text: str) -> None:
         """Count a text."""
-        self.add(_text_size(text))
+        self.add(text_size(text))
 
     def release(self, value: Plain, level: int = 0) -> Plain:
         """An independent copy of a value: rows that are shared inside are shared no more."""

@@ -67,7 +67,11 @@ class FlowCheck:
 def destructive_steps(flow: CompiledFlow, catalog: Catalog) -> tuple[CompiledStep, ...]:
     """The steps that delete, or cannot be taken back."""
     nodes = ((step, catalog.nodes.get(step.node)) for step in flow.steps)
-    return tuple(step for step, node in nodes if isinstance(node, Action) and node.destructive)
+    return tuple(
+        step
+        for step, node in nodes
+        if step.enabled and isinstance(node, Action) and node.destructive
+    )
 
 
 def check_flow(
@@ -105,9 +109,17 @@ class _Checker:
         self._connection(flow.trigger.connection, trigger, "trigger.connection")
         inputs = self._inputs(trigger) if trigger is not None else {}
         output = self._trigger_output(trigger, inputs)
-        sources = Sources(self.found, output, [step.id for step in flow.steps if step.id])
+        names = {step.id: step.enabled for step in flow.steps if step.id}
+        sources = Sources(self.found, output, names)
         condition = self._condition(flow.when, "when", FILTER_NAMES, sources, None)
         steps = tuple(self._step(step, at, sources) for at, step in enumerate(flow.steps))
+        if steps and not any(step.enabled for step in flow.steps):
+            self.found.add(
+                "Every step is switched off: the flow does nothing.",
+                where="steps",
+                severity="warning",
+                key=True,
+            )
         return CompiledFlow(
             key=flow.key,
             name=flow.name or flow.key,
@@ -234,6 +246,7 @@ class _Checker:
     def _step(self, step: Step, at: int, sources: Sources) -> CompiledStep | None:
         where = f"steps.{step.id or at}"
         node = self._node(step.node, f"{where}.node", starts=False)
+        begin = len(self.found.issues)
         self._connection(step.connection, node, f"{where}.connection")
         condition = self._condition(step.when, f"{where}.when", STEP_NAMES, sources, step.id)
         key = self._expression(step.business_key, f"{where}.business_key", sources, step.id)
@@ -248,6 +261,12 @@ class _Checker:
             faulty = any(issue.severity == "error" for issue in mapping.issues)
             self._warn(node, step, where, faulty=faulty)
         sources.add_step(step.id, self._catalog.output_fields(node))
+        if not step.enabled:
+            # What is half done may be put aside: it must be right when it is switched on again.
+            self.found.issues[begin:] = [
+                issue.model_copy(update={"severity": "warning"})
+                for issue in self.found.issues[begin:]
+            ]
         return CompiledStep(
             id=step.id,
             node=node.name,
@@ -256,6 +275,7 @@ class _Checker:
             flow=self._flow.key,
             condition=condition,
             key=key,
+            enabled=step.enabled,
         )
 
     def _warn(self, node: Action, step: Step, where: str, *, faulty: bool) -> None:

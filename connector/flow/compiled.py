@@ -64,6 +64,8 @@ class CompiledStep:
     flow: str
     condition: Condition | None = None
     key: Expression | None = None
+    enabled: bool = True
+    """One that is switched off is left out of every run, and nothing else of it counts."""
 
     def when(self, context: Context, now: datetime | None = None) -> bool:
         """Whether the step is to run. Raises FlowError when it cannot be told."""

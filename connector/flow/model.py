@@ -76,6 +76,7 @@ class Step(Data):
     node: str
     connection: str
     when: str | None = None
+    enabled: bool = True
     map: Mapping[str, Json] = {}
     business_key: str | None = None
 
@@ -107,6 +108,7 @@ class Flow(Data):
                 "id": step.id,
                 "node": step.node,
                 "connection": step.connection,
+                "enabled": None if step.enabled else False,
                 "when": step.when,
                 "business_key": step.business_key,
                 "map": dict(step.map),

@@ -16,7 +16,7 @@ MAX_STEPS: Final = 100
 MAX_ISSUES: Final = 200
 _FLOW: Final = ("flow", "name", "description", "order", "loops", "trigger", "when", "steps")
 _TRIGGER: Final = ("node", "connection", "with")
-_STEP: Final = ("id", "node", "connection", "when", "business_key", "map")
+_STEP: Final = ("id", "node", "connection", "enabled", "when", "business_key", "map")
 _KEY: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _ID: Final = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_KEY: Final = 64
@@ -154,6 +154,7 @@ class _FlowReader:
             id=identity,
             node=self._text(value, where, "node"),
             connection=self._text(value, where, "connection"),
+            enabled=self._yes(value, where, "enabled"),
             when=self._text(value, where, "when", remedy=_EXPRESSION) or None,
             business_key=self._text(value, where, "business_key", remedy=_EXPRESSION) or None,
             map=self._object(value, where, "map"),
@@ -226,6 +227,19 @@ class _FlowReader:
         what = "empty" if blank else f"{_a(one)}, not text"
         self._issue(one, _below(where, key), f"`{key}` is {what}.", written)
         return ""
+
+    def _yes(self, value: Value, where: str, key: str) -> bool:
+        """Yes or no at a key; yes when there is none, or when it is something else (reported)."""
+        one = value.data.get(key)
+        if one is None or isinstance(one.data, bool):
+            return one is None or bool(one.data)
+        self._issue(
+            one,
+            _below(where, key),
+            f"`{key}` is {_a(one)}, not yes or no.",
+            "Write `true` or `false`; a condition belongs under `when`.",
+        )
+        return True
 
     def _object(self, value: Value, where: str, key: str) -> dict[str, Any]:
         one = value.data.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from connector.expressions import Expression
@@ -13,6 +13,7 @@ from connector.mapping.shape import Shape
 from connector.model import Field
 from connector.paths import did_you_mean, join, split
 
+_DEFAULT: Final = r"\s*\|\s*default\b"
 _LONE_PATH: Final = re.compile(r"\s*\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}\s*")
 _FIXED: Final = {
     "flow": ("key", "version"),
@@ -24,9 +25,13 @@ SKIPPED_KEY: Final = "skipped"
 class Sources:
     """What is known of the data that a flow reads: its trigger's, and its steps'."""
 
-    def __init__(self, found: Findings, trigger: Iterable[Field], steps: Iterable[str]) -> None:
+    def __init__(
+        self, found: Findings, trigger: Iterable[Field], steps: Mapping[str, bool]
+    ) -> None:
+        """`steps` are the ids in their order, and whether each is switched on."""
         self._found = found
         self._order = tuple(steps)
+        self._off = frozenset(name for name, enabled in steps.items() if not enabled)
         self._trees: dict[str, Shape | None] = {"trigger": _tree(trigger)}
         for root, keys in _FIXED.items():
             self._trees[root] = _tree(Field(path=key, label=key) for key in keys)
@@ -42,7 +47,7 @@ class Sources:
             offset = one.expression.source.find(reference)
             at = (one.where, offset if offset >= 0 else None)
             if keys[0] == "steps" and step is not None:
-                if self._is_earlier(keys, step, at):
+                if self._is_earlier(keys, step, at) and self._is_on(one, keys, at):
                     self._look(f"steps.{keys[1]}", keys[2:], at, reference)
             elif keys[0] in one.loops:
                 self._look_in_row(one, keys, at, reference)
@@ -67,6 +72,21 @@ class Sources:
             message, remedy = f"There is no step {name!r}.", did_you_mean(name, earlier)
         where, offset = at
         self._found.add(message, where=where, remedy=remedy, offset=offset)
+        return False
+
+    def _is_on(self, one: Located, keys: tuple[str, ...], at: tuple[str, int | None]) -> bool:
+        """A step that is switched off gives nothing: whoever reads it must say what else."""
+        name = keys[1]
+        if name not in self._off:
+            return True
+        where, offset = at
+        if not _is_guarded(one.expression, join(keys), name):
+            self._found.add(
+                f"Step {name!r} is switched off: it gives nothing that could be read.",
+                where=where,
+                remedy=f"Switch {name!r} on, or say what to take instead: | default(…).",
+                offset=offset,
+            )
         return False
 
     # --- fields ---------------------------------------------------------------------------------
@@ -146,3 +166,14 @@ def _tree(fields: Iterable[Field]) -> Shape | None:
 def _lone_path(expression: Expression) -> str | None:
     match = _LONE_PATH.fullmatch(expression.source)
     return match[1] if match else None
+
+
+def _is_guarded(expression: Expression, reference: str, step: str) -> bool:
+    """Whether an expression says what holds without this value: by `default` or `skipped`."""
+    if join(("steps", step, SKIPPED_KEY)) in expression.references:
+        return True
+    found = [
+        re.match(_DEFAULT, expression.source[place.end() :])
+        for place in re.finditer(rf"{re.escape(reference)}(?![A-Za-z0-9_.])", expression.source)
+    ]
+    return bool(found) and all(found)

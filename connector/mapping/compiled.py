@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from connector.errors import Issue, MappingError
 from connector.expressions import Filter
+from connector.expressions.limits import ORDINARY, Allowance
 from connector.mapping import shape as shapes
 from connector.mapping.compiler import Compiler
 from connector.mapping.entries import read_entries
@@ -17,7 +18,7 @@ from connector.mapping.ops import Plan
 from connector.mapping.report import Mapped, Named, names_of, raise_for_errors
 from connector.mapping.shape import Shape
 from connector.mapping.sources import outer_scope
-from connector.mapping.work import Work
+from connector.mapping.work import Spent, Work
 from connector.model import Action, Field, SchemaRef, Search
 from connector.paths import ABSENT, get
 
@@ -42,6 +43,7 @@ class CompiledMapping:
     validate: Validate | None
     names: tuple[Named, ...] = ()
     """The names that stand where ids belong, as they are written; `path` is their field's."""
+    allowance: Allowance = ORDINARY
 
     @property
     def ok(self) -> bool:
@@ -59,10 +61,15 @@ class CompiledMapping:
         """The payload for this context, with a report on every field; never raises for bad data.
 
         `now` is the recorded time of the run. `validate` also checks the whole payload against
-        the action's JSON Schemas.
+        the action's JSON Schemas. When the allowance runs out there is no payload, and an issue
+        on the field at which it did.
         """
-        work = Work(now, self.origin)
-        payload = self.plan.build(work, context, "")
+        work = Work(now, self.origin, self.allowance)
+        try:
+            payload = self.plan.build(work, context, "")
+        except Spent as spent:
+            payload = {}
+            work.stop(spent)
         named = names_of(work.report)
         if validate:
             if self.validate is None:
@@ -116,6 +123,7 @@ def compile_mapping(
         origin,
         check,
         tuple(found.names),
+        ORDINARY if catalog is None else catalog.allowance,
     )
 
 

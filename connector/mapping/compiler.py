@@ -23,7 +23,7 @@ from connector.mapping.report import names_of
 from connector.mapping.shape import Shape, needs
 from connector.mapping.sources import Constant, Scope, Template, read_source
 from connector.mapping.targets import Target, spot_of
-from connector.mapping.work import Work
+from connector.mapping.work import Spent, Work
 from connector.model import Field
 from connector.paths import ABSENT, did_you_mean, join, split
 
@@ -163,7 +163,11 @@ class Compiler:
     ) -> tuple[Any, str, Issue | None]:
         """A literal fitted (None when it is left out), a note on it, and its first error."""
         work = Work(None, "")
-        value = fitter.fit(work, literal, path, "", entry.where)
+        try:
+            value = fitter.fit(work, literal, path, "", entry.where)
+        except Spent as spent:
+            value = ABSENT
+            work.stop(spent)
         fault: Issue | None = None
         for issue in work.issues:
             kept = self.found.add(

@@ -57,14 +57,14 @@ class LeafFitter:
         except MappingError as error:
             if self.choices_from and isinstance(value, str):
                 name, note = value.strip(), named_in(self.choices_from)
-                work.report.append(FieldReport(path, name, self.type, source, "set", None, note))
+                work.put(path, name, self.type, source, note)
                 return name
             work.caught(path, self.type, source, where, error)
             return ABSENT
         note = "" if fitted is value else self._note(value, fitted)
         if self.known is not None and str(fitted) not in self.known:
             note = UNKNOWN_CHOICE
-        work.report.append(FieldReport(path, fitted, self.type, source, "set", None, note))
+        work.put(path, fitted, self.type, source, note)
         return fitted
 
     def _note(self, value: Any, fitted: Any) -> str:
@@ -130,6 +130,7 @@ class ObjectFitter:
             work.fail(path, self.type, source, where, _no_object(value))
             return ABSENT
         fitted: dict[str, Any] = {}
+        work.take(1 + len(value), path)
         for key, item in value.items():
             inner = below(path, join([str(key)]))
             child = self._children.get(key)
@@ -263,6 +264,7 @@ def as_rows(
         return None
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         work.rows += len(value)
+        work.take(len(value), path)
         if work.rows <= MAX_ROWS:
             return value
         message = f"This makes more than {MAX_ROWS} rows in one payload."

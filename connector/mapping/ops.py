@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from connector.errors import ConnectorError, Issue
+from connector.expressions.limits import Purse
 from connector.mapping.fitting import Fitter, Needs, as_rows
 from connector.mapping.report import FieldReport
 from connector.mapping.work import Work, below, write
@@ -20,8 +21,10 @@ Context = Mapping[str, Any]
 class Source(Protocol):
     """Where a value comes from: an expression, or plain data with expressions in it."""
 
-    def evaluate(self, context: Context, *, now: datetime | None = None) -> Any:
-        """The value; raises ExpressionError."""
+    def evaluate(
+        self, context: Context, *, now: datetime | None = None, purse: Purse | None = None
+    ) -> Any:
+        """The value; raises ExpressionError, and what the purse raises."""
         ...
 
 
@@ -58,7 +61,8 @@ class Put:
         spot = self.spot
         path = below(base, spot.path)
         try:
-            value = self.source.evaluate(context, now=work.now)
+            work.at = path
+            value = self.source.evaluate(context, now=work.now, purse=work)
         except ConnectorError as error:
             work.caught(path, self.fitter.type, spot.text, spot.where, error)
             return
@@ -86,7 +90,7 @@ class Fixed:
             return
         if isinstance(value, dict | list):
             value = copy.deepcopy(value)
-        work.report.append(FieldReport(path, value, self.type, spot.text, "set", None, self.note))
+        work.put(path, value, self.type, spot.text, self.note)
         write(target, spot.parents, spot.last, value)
 
 
@@ -129,6 +133,7 @@ class Plan:
     def build(self, work: Work, context: Context, base: str) -> dict[str, Any]:
         """The object."""
         target: dict[str, Any] = {}
+        work.take(len(self.ops), base)
         for op in self.ops:
             op.run(work, context, target, base)
         self.needs.check(work, target, base, self.where)
@@ -148,7 +153,8 @@ class Single:
     def build(self, work: Work, context: Context, base: str) -> Any:
         """The row, or ABSENT."""
         try:
-            value = self.source.evaluate(context, now=work.now)
+            work.at = base
+            value = self.source.evaluate(context, now=work.now, purse=work)
         except ConnectorError as error:
             work.caught(base, self.fitter.type, self.text, self.where, error)
             return ABSENT
@@ -178,7 +184,8 @@ class ForEach:
         spot = self.spot
         path = below(base, spot.path)
         try:
-            value = self.source.evaluate(context, now=work.now)
+            work.at = path
+            value = self.source.evaluate(context, now=work.now, purse=work)
         except ConnectorError as error:
             work.caught(path, "list", spot.text, spot.where, error)
             return
@@ -251,6 +258,7 @@ class Parallel:
     ) -> None:
         spot = column.spot
         many = _is_list(value)
+        work.take(len(rows), path)
         for index, row in enumerate(rows):
             one = value[index] if many else value
             place = f"{path}.{index}.{spot.path}"
@@ -262,11 +270,12 @@ class Parallel:
         values = []
         failed = False
         for column in self.columns:
+            place = f"{path}.{column.spot.path}"
             try:
-                values.append(column.source.evaluate(context, now=work.now))
+                work.at = place
+                values.append(column.source.evaluate(context, now=work.now, purse=work))
             except ConnectorError as error:
                 failed = True
-                place = f"{path}.{column.spot.path}"
                 spot = column.spot
                 work.caught(place, column.fitter.type, spot.text, spot.where, error)
         return None if failed else values

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from connector.errors import ExpressionError
 from connector.expressions import Expression, Filter, compile_expression
+from connector.expressions.limits import Purse
 from connector.mapping.findings import Findings, Located
 from connector.mapping.ops import Source
 
@@ -21,7 +22,9 @@ class Constant:
 
     value: Any
 
-    def evaluate(self, context: Mapping[str, Any], *, now: datetime | None = None) -> Any:
+    def evaluate(
+        self, context: Mapping[str, Any], *, now: datetime | None = None, purse: Purse | None = None
+    ) -> Any:
         """The literal itself."""
         return self.value
 
@@ -32,11 +35,20 @@ class Template:
 
     parts: Mapping[Any, Source] | list[Source]
 
-    def evaluate(self, context: Mapping[str, Any], *, now: datetime | None = None) -> Any:
+    def evaluate(
+        self, context: Mapping[str, Any], *, now: datetime | None = None, purse: Purse | None = None
+    ) -> Any:
         """The same structure with every expression replaced by its value."""
+
+        def value_of(part: Source) -> Any:
+            value = part.evaluate(context, now=now, purse=purse)
+            if purse is not None and not isinstance(part, Template):
+                purse.hold(value)
+            return value
+
         if isinstance(self.parts, list):
-            return [part.evaluate(context, now=now) for part in self.parts]
-        return {key: part.evaluate(context, now=now) for key, part in self.parts.items()}
+            return [value_of(part) for part in self.parts]
+        return {key: value_of(part) for key, part in self.parts.items()}
 
 
 @dataclass(frozen=True, slots=True)

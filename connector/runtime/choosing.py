@@ -72,7 +72,7 @@ class Choosing:
         """What is wrong with the names that are written in a flow, as far as it can be told now."""
         issues: list[Issue] = []
         for step in flow.steps:
-            if step.mapping.names:
+            if step.mapping.names and step.enabled:
                 # What is not written there, but comes with an event, is looked up when it runs.
                 fixed = step.mapping.apply({}).payload
                 issues += await self._check_step(step, fixed)

@@ -167,7 +167,11 @@ class Decisions:
         self._refuse_reduced(old)
         flow = next((one for one in await self._store.flows() if one.id == old.flow_id), None)
         if flow is None:
-            return None
+            key = (await self._store.flow_keys()).get(old.flow_id, "")
+            raise FlowError(
+                f"Run {run_id} cannot be replayed: its flow {key!r} was deleted.",
+                remedy="Make a flow with this key again; what it wrote is not written twice.",
+            )
         await self._check_filter(flow, old)
         if from_step is None and old.state == "succeeded":
             raise ConnectorError(

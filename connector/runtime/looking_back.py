@@ -59,7 +59,7 @@ class LookingBack:
             return None
         steps = await self._store.steps(run_id)
         effects = await self._store.effects(run_id=run_id)
-        flows = {row.id: row.key for row in await self._store.flows()}
+        flows = await self._store.flow_keys()
         event = await self._store.event(run.event_id)
         return {
             **run_details(run, flows, steps, effects),
@@ -68,7 +68,7 @@ class LookingBack:
             "replays": await self._same(run),
         }
 
-    async def _plan(self, run: RunRow) -> list[dict[str, str]]:
+    async def _plan(self, run: RunRow) -> list[dict[str, Any]]:
         """The steps of the run's own version of its flow, also those that did not begin."""
         try:
             flow = await self._book.compiled(run.tenant, run.flow_id, run.flow_version)
@@ -76,7 +76,13 @@ class LookingBack:
             # What it needs may be gone since; what has happened is shown all the same.
             return []
         return [
-            {"id": one.id, "node": one.node, "connection": one.connection} for one in flow.steps
+            {
+                "id": one.id,
+                "node": one.node,
+                "connection": one.connection,
+                "enabled": one.enabled,
+            }
+            for one in flow.steps
         ]
 
     async def _same(self, run: RunRow) -> list[dict[str, Any]]:

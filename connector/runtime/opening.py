@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from connector.catalog import Catalog, load_catalog
 from connector.errors import ConnectorError
+from connector.expressions.limits import Allowance
 from connector.plugins import build_plugins
 from connector.runtime.parts import Parts, Tuning
 from connector.runtime.runtime import Runtime
@@ -76,9 +77,12 @@ async def open_runtime(
 
 
 def _configured(catalog: Catalog, settings: Settings) -> Catalog:
-    """The catalogue with the webhook keys and application ids that the settings name."""
+    """The catalogue with what the settings name: keys, application ids, a mapping's allowance."""
     from connector.apps import fatture_in_cloud
 
+    allowance = Allowance(settings.mapping_steps, settings.mapping_seconds, settings.mapping_bytes)
+    if allowance != catalog.allowance:
+        catalog = catalog.with_allowance(allowance)
     keys = settings.fatture_in_cloud_public_keys()
     application = settings.fatture_in_cloud_application_id
     if not keys and not application:

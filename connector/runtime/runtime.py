@@ -36,10 +36,11 @@ from connector.runtime.looking_back import LookingBack
 from connector.runtime.oversight import Oversight
 from connector.runtime.parts import Parts
 from connector.runtime.people import People
+from connector.runtime.removing import Removing
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
-from connector.runtime.watching import Chore, Watch
+from connector.runtime.watching import Watch
 from connector.runtime.workshop import Workshop
 from connector.store.rows import EventRow, RunRow
 
@@ -127,21 +128,22 @@ class Runtime:
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on, precedence.arrived)
         self._oversight = Oversight(parts, self._book, self.doors, self._hand_on)
         self.retention = parts.retention()
-        chores: dict[str, Chore] = {
-            "sweeps": self._oversight.sweeps,
-            "watches": self._oversight.watches,
-            "polls": self._oversight.polls,
-            "retention": self.retention,
-        }
-        subscriptions = self._oversight.subscriptions
         self._watch = Watch(
-            parts.tenant, parts.database, self._drive, subscriptions, chores, self._stop_work
+            parts.tenant,
+            parts.database,
+            self._drive,
+            self._oversight,
+            self.retention,
+            self._stop_work,
         )
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
         self.past = LookingBack(self._store, self._book, parts.clock, replaying)
-        self.workshop = Workshop(parts.catalog, self._store, parts.clock, self.apply_flow)
+        self.workshop = Workshop(
+            parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
+        )
+        self.removing = Removing(self._store, self._book, parts.clock)
         self.people = People(self._store, parts.clock, parts.vault.derive("pages"))
         self._started = False
 
@@ -315,7 +317,7 @@ class Runtime:
     async def list_flows(self) -> list[dict[str, Any]]:
         """Every flow by key, with what it `waits` for."""
         await self._book.active(self.tenant)
-        problems, waits = self._book.problems, await self.accounts.waits()
+        problems, waits = self._book.problems(self.tenant), await self.accounts.waits()
         return [
             {**flow_view(row, problems.get(row.key)), "waits": waits.get(row.key, [])}
             for row in await self._store.flows()
@@ -325,7 +327,7 @@ class Runtime:
         """One flow with its document."""
         await self._book.active(self.tenant)
         row = await self._store.flow(key)
-        return flow_view(row, self._book.problems.get(key)) if row else None
+        return flow_view(row, self._book.problems(self.tenant).get(key)) if row else None
 
     async def check_flow(self, text: str) -> dict[str, Any]:
         """Every issue of a document, without storing it."""
@@ -433,4 +435,4 @@ class Runtime:
         return {connection_reason(row.id) for row in rows if row.status == "active"}
 
     async def _flow_keys(self) -> dict[int, str]:
-        return {row.id: row.key for row in await self._store.flows()}
+        return await self._store.flow_keys()

@@ -27,7 +27,7 @@ def needed_by(flow: Flow, connection: str, catalog: Catalog) -> tuple[str, ...]:
         if app.event_scopes is not None:
             scopes += app.event_scopes(events_of(flow, trigger))
     for step in flow.steps:
-        if step.connection == connection:
+        if step.connection == connection and step.enabled:
             node = catalog.operation(step.node)
             scopes += narrowed(node, step.map)
             # Names must be looked up: the lists they are in have scopes of their own.

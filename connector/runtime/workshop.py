@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,15 @@ from connector.errors import ConnectorError, FlowError
 from connector.flow import check_flow
 from connector.flow.document import DocumentFault
 from connector.model import Action, AnyNode, Search
+from connector.runtime.drafts import Drafts
+from connector.runtime.samples import Samples
 from connector.runtime.trying import Trying
 from connector.runtime.versions import Apply, Versions
 from connector.store.rows import GONE, MASKED, RunFilter
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
+    from connector.engine.retention import Retention
     from connector.store.port import Store
 
 Document = Mapping[str, Any]
@@ -31,14 +35,24 @@ MOST_SAMPLES = 12
 
 
 class Workshop:
-    """Everything that a builder asks; it stores nothing and sends nothing."""
+    """Everything that a builder asks; it sends nothing, and stores what is prepared, no flow."""
 
-    def __init__(self, catalog: Catalog, store: Store, clock: Clock, apply: Apply) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        clock: Clock,
+        apply: Apply,
+        keeping: Retention,
+        draw: random.Random,
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._clock = clock
         self.trying = Trying(catalog, clock)
         self.versions = Versions(catalog, store, apply)
+        self.drafts = Drafts(store, clock, draw)
+        self.kept = Samples(catalog, store, clock, keeping, self._event_of)
 
     def cards(self, language: str) -> list[dict[str, Any]]:
         """Every node as one line to choose from."""
@@ -139,6 +153,9 @@ class Workshop:
     ) -> dict[str, Any]:
         item = await self._item(data, sample)
         return context_for(self._catalog, data, step, item)
+
+    async def _event_of(self, text: str, sample: Mapping[str, Any] | None) -> dict[str, Any]:
+        return await self._item(read_plain(text), sample)
 
     async def _item(self, data: Document, sample: Mapping[str, Any] | None) -> dict[str, Any]:
         """The event of a sample: of a run, with a pasted record, or made up."""

@@ -137,6 +137,33 @@ class FlowRow:
     created_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class DraftRow:
+    """What somebody is building; `version` counts its changes, 0 before the first."""
+
+    flow: str
+    """The key of a stored flow, or a name that begins with ~ for a new one."""
+    document: str
+    version: int
+    base: int
+    """The version of the flow that it was begun from; 0 for a new flow."""
+    who: str
+    saved_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """The sample that a flow is shown with (without a name), or one of its tests."""
+
+    flow: str
+    name: str
+    content: Any
+    personal: bool
+    """Whether it holds a record of somebody: it is then kept no longer than what runs work on."""
+    who: str
+    saved_at: float
+
+
 @dataclass(slots=True)
 class FlowVersionRow:
     """One version of a flow's document: its number, and when it was stored."""
@@ -181,6 +208,7 @@ class RunRow:
 class RunAge:
     """How old a run is, and whether its payloads are `whole`, `masked` or `gone`."""
 
+    tenant: str
     id: int
     state: RunState
     created_at: float

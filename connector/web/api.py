@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Response
 from fastapi.security import HTTPBearer
 
-from connector.errors import BundleError
+from connector.errors import BundleError, FlowError
 from connector.model import AnyNode
 from connector.runtime.adopting import Unproven
 from connector.web import shapes
@@ -189,6 +189,16 @@ def _add_flows(router: APIRouter, runtime: Runtime) -> None:
     async def get_flow(key: Key) -> Response:
         """One flow with its document."""
         return _found(await runtime.get_flow(key), "flow")
+
+    @router.delete("/flows/{key}", tags=["flows"], response_model=shapes.Record)
+    async def delete_flow(key: Key, force: bool = False) -> Response:
+        """Take it away; its runs, writes and audits stay. `force`: even while runs are open."""
+        if await runtime.removing.would(key) is None:
+            raise NoSuchRecord("flow")
+        try:
+            return Exact(await runtime.removing.remove(key, who=WHO, force=force))
+        except FlowError as error:
+            return answer_problem(problem_of(error, 409))
 
     @router.post("/flows/{key}/enable", tags=["flows"], response_model=shapes.Record)
     async def enable_flow(key: Key) -> Response:

@@ -11,6 +11,7 @@ from connector.runtime.consents import Consents
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
+from connector.runtime.removing import Removing
 from connector.runtime.workshop import Workshop
 
 Row = Mapping[str, Json]
@@ -63,6 +64,7 @@ class Runtime(Hooks, Protocol):
     past: LookingBack
     decisions: Decisions
     workshop: Workshop
+    removing: Removing
 
     async def is_driven(self) -> bool:
         """Whether some process drives runs now, so that what is decided goes on at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,14 @@ class Visit:
             if focused.startswith(name):
                 return
         raise AssertionError(f"Tab never reaches {name!r} on {self.page.url}")
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Wait for what the page does not show."""
+        for _ in range(200):
+            if true():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("it never came to this")
 
     def check(self) -> None:
         """Fail for what the browser complained about."""

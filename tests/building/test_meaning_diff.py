@@ -37,6 +37,11 @@ def create(data: Any) -> Any:
             "Il passo 'create' ora compila anche Sito web: x.example.",
         ),
         (
+            lambda data: create(data).update(enabled=False),
+            "Step 'create' is switched off: it is left out.",
+            "Il passo 'create' è spento: viene saltato.",
+        ),
+        (
             lambda data: create(data)["map"].pop("data.vat"),
             "Step 'create' no longer fills VAT number.",
             "Il passo 'create' non compila più Partita IVA.",

@@ -17,7 +17,7 @@ from connector.codec import decode
 from connector.engine.confirmed import Confirmed
 from connector.engine.effects import Effects
 from connector.engine.looking import Intent
-from connector.engine.packing import unpack
+from connector.engine.packing import decode_or_none, unpack
 from connector.engine.waits import Park, Wait
 from connector.errors import (
     NotSent,
@@ -59,7 +59,19 @@ CLIENT = action(
         when_unsure="resend_once",
     ),
 )  # fmt: skip
-ACTIONS: Mapping[str, Action] = {"client": CLIENT, "invoice": INVOICE}
+
+
+async def _written_by_own_code(caller: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Reads for a while, as an upload does, and writes what the request of a client says."""
+    await caller.request("GET", "/own")
+    told = await caller.request("POST", "/create_client", body=inputs)
+    return told or {}
+
+
+OWN_CODE = CLIENT.model_copy(
+    update={"key": "own_code", "request": None, "run": _written_by_own_code}
+)
+ACTIONS: Mapping[str, Action] = {"client": CLIENT, "invoice": INVOICE, "own code": OWN_CODE}
 
 
 def now() -> float:
@@ -199,6 +211,8 @@ class Process:
         self.tale = tale
         self.tenant = tale.tenant
         self._store = tale.shelf.store(tale.tenant)
+        self.connection = None
+        self.pause_in_reading = 0.0
         self.pause_before_send = 0.0
         self.pause_before_answer = 0.0
         confirmed = Confirmed(tale.journal, lambda tenant: self._store, now)
@@ -254,6 +268,20 @@ class Process:
             return await self.tale.books.send(prepared, write=write)
         finally:
             await asyncio.sleep(self.pause_before_answer)
+
+    async def request(
+        self, method: Any, path: str, *, body: Any = None, not_after: float | None = None, **_: Any
+    ) -> Any:
+        """As `AppCaller` does for own code."""
+        if method == "GET":
+            await asyncio.sleep(self.pause_in_reading)
+            return None
+        prepared = self.render(CLIENT, body)
+        answer = await self.send(prepared, write=True, not_after=not_after)
+        error = self.read_error(answer)
+        if error is not None:
+            raise error
+        return decode_or_none(answer)
 
 
 Made = Callable[[int], Intent]

@@ -250,7 +250,7 @@ def test_try_takes_the_trigger_that_run_show_prints(toured: Any, place: Path) ->
 
 def test_purge_counts_asks_and_removes(toured: Any, place: Path) -> None:
     told = connector("purge", "--older-than", "0", "--dry-run", "--json").json
-    assert told == {"runs": 1, "dry_run": True}
+    assert told == {"runs": 1, "samples": 0, "dry_run": True}
     assert connector("run-show", "1", "--json").json["trigger"] is not None
     refused = connector("purge", "--older-than", "0", stdin="n\n")
     assert refused.code == 1

@@ -84,3 +84,15 @@ def test_versions_are_listed_compared_and_gone_back_to(toured: Any) -> None:
     back = connector("flow", "rollback", "client-to-perfex", "1", "--json").json
     assert (back["version"], back["document"]) == (3, text)
     assert connector("flow", "rollback", "client-to-perfex", "9").code == 3
+
+
+def test_a_flow_is_deleted_after_it_was_said_what_goes(toured: Any) -> None:
+    assert connector("flow", "tests", "client-to-perfex").out == "cases: []\n"
+    refused = connector("flow", "delete", "client-to-perfex", stdin="n\n")
+    assert refused.code == 1
+    assert "start nothing" in refused.err
+    assert connector("flow", "delete", "client-to-perfex", stdin="y\n").code == 0
+    assert connector("flow", "list", "--json").json == []
+    said = connector("flow", "delete", "client-to-perfex", "--yes")
+    assert (said.code, "There is no flow" in said.err) == (3, True)
+    assert connector("runs", "--json").json[0]["flow"] == "client-to-perfex"

@@ -90,6 +90,8 @@ class Remote:
     """What became of each of them."""
     searches: list[float] = field(default_factory=list)
     before_send: Callable[[bytes], None] = lambda stored: None
+    says: bytes | None = None
+    """What it answers to each write that went well, in place of the record."""
 
     # --- the door -----------------------------------------------------------------------------
 
@@ -163,6 +165,8 @@ class Remote:
         assert record is not None
         if fault == "no id":
             return Answer(status=200, body=b'{"status":true}')
+        if self.says is not None:
+            return Answer(status=200, body=self.says)
         whole = encode({"data": {"id": record.id, **record.body["data"]}})
         return Answer(status=201, body=whole[:15] if fault == "truncated" else whole)
 

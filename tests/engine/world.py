@@ -113,6 +113,7 @@ class Step:
     only_if: Callable[[dict[str, Any]], bool] = lambda seen: True
     fault: Exception | None = None
     key: str | None = None
+    enabled: bool = True
 
     @property
     def mapping(self) -> Step:

@@ -15,6 +15,11 @@ class Area:
     modules: tuple[str, ...]
     tests: tuple[str, ...]
 
+    def tests_of(self, module: str) -> tuple[str, ...]:
+        """All tests, those that are called like the module first."""
+        name = f"test_{Path(module).stem}.py"
+        return tuple(sorted(self.tests, key=lambda one: Path(one).name != name))
+
 
 def _below(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}.py" for name in names.split())
@@ -53,10 +58,19 @@ AREAS = {
         ),
     ),
     "effects": Area(
-        _below("connector/engine", "effects looking proof packing confirmed waits"),
+        _below(
+            "connector/engine",
+            "effects beforehand looking own_code proof packing confirmed waits",
+        ),
         (
             "tests/engine/test_effects.py",
+            "tests/chaos/test_effects.py::test_memory_tells_the_same_tales",
+            "tests/engine/test_beforehand.py",
+            "tests/engine/test_looking.py",
             "tests/engine/test_confirmed.py",
+            "tests/engine/test_own_code.py",
+            "tests/engine/test_proof.py",
+            "tests/engine/test_waits.py",
             "tests/engine/test_effects_random.py",
         ),
     ),

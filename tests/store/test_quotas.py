@@ -163,7 +163,9 @@ async def test_all_that_is_there_is_given_and_not_one_more(make: Make, clock: Cl
         *(one.reserve(KEY, QUOTAS, "proof") for one in limiters for _ in range(20))
     )
     assert waits.count(0.0) == SHORT.calls
-    assert {one for one in waits if one} == {65.0}
+    # Nor are more told the moment at which there is room again, whichever process tells them.
+    assert waits.count(65.0) == SHORT.calls
+    assert max(waits) == 130
     for database in databases:
         await database.close()
 

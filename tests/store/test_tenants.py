@@ -11,11 +11,13 @@ import pytest
 
 from connector.errors import StoreError
 from connector.store.rows import (
+    DraftRow,
     EventFilter,
     HandledRow,
     PersonRow,
     PolledRow,
     RunFilter,
+    SampleRow,
     SessionRow,
     WatchRow,
 )
@@ -81,11 +83,17 @@ READS: dict[str, Call] = {
     "unheard": lambda store, _: store.unheard(0),
     "quotas": lambda store, _: store.quotas(),
     "run_ages": lambda store, _: store.run_ages(0, 10),
-    "old_events": lambda store, _: store.old_events(0, NOW + 1, 10),
     "counts": lambda store, _: store.counts(),
     "count_parked": lambda store, _: store.count_parked(),
     "flow_versions": lambda store, _: store.flow_versions("sync"),
+    "flow_keys": lambda store, _: store.flow_keys(),
+    "drafts": lambda store, _: store.drafts(),
+    "draft": lambda store, whose: store.draft(f"~{whose.tenant}"),
+    "samples": lambda store, _: store.samples("sync"),
     "people": lambda store, _: store.people(),
+    "login_failures": lambda store, whose: store.login_failures(
+        (f"guess-{whose.tenant}",), NOW - 9
+    ),
     "person": lambda store, whose: store.person(f"person-{whose.tenant}"),
     "session": lambda store, whose: store.session(f"session-{whose.tenant}"),
     "look_up_runs": lambda store, _: store.look_up_runs(RunFilter(), 50),
@@ -98,7 +106,15 @@ READS: dict[str, Call] = {
     "seconds_taken": lambda store, _: store.seconds_taken([ALL], None),
 }
 # Counts name nobody: another tenant's are known by being others.
-COUNTS = {"counts", "count_parked", "account", "over_time", "accepted_over_time", "seconds_taken"}
+COUNTS = {
+    "flow_keys",
+    "counts",
+    "count_parked",
+    "account",
+    "over_time",
+    "accepted_over_time",
+    "seconds_taken",
+}
 # What each method does when the store given is told to change the rows of `whose`.
 WRITES: dict[str, Call] = {
     "ensure": lambda store, _: store.ensure(NOW + 1),
@@ -178,6 +194,16 @@ WRITES: dict[str, Call] = {
     ),
     "drop_connection": lambda store, whose: store.drop_connection(f"conn-{whose.tenant}", NOW),
     "drop_hooks": lambda store, whose: store.drop_hooks(f"conn-{whose.tenant}"),
+    "save_draft": lambda store, whose: store.save_draft(
+        DraftRow(f"~{whose.tenant}", "stolen", 1, 0, "a thief", NOW)
+    ),
+    "drop_draft": lambda store, whose: store.drop_draft(f"~{whose.tenant}", 1),
+    "save_sample": lambda store, _: store.save_sample(
+        SampleRow("sync", "", {"of": "a thief"}, False, "a thief", NOW)
+    ),
+    "drop_sample": lambda store, _: store.drop_sample("sync", ""),
+    "drop_old_samples": lambda store, _: store.drop_old_samples(NOW + 1),
+    "delete_flow": lambda store, _: store.delete_flow("sync", NOW),
     "save_person": lambda store, whose: store.save_person(
         PersonRow(f"person-{whose.tenant}", "owner", "stolen")
     ),
@@ -189,6 +215,12 @@ WRITES: dict[str, Call] = {
     "drop_session": lambda store, whose: store.drop_session(f"session-{whose.tenant}"),
     "save_link": lambda store, whose: store.save_link(
         f"link-{whose.tenant}", "stolen", "owner", NOW + 60
+    ),
+    "count_login": lambda store, whose: store.count_login(
+        (f"guess-{whose.tenant}",), NOW, NOW - 9, 0
+    ),
+    "forgive_login": lambda store, whose: store.forgive_login(
+        f"guess-{whose.tenant}", f"other-{whose.tenant}"
     ),
     "take_link": lambda store, whose: store.take_link(f"link-{whose.tenant}", NOW),
     "save_effect": lambda store, whose: store.save_effect(
@@ -209,11 +241,14 @@ TABLES = {
     "audit": "tenant = ?",
     "resource_snapshot": "tenant = ?",
     "sweep": "tenant = ?",
+    "duty": "tenant = ?",
     "derived_watch": "tenant = ?",
     "derived_state": "tenant = ?",
     "polled": "tenant = ?",
     "origin": "tenant = ?",
     "alarm": "tenant = ?",
+    "flow_draft": "tenant = ?",
+    "flow_sample": "tenant = ?",
     "person": "tenant = ?",
     "session": "tenant = ?",
     "login_link": "tenant = ?",
@@ -253,6 +288,13 @@ async def both(database: Database) -> tuple[Filled, Filled]:
             SessionRow(f"session-{one.tenant}", f"person-{one.tenant}", "owner", NOW, NOW), NOW - 60
         )
         await one.store.save_link(f"link-{one.tenant}", "", "owner", NOW + 60)
+        await one.store.count_login(
+            (f"guess-{one.tenant}", f"other-{one.tenant}"), NOW, NOW - 9, 10
+        )
+        await one.store.save_draft(DraftRow(f"~{one.tenant}", "flow: x", 0, 0, one.tenant, NOW))
+        await one.store.save_sample(
+            SampleRow("sync", "", {"of": one.tenant}, True, one.tenant, NOW)
+        )
     return alfa, beta
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from connector.errors import BundleError, ConnectorError, HookRefused, NotConnected
+from connector.errors import BundleError, ConnectorError, FlowError, HookRefused, NotConnected
 from connector.model import Action, App, Connection, Field, Inbound, Request, Token
 from connector.settings import Limits, Settings
 from connector.web.ports import Asgi
@@ -79,6 +79,22 @@ class FakePast:
         return {"replayed": [{"run": 9, "replay_of": 1}], "refused": []}
 
 
+class FakeRemoving:
+    """A flow `a` that has open runs."""
+
+    def __init__(self, runtime: FakeRuntime) -> None:
+        self._runtime = runtime
+
+    async def would(self, key: str) -> dict[str, Any] | None:
+        return {"key": key, "open": {"waiting": 1}} if key == "a" else None
+
+    async def remove(self, key: str, *, who: str, force: bool = False) -> dict[str, Any]:
+        self._runtime._note("remove", key, who, force)
+        if not force:
+            raise FlowError("It has runs that are not over.")
+        return {"key": key}
+
+
 class FakeRuntime:
     """Does what a test tells it to; `inbox` holds what arrived."""
 
@@ -86,6 +102,7 @@ class FakeRuntime:
         self.catalog = FakeCatalog()
         self.clock = time.time
         self.past = FakePast(self)
+        self.removing = FakeRemoving(self)
         self.inbox: list[tuple[str, Inbound]] = []
         self.calls: list[tuple[Any, ...]] = []
         self.reply: Any = None

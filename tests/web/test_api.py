@@ -174,6 +174,7 @@ class TestErrors:
             ("GET", "/flows/b"),
             ("POST", "/flows/b/enable"),
             ("POST", "/flows/b/disable"),
+            ("DELETE", "/flows/b"),
             ("GET", "/events/7"),
             ("GET", "/runs/7"),
             ("POST", "/runs/7/replay"),
@@ -333,12 +334,17 @@ class TestAnswers:
         assert (await web.api("POST", "/flows/check", {"text": "t"})).json() == {"issues": []}
         assert (await web.api("POST", "/flows/a/enable")).json()["enabled"] is True
         assert (await web.api("POST", "/flows/a/disable")).json()["enabled"] is False
+        refused = await web.api("DELETE", "/flows/a")
+        assert (refused.status, refused.json()["detail"]) == (409, "It has runs that are not over.")
+        assert (await web.api("DELETE", "/flows/a?force=true")).json() == {"key": "a"}
         assert runtime.calls == [
             ("apply_flow", "t", True),
             ("apply_flow", "t", None),  # left as it was, not switched off
             ("check_flow", "t"),
             ("enable_flow", "a", True),
             ("enable_flow", "a", False),
+            ("remove", "a", "api", False),
+            ("remove", "a", "api", True),
         ]
 
     async def test_money_keeps_every_digit(self, web: Served, runtime: FakeRuntime) -> None:

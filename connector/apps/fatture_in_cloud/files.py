@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from connector import finding
-from connector.errors import ApiError, MappingError, Refused
+from connector.errors import ApiError, MappingError, NotSent, Refused
 from connector.forms import MAX_UPLOAD
 from connector.model import Caller, Prepared, Request, Upload
 
@@ -164,7 +164,7 @@ def detaching(kind: str) -> Any:
         told = ""
         try:
             await caller.request("DELETE", f"{path}/attachment")
-        except Refused:
+        except (Refused, NotSent):
             raise
         except ApiError as error:
             # Some accounts are always answered 500 here: what the record shows decides.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from math import ceil
 from typing import Any
@@ -154,8 +155,8 @@ def search(visit: Visit, kind: Kind) -> Any:
     term = visit.request.path_params.get("term") or visit.query.get("q", "")
     wanted = str(term).casefold()
     rows = [
-        shown(visit.state, kind, row)
-        for row in _table(visit, kind).view(visit.lag)
+        shown(visit.state, kind, copy.deepcopy(row))
+        for row in _table(visit, kind).seen(visit.lag)
         if row.get("active", "1") == "1" and wanted in _haystack(visit.state, kind, row)
     ]
     if not wanted or not rows:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from connector.store.rows import (
+    DraftRow,
     PersonRow,
     RunAge,
+    SampleRow,
     SessionRow,
 )
 
@@ -27,10 +29,6 @@ class Keeping(Protocol):
 
     async def mask_payload(self, run_id: int, hide: Callable[[Any], Any], now: float) -> bool:
         """Put what `hide` makes of them in the place of a run's payloads."""
-        ...
-
-    async def old_events(self, after: int, before: float, limit: int) -> tuple[int, list[int]]:
-        """Of the next events by number those that may go; and how far this has looked."""
         ...
 
     async def drop_event(self, event_id: int) -> bool:
@@ -79,4 +77,60 @@ class People(Protocol):
 
     async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
         """Name and role of a one-time link, once; None when it is unknown, used or too old."""
+        ...
+
+    async def login_failures(
+        self, whose: Sequence[str], since: float
+    ) -> dict[str, tuple[int, float]]:
+        """How often each of these failed to get in, and when last."""
+        ...
+
+    async def count_login(
+        self, whose: Sequence[str], now: float, forget_before: float, most: int
+    ) -> dict[str, int]:
+        """Count an attempt of each as failed, and give the counts; old ones are forgotten."""
+        ...
+
+    async def forgive_login(self, forgotten: str, less: str) -> None:
+        """Somebody got in after all: forget one's failures, and take one from the other's."""
+        ...
+
+
+class Drafts(Protocol):
+    """What people prepare beside one tenant's flows; nothing of it runs."""
+
+    async def drafts(self) -> list[DraftRow]:
+        """Every draft, the newest first."""
+        ...
+
+    async def draft(self, flow: str) -> DraftRow | None:
+        """The draft of a flow."""
+        ...
+
+    async def save_draft(self, row: DraftRow) -> bool:
+        """Store a draft as the one after `row.version`; tells whether nobody was before us."""
+        ...
+
+    async def drop_draft(self, flow: str, version: int) -> bool:
+        """Throw a draft away, if it is still this version; tells whether it was."""
+        ...
+
+    async def samples(self, flow: str) -> list[SampleRow]:
+        """The sample (its name is empty) and the tests of a flow, by name."""
+        ...
+
+    async def save_sample(self, row: SampleRow) -> None:
+        """Add a sample or test, or replace the one of its name."""
+        ...
+
+    async def drop_sample(self, flow: str, name: str) -> bool:
+        """Remove a sample or test; tells whether it was there."""
+        ...
+
+    async def drop_old_samples(self, before: float, *, really: bool = True) -> int:
+        """Remove those that hold a record of somebody and were saved before; tells how many."""
+        ...
+
+    async def delete_flow(self, key: str, now: float) -> bool:
+        """Take a flow away with its draft, sample and tests; its row and its versions stay."""
         ...

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from connector.quota import Account
 from connector.store.past import History
-from connector.store.port.sides import Keeping, People
+from connector.store.port.sides import Drafts, Keeping, People
 from connector.store.rows import (
     AlarmRow,
     ConnectionRow,
@@ -27,7 +27,7 @@ from connector.store.rows import (
 )
 
 
-class Store(History, Keeping, People, Protocol):
+class Store(History, Drafts, Keeping, People, Protocol):
     """One tenant's rows: reads see every commit, writes return after theirs."""
 
     tenant: str
@@ -93,6 +93,10 @@ class Store(History, Keeping, People, Protocol):
 
     async def flows(self) -> list[FlowRow]:
         """Every flow, by key."""
+        ...
+
+    async def flow_keys(self) -> dict[int, str]:
+        """The key of every flow there is or was, by its number."""
         ...
 
     async def flow(self, key: str) -> FlowRow | None:

@@ -22,6 +22,8 @@ UPDATE_QUOTA = (
 )
 READ_QUOTA = f"SELECT {QUOTA_COLUMNS} FROM quota WHERE key = ?"
 MOST_TRIES = 50
+PROMISED = "promised"
+"""Beside the calendars: what those who wait were told."""
 
 
 class Quotas:
@@ -87,6 +89,7 @@ def count_on(key: str, account: Account, version: int) -> Statement:
                 }
                 for seconds, one in account.calendars.items()
             }
+            | {PROMISED: {name: told for name, told in account.promised.items() if told}}
         ),
         account.blocked_until,
         account.began,
@@ -108,7 +111,8 @@ def _days(account: Account) -> dict[str, Any]:
 def account_of(row: Sequence[Any]) -> tuple[Account, int]:
     """A row's account and its version."""
     _, sent, calendars, blocked_until, began, tenants, days, version = row
-    told = decode(days)
+    counted, told = decode(days), decode(calendars)
+    promised = told.pop(PROMISED, {})
     account = Account(
         sent=unpack(bytes(sent)),
         calendars={
@@ -117,13 +121,14 @@ def account_of(row: Sequence[Any]) -> tuple[Account, int]:
                 one["limit"],
                 one["before"],
             )
-            for seconds, one in decode(calendars).items()
+            for seconds, one in told.items()
         },
         blocked_until=blocked_until,
         began=began,
         tenants=decode(tenants),
-        days={int(day): calls for day, calls in told.get("calls", {}).items()},
-        days_from=float(told.get("from", 0)),
+        days={int(day): calls for day, calls in counted.get("calls", {}).items()},
+        days_from=float(counted.get("from", 0)),
+        promised={name: [float(one) for one in moments] for name, moments in promised.items()},
     )
     return account, version
 

@@ -45,9 +45,8 @@ class SetUp(TenantRows):
 
     async def save_connection(self, row: ConnectionRow) -> None:
         """Add a connection, or replace what one of the same id says (its secrets included)."""
-        await self._write_own(
+        await self._change_own(
             "connection",
-            BUMP,
             (
                 "INSERT INTO connection (id, tenant, app, name, base_url, settings, status,"
                 " secrets, version, created_at) VALUES (?,?,?,?,?,?,?,?,?,?)"
@@ -65,20 +64,18 @@ class SetUp(TenantRows):
 
     async def save_secrets(self, connection_id: str, secrets: bytes, version: int) -> bool:
         """Replace the secrets if nobody has since `version`; tells whether it was done."""
-        outcome = await self._backend.write(
-            BUMP,
+        outcome = await self._change(
             (
                 "UPDATE connection SET secrets = ?, version = version + 1, status = 'active'"
                 " WHERE tenant = ? AND id = ? AND version = ?",
                 (secrets, self.tenant, connection_id, version),
             ),
         )
-        return outcome[1][0] == 1
+        return outcome[0][0] == 1
 
     async def set_connection_status(self, connection_id: str, status: str) -> None:
         """Mark a connection as usable or as waiting for its owner."""
-        await self._backend.write(
-            BUMP,
+        await self._change(
             (
                 "UPDATE connection SET status = ? WHERE tenant = ? AND id = ?",
                 (status, self.tenant, connection_id),
@@ -87,9 +84,8 @@ class SetUp(TenantRows):
 
     async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
         """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
-        await self._write_own(
+        await self._change_own(
             "connection",
-            BUMP,
             (
                 "UPDATE connection SET name = ?, settings = ? WHERE tenant = ? AND id = ?",
                 (name, encode_text(settings), self.tenant, connection_id),
@@ -98,7 +94,7 @@ class SetUp(TenantRows):
 
     async def drop_hooks(self, connection_id: str) -> None:
         """Forget the hooks of a connection: what comes to them is unknown from now on."""
-        await self._backend.write(BUMP, self._no_hooks(connection_id))
+        await self._change(self._no_hooks(connection_id))
 
     async def drop_connection(self, connection_id: str, now: float) -> bool:
         """Remove a connection with its secrets, hooks and sweeps; tells whether it was there.
@@ -106,8 +102,7 @@ class SetUp(TenantRows):
         Its events, runs and writes stay. Its alarms end.
         """
         own = (self.tenant, connection_id)
-        outcome = await self._backend.write(
-            BUMP,
+        outcome = await self._change(
             self._no_hooks(connection_id),
             ("DELETE FROM sweep WHERE tenant = ? AND connection_id = ?", own),
             (
@@ -182,15 +177,24 @@ class SetUp(TenantRows):
     async def flows(self) -> list[FlowRow]:
         """Every flow, by key."""
         rows = await self._all(
-            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? ORDER BY flow.key",
+            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ?"
+            " AND flow.deleted_at IS NULL ORDER BY flow.key",
             self.tenant,
         )
         return [flow_row(row) for row in rows]
 
+    async def flow_keys(self) -> dict[int, str]:
+        """The key of every flow there is or was, by its number."""
+        rows = await self._all("SELECT id, key FROM flow WHERE tenant = ?", self.tenant)
+        return dict(rows)
+
     async def flow(self, key: str) -> FlowRow | None:
         """The flow with this key."""
+        return await self._flow(key, "AND flow.deleted_at IS NULL")
+
+    async def _flow(self, key: str, more: str = "") -> FlowRow | None:
         row = await self._one(
-            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? AND flow.key = ?",
+            f"SELECT {FLOW_COLUMNS} {FLOW_FROM} WHERE flow.tenant = ? AND flow.key = ? {more}",
             self.tenant,
             key,
         )
@@ -219,11 +223,15 @@ class SetUp(TenantRows):
         return [FlowVersionRow(version=row[0], created_at=row[1]) for row in rows]
 
     async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
-        """Store a flow; a changed document becomes its next version, the old ones stay."""
-        existing = await self.flow(key)
+        """Store a flow; a changed document becomes its next version, the old ones stay.
+
+        One that was deleted goes on where it ended: off, and its writes known.
+        """
+        existing = await self._flow(key)
+        if existing is not None and await self.flow(key) is None:
+            enable = bool(enable)
         if existing is None:
-            await self._backend.write(
-                BUMP,
+            await self._change(
                 (
                     "INSERT INTO flow (tenant, key, enabled, version, created_at)"
                     " VALUES (?,?,?,1,?)",
@@ -251,10 +259,13 @@ class SetUp(TenantRows):
                 ]
             if enable is not None:
                 changes.append(
-                    ("UPDATE flow SET enabled = ? WHERE id = ?", (int(enable), existing.id))
+                    (
+                        "UPDATE flow SET enabled = ?, deleted_at = NULL WHERE id = ?",
+                        (int(enable), existing.id),
+                    )
                 )
             if changes:
-                await self._backend.write(BUMP, *changes)
+                await self._change(*changes)
         saved = await self.flow(key)
         if saved is None:
             raise StoreError(f"The flow {key!r} vanished while it was stored.")
@@ -262,11 +273,10 @@ class SetUp(TenantRows):
 
     async def enable_flow(self, key: str, enabled: bool) -> bool:
         """Switch a flow on or off; tells whether there is such a flow."""
-        outcome = await self._backend.write(
-            BUMP,
+        outcome = await self._change(
             (
-                "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ?",
+                "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ? AND deleted_at IS NULL",
                 (int(enabled), self.tenant, key),
             ),
         )
-        return outcome[1][0] == 1
+        return outcome[0][0] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connector.store.sql.drafts import Drafts
 from connector.store.sql.history import History
 from connector.store.sql.keeping import Keeping
 from connector.store.sql.people import People
@@ -12,5 +13,5 @@ from connector.store.sql.work import Work
 from connector.store.sql.writes import Writes
 
 
-class TenantStore(SetUp, Work, Writes, Watching, OwnQuotas, History, People, Keeping):
+class TenantStore(SetUp, Drafts, Work, Writes, Watching, OwnQuotas, History, People, Keeping):
     """Everything of one tenant; reads see every commit, writes return after theirs."""

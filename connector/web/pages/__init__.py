@@ -29,6 +29,7 @@ def make_site(runtime: Runtime, settings: Settings) -> Site:
         parked,
         pictures,
         play,
+        prepared,
         quota,
         runs,
     )
@@ -38,6 +39,7 @@ def make_site(runtime: Runtime, settings: Settings) -> Site:
         home,
         login,
         play,
+        prepared,
         flows,
         runs,
         inbox,

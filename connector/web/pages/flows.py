@@ -12,7 +12,10 @@ from starlette.routing import BaseRoute
 
 from connector.codec import decode
 from connector.errors import ConnectorError, FlowError
+from connector.runtime.drafts import NEW
+from connector.web.pages.findings import check_told, run_told
 from connector.web.pages.site import Site
+from connector.web.pages.words import Words, mark
 
 EMPTY = "flow: {key}\nname: {name}\n\ntrigger:\n  node: ''\n\nsteps: []\n"
 
@@ -35,6 +38,8 @@ def routes(site: Site) -> list[BaseRoute]:
         site.act("/flows/draft/changes", pages.changes, role="viewer"),
         site.page("/flows/choices", pages.choices),
         site.page("/flows/{key}/versions", pages.versions),
+        site.page("/flows/{key}/delete", pages.ask_delete, role="editor"),
+        site.act("/flows/{key}/delete", pages.delete),
         site.act("/flows/{key}/back", pages.back),
         site.act("/flows/{key}/switch", pages.switch),
         site.page("/flows/{key}", pages.edit),
@@ -54,11 +59,26 @@ class Flows:
         for flow in await runtime.list_flows():
             last = await runtime.list_runs(1, None, None, flow["key"])
             flows.append({**flow, **self._told(flow["document"]), "last": next(iter(last), None)})
-        return await self._site.render(request, "flows.html", flows=flows)
+        drafts = await runtime.workshop.drafts.list_all()
+        return await self._site.render(
+            request,
+            "flows.html",
+            flows=flows,
+            new_drafts=[one for one in drafts if one["new"]],
+            drafts={one["flow"]: one for one in drafts},
+        )
 
     async def new(self, request: Request) -> Response:
-        """The builder with nothing in it, or with the text of another flow to begin from."""
+        """The builder with nothing in it, with the text of another flow, or with a draft."""
         _ = self._site.words(request)
+        if request.query_params.get("draft"):
+            draft = await self._site.runtime.workshop.drafts.get(request.query_params["draft"])
+            if draft is None:
+                return await self._site.missing(
+                    request, mark("This draft was published or thrown away.")
+                )
+            text = EMPTY.format(key="my-flow", name=_("My flow"))
+            return await self._builder(request, text, None, draft)
         other = request.query_params.get("from", "")
         found = await self._site.runtime.get_flow(other) if other else None
         known = {one["key"] for one in await self._site.runtime.list_flows()}
@@ -79,12 +99,17 @@ class Flows:
         flow = await self._site.runtime.get_flow(request.path_params["key"])
         if flow is None:
             return await self._site.missing(request)
-        return await self._builder(request, flow["document"], flow)
+        draft = await self._site.runtime.workshop.drafts.get(flow["key"])
+        return await self._builder(request, flow["document"], flow, draft)
 
     async def _builder(
-        self, request: Request, text: str, flow: Mapping[str, Any] | None
+        self,
+        request: Request,
+        text: str,
+        flow: Mapping[str, Any] | None,
+        draft: Mapping[str, Any] | None = None,
     ) -> Response:
-        runtime = self._site.runtime
+        runtime, _ = self._site.runtime, self._site.words(request)
         connections = [
             {
                 "name": one.name,
@@ -98,13 +123,19 @@ class Flows:
             }
             for one in await runtime.list_connections()
         ]
+        kept_as = draft["flow"] if draft else flow["key"] if flow else ""
+        pinned = await runtime.workshop.kept.pinned(kept_as) if kept_as else None
         begin = {
-            **await runtime.workshop.check(text),
+            **check_told(await runtime.workshop.check(draft["text"] if draft else text), _),
+            "published": text,
+            "pinned": pinned and kept_when(pinned, _),
             "stored": None if flow is None else flow["key"],
             "enabled": bool(flow and flow["enabled"]),
             "version": flow["version"] if flow else 0,
             "connections": connections,
             "filters": _filters(runtime.catalog),
+            "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
+            "me": self._site.who(request),
         }
         return await self._site.render(request, "builder.html", flow=flow, begin=begin)
 
@@ -128,52 +159,55 @@ class Flows:
 
     async def check(self, request: Request) -> Response:
         """A document checked, after a change of its data where one is given."""
-        asked = await _asked(request)
+        asked = await read_asked(request)
         text, data = str(asked.get("text", "")), asked.get("data")
-        workshop = self._site.runtime.workshop
+        workshop, words = self._site.runtime.workshop, self._site.words(request)
         if isinstance(data, dict):
-            return self._site.data(await workshop.change(text, data))
-        return self._site.data(await workshop.check(text))
+            told = await workshop.change(text, data)
+        else:
+            told = await workshop.check(text)
+        return self._site.data(check_told(told, words))
 
     async def step(self, request: Request) -> Response:
         """What a step sees."""
-        asked = await _asked(request)
+        asked = await read_asked(request)
         language = self._site.words(request).language
         told = await self._site.runtime.workshop.sees(
-            _data(asked), _number(asked, "step"), _sample(asked), language
+            _data(asked), number_in(asked, "step"), sample_in(asked), language
         )
         return self._site.data(told)
 
     async def preview(self, request: Request) -> Response:
         """What a step would send."""
-        asked = await _asked(request)
+        asked = await read_asked(request)
         only = asked.get("only")
         told = await self._site.runtime.workshop.preview(
             _data(asked),
-            _number(asked, "step"),
-            _sample(asked),
+            number_in(asked, "step"),
+            sample_in(asked),
             only if isinstance(only, str) else None,
         )
-        return self._site.data(told)
+        return self._site.data(check_told(told, self._site.words(request)))
 
     async def suggest(self, request: Request) -> Response:
         """What could fill a step's fields."""
-        asked = await _asked(request)
+        asked = await read_asked(request)
         language = self._site.words(request).language
         items = await self._site.runtime.workshop.suggest(
-            _data(asked), _number(asked, "step"), _sample(asked), language
+            _data(asked), number_in(asked, "step"), sample_in(asked), language
         )
         return self._site.data({"items": items})
 
     async def dry_run(self, request: Request) -> Response:
         """Every request that would be sent; nothing is."""
-        asked = await _asked(request)
-        told = await self._site.runtime.workshop.dry_run(str(asked.get("text", "")), _sample(asked))
-        return self._site.data(told)
+        asked = await read_asked(request)
+        workshop = self._site.runtime.workshop
+        told = await workshop.dry_run(str(asked.get("text", "")), sample_in(asked))
+        return self._site.data(run_told(told, self._site.words(request)))
 
     async def changes(self, request: Request) -> Response:
         """What publishing would change in meaning; nothing is told of a new flow."""
-        asked = await _asked(request)
+        asked = await read_asked(request)
         told = await self._site.runtime.workshop.versions.would_change(
             str(asked.get("key", "")),
             str(asked.get("text", "")),
@@ -227,16 +261,33 @@ class Flows:
 
     async def publish(self, request: Request) -> Response:
         """Store a document as the next version of its flow."""
-        asked = await _asked(request)
-        enable = asked.get("enable")
+        asked = await read_asked(request)
+        text, enable, draft = str(asked.get("text", "")), asked.get("enable"), asked.get("draft")
+        if asked.get("new"):
+            await self._refuse_known(text)
         made = await self._site.runtime.apply_flow(
-            str(asked.get("text", "")), enable if isinstance(enable, bool) else None
+            text, enable if isinstance(enable, bool) else None
         )
+        if isinstance(draft, dict):
+            workshop, name = self._site.runtime.workshop, str(draft.get("flow", ""))
+            if name.startswith(NEW):
+                await workshop.kept.move(name, made["key"])
+            await workshop.drafts.discard(name, number_in(draft, "version"))
         await self._site.note(
             request, "publish", f"flow {made['key']}", version=made["version"],
             enabled=made["enabled"],
         )  # fmt: skip
         return self._site.data(made)
+
+    async def _refuse_known(self, text: str) -> None:
+        """Another flow must not become the next version of one that was there before."""
+        known = await self._site.runtime.check_flow(text)
+        if known["flow"] and await self._site.runtime.get_flow(known["flow"]) is not None:
+            raise FlowError(
+                f"There is a flow with the key {known['flow']!r} already.",
+                field="flow",
+                remedy="Choose another key.",
+            )
 
     async def switch(self, request: Request) -> Response:
         """Switch a flow on or off."""
@@ -251,6 +302,29 @@ class Flows:
             self._site.flash(request, str(made["problem"]), "bad")
         else:
             self._site.flash(request, _("The flow is on.") if on else _("The flow is off."))
+        return self._site.go(request, "/flows")
+
+    async def ask_delete(self, request: Request) -> Response:
+        """What would be lost, and what stays."""
+        told = await self._site.runtime.removing.would(request.path_params["key"])
+        if told is None:
+            return await self._site.missing(request)
+        return await self._site.render(request, "flow_delete.html", told=told)
+
+    async def delete(self, request: Request) -> Response:
+        """Take a flow away, after it was said what is lost."""
+        _ = self._site.words(request)
+        key, form = request.path_params["key"], await request.form()
+        told = await self._site.runtime.removing.would(key)
+        if told is None:
+            return await self._site.missing(request)
+        try:
+            who = self._site.who(request)
+            await self._site.runtime.removing.remove(key, who=who, force="force" in form)
+        except FlowError as error:
+            self._site.flash(request, f"{_.told(error.message)} {_.told(error.remedy)}", "bad")
+            return self._site.go(request, f"/flows/{key}/delete")
+        self._site.flash(request, _("The flow %(key)s is deleted. Its history stays.", key=key))
         return self._site.go(request, "/flows")
 
     def _told(self, text: str) -> dict[str, Any]:
@@ -285,7 +359,14 @@ def _filters(catalog: Any) -> list[dict[str, str]]:
     ]
 
 
-async def _asked(request: Request) -> dict[str, Any]:
+def kept_when(one: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    """A sample or test with the moments that people read."""
+    until = one["until"]
+    return {**one, "when": words.when(one["saved_at"]), "until": until and words.date(until)}
+
+
+async def read_asked(request: Request) -> dict[str, Any]:
+    """What one of our own modules sent. Raises FlowError."""
     told = decode(await request.body())
     if not isinstance(told, dict):
         raise FlowError("An object is expected here.", who="developer")
@@ -299,12 +380,14 @@ def _data(asked: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _number(asked: Mapping[str, Any], name: str) -> int:
+def number_in(asked: Mapping[str, Any], name: str) -> int:
+    """A whole number of what was sent; 0 where it is none."""
     value = asked.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _sample(asked: Mapping[str, Any]) -> dict[str, Any] | None:
+def sample_in(asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The sample that was chosen; None is the made-up one."""
     value = asked.get("sample")
     return value if isinstance(value, dict) else None
 

@@ -157,6 +157,7 @@ async def part(site: Site, request: Request, template: str, values: Mapping[str,
 def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[str, Any]]:
     """Every step of a run in order, with its writes; also those that have not begun."""
     nodes = {one["id"]: one["node"] for one in run["plan"]}
+    off = {one["id"] for one in run["plan"] if not one["enabled"]}
     ran = {step["id"]: step for step in run["steps"]}
     effects: dict[str, list[Any]] = {}
     for effect in run["effects"]:
@@ -187,6 +188,7 @@ def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[s
                 "id": name,
                 **labels(catalog, nodes.get(name, name), tell.language),
                 "state": state,
+                "off": name in off,
                 "step": step,
                 "output": pretty(step["output"]) if step and step["output"] is not None else "",
                 "writes": writes,

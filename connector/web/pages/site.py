@@ -21,6 +21,7 @@ from connector.settings import Settings
 from connector.web.answers import PROBLEM, log_surprise, problem, problem_of, status_of
 from connector.web.pages import safety
 from connector.web.pages.assets import Assets
+from connector.web.pages.findings import issue_told
 from connector.web.pages.words import LANGUAGES, Words, choose, mark, words_of
 from connector.web.ports import Receive, Runtime, Scope, Send
 
@@ -225,7 +226,7 @@ class Site:
     async def failed(self, request: Request, error: ConnectorError) -> Response:
         """What one of our errors says."""
         if self.wants_data(request):
-            kind, body = PROBLEM.decode(), problem_of(error)
+            kind, body = PROBLEM.decode(), issue_told(problem_of(error), self.words(request))
             return Response(encode(body), body["status"], media_type=kind)
         return await self.render(request, "error.html", status_of(error), error=error.as_data())
 

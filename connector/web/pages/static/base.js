@@ -6,10 +6,11 @@ export const body = document.body;
 export const url = (path) => body.dataset.root + path;
 
 /** Send JSON to one of our paths; gives the answer's JSON, or throws {status, problem}. */
-export async function send(path, data, { method = "POST", signal } = {}) {
+export async function send(path, data, { method = "POST", signal, keepalive = false } = {}) {
   const answer = await fetch(url(path), {
     method,
     signal,
+    keepalive,
     headers: {
       accept: "application/json",
       "content-type": "application/json",

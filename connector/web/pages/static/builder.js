@@ -1,28 +1,47 @@
 // The builder: a flow as cards, a draft that survives, and the way from draft to published.
 
-import { body, get, send, url } from "./base.js";
+import { get, send, url } from "./base.js";
 import { arrows, button, dialog, fill, h, later, plain } from "./dom.js";
+import { Draft } from "./draft.js";
 import { Mapper } from "./mapper.js";
+import { Samples } from "./samples.js";
 import "./token-field.js";
 
 const { begin, may, words: w } = JSON.parse(document.getElementById("begin").textContent);
 const place = document.getElementById("builder");
-const DRAFT = `connector.draft:${body.dataset.root}:${begin.stored ?? "new"}`;
+/** Wide enough for cards and text side by side. */
+const wide = matchMedia("(min-width: 75rem)");
 
 class Builder {
   constructor() {
     this.words = w;
     this.filters = begin.filters;
-    this.sample = null;
+    this.samples = new Samples(this, begin, may, w);
     this.take(begin);
-    this.published = begin.text;
+    this.published = begin.published;
     this.open = null;
     this.asText = false;
+    this.typed = null;
     this.canChoose = true;
-    const kept = localStorage.getItem(DRAFT);
-    if (kept && kept !== begin.text) this.check(kept, null).then(() => this.draw());
+    this.draft = new Draft(begin, may, w, { show: () => this.drawHead(), take: (text) => this.check(text, null).then(() => this.draw()) });
     this.send = later(() => this.check(this.text, this.data), 400);
     this.draw();
+    this.draft.resume();
+  }
+
+  get sample() {
+    return this.samples.chosen;
+  }
+
+  /** What a draft, a sample and tests of this flow are kept under; empty for one never changed. */
+  get flow() {
+    return begin.stored ?? this.draft.name;
+  }
+
+  /** The same, when it must be there: a new flow gets a draft first. */
+  async named() {
+    if (!this.flow) await this.draft.settled(this.text);
+    return this.flow;
   }
 
   get isDraft() {
@@ -41,28 +60,43 @@ class Builder {
 
   /** Something changed in a form: the text follows, and is checked. */
   edited() {
+    this.typed = null;
     this.send();
   }
 
   /** The same at once, and the cards are drawn anew. */
   async changed() {
+    this.typed = null;
     await this.check(this.text, this.data);
     this.draw();
   }
 
-  async check(text, data) {
+  check(text, data) {
+    return (this.latest = this.ask(text, data));
+  }
+
+  async ask(text, data) {
     const mine = (this.asked = (this.asked ?? 0) + 1);
     try {
       const told = await send("/flows/draft/check", data ? { text, data } : { text });
       if (mine !== this.asked) return;
       // What was typed meanwhile is newer than what was asked about.
       this.take({ ...told, data: data && told.data ? this.data : told.data });
-      localStorage.setItem(DRAFT, this.text);
+      if (this.isDraft || this.draft.version) this.draft.keep(this.text);
       this.trouble(null);
     } catch (error) {
       this.trouble(error);
     }
+    if (this.area && this.typed === null) this.area.value = this.text;
     this.drawHead();
+  }
+
+  /** What was just typed counts, though its turn has not come: tells whether nothing is wrong. */
+  async upToDate() {
+    this.check(this.typed ?? this.text, this.typed === null ? this.data : null);
+    // One that was asked meanwhile is the one that counts.
+    for (let last; last !== this.latest; ) await (last = this.latest);
+    return this.ok;
   }
 
   trouble(error) {
@@ -74,13 +108,21 @@ class Builder {
 
   draw() {
     this.status = h("div", { class: "status" });
-    const content = this.asText ? this.editor() : this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken);
-    place.replaceChildren(this.status, content);
+    this.area = this.asText ? this.editor() : null;
+    this.left = this.asText && !wide.matches ? null : h("div", {});
+    place.replaceChildren(this.status, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
+    this.drawCards();
     if (this.focusOn) {
       place.querySelector(this.focusOn)?.focus();
       this.focusOn = null;
     }
     this.drawHead();
+  }
+
+  drawCards() {
+    if (!this.left) return;
+    this.left.inert = false;
+    this.left.replaceChildren(this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken));
   }
 
   drawHead() {
@@ -91,16 +133,25 @@ class Builder {
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
       h("div", { class: "row spread" },
-        h("p", { class: "quiet", role: "status" }, (this.isDraft ? w.draft : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+        h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
         h("div", { class: "row" },
-          this.isDraft && begin.stored ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
-          button(this.asText ? w.cards : w.yaml, () => this.flip()),
-          button(w.try, () => this.dry(), { disabled: !this.ok }),
+          this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
+          button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
+          button(w.try, () => this.samples.dry(), { disabled: !this.ok }),
+          button(w.tests, () => this.samples.tests(), { disabled: !this.ok }),
           may ? button(w.publish, () => this.publish(null), { disabled: !this.ok || !this.isDraft, class: begin.enabled ? "button main" : "button" }) : null,
           may && !begin.enabled ? button(w.publishOn, () => this.publish(true), { disabled: !this.ok, class: "button main" }) : null)),
       this.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, this.problem.detail), this.problem.remedy ? h("p", {}, this.problem.remedy) : null)) : "",
+      this.draft.away ? h("p", { class: "box warn", role: "alert" }, this.draft.away) : "",
+      this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
       listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "",
       errors.length || warnings.length ? "" : h("p", { class: "quiet fine" }, w.fine));
+  }
+
+  /** How the draft stands. */
+  standing() {
+    const { by } = this.draft;
+    return !may ? w.draftOnlyHere : [w.draft, by ? fill(w.draftBy, by) : ""].filter(Boolean).join(" ");
   }
 
   cards() {
@@ -123,7 +174,7 @@ class Builder {
     };
     return h("section", { class: "card" }, h("div", { class: "two" },
       line(w.name, data.name, (text) => (data.name = text)),
-      line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp })), this.sampleLine());
+      line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp })), this.samples.line());
   }
 
   head(kind, node, onChange, more = []) {
@@ -272,6 +323,12 @@ class Builder {
         steps.splice(at + 1, 0, { ...structuredClone(step), id: this.freeId(step.id) });
         this.changed();
       }, { class: "button quiet", "aria-label": `${w.copy}: ${name}` }),
+      button(step.enabled === false ? w.stepOn : w.stepOff, () => {
+        if (step.enabled === false) delete step.enabled;
+        else step.enabled = false;
+        this.focusOn = `.step:nth-child(${at + 1}) summary`;
+        this.changed();
+      }, { class: "button quiet", "aria-label": `${step.enabled === false ? w.stepOn : w.stepOff}: ${name}` }),
       button(w.remove, () => this.sure(w.sure, () => {
         steps.splice(at, 1);
         this.open = null;
@@ -279,7 +336,7 @@ class Builder {
         this.changed();
       }), { class: "button quiet", "aria-label": `${w.remove}: ${name}` }));
     const inside = h("div", { class: "inside" });
-    const made = h("details", { class: "card step", open: this.open === at },
+    const made = h("details", { class: step.enabled === false ? "card step off" : "card step", open: this.open === at },
       h("summary", {}, this.summary(step, at)), inside);
     const draw = async () => {
       inside.replaceChildren(tools, this.connectionOf(step.node, step) ?? "",
@@ -302,37 +359,7 @@ class Builder {
     const card = this.nodes?.find((one) => one.name === step.node);
     const count = Object.keys(step.map ?? {}).length;
     return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · ${count} ${w.values}`), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node)));
-  }
-
-  sampleLine() {
-    const select = h("select", { "aria-label": w.sample });
-    const options = [{ label: w.madeUp, value: null }, ...(this.samples ?? []).map((one) => ({ label: fill(w.fromRun, one), value: { run: one.run } })), ...(this.pasted ? [{ label: w.paste, value: { record: this.pasted } }] : [])];
-    options.forEach((one, at) => select.append(h("option", { value: String(at), selected: JSON.stringify(one.value) === JSON.stringify(this.sample) }, one.label)));
-    select.addEventListener("change", () => this.use(options[Number(select.value)].value));
-    return h("div", { class: "row bottom" }, h("label", { class: "field" }, h("span", {}, w.sample), select), button(w.paste, () => this.paste()));
-  }
-
-  use(sample) {
-    this.sample = sample;
-    this.seen = {};
-    this.draw();
-  }
-
-  paste() {
-    const area = h("textarea", { rows: "12", "aria-label": w.paste });
-    const wrong = h("p", { class: "mistake", role: "alert" });
-    const made = dialog(w.paste, w, h("p", { class: "quiet" }, w.pasteHelp), area, wrong, button(w.use, () => {
-      try {
-        this.pasted = JSON.parse(area.value);
-      } catch (error) {
-        wrong.textContent = fill(w.notJson, { why: error.message });
-        return;
-      }
-      made.close();
-      this.use({ record: this.pasted });
-    }, { class: "button main" }));
-    area.focus();
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · ${count} ${w.values}`), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
   }
 
   // --- what cards ask ----------------------------------------------------------------------------
@@ -417,58 +444,68 @@ class Builder {
 
   flip() {
     this.asText = !this.asText;
+    this.typed = null;
     this.draw();
   }
 
   editor() {
     const area = h("textarea", { rows: "30", "aria-label": "YAML", spellcheck: "false" });
     area.value = this.text;
-    const follow = later(() => this.check(area.value, null), 400);
-    area.addEventListener("input", follow);
+    const follow = later(async () => {
+      await this.check(area.value, null);
+      if (this.text !== area.value) return;
+      this.typed = null;
+      this.drawCards();
+    }, 400);
+    area.addEventListener("input", () => {
+      this.typed = area.value;
+      // Until the cards say what is written here, a change on them would undo it.
+      if (this.left) this.left.inert = true;
+      follow();
+    });
     return area;
   }
 
   discard() {
     this.sure(w.discardSure, async () => {
-      localStorage.removeItem(DRAFT);
+      try {
+        if (!(await this.draft.discard())) return;
+      } catch (error) {
+        this.trouble(error);
+        return;
+      }
+      if (!begin.stored) {
+        location.assign(url("/flows"));
+        return;
+      }
       this.data = null;
       await this.check(this.published, null);
-      localStorage.removeItem(DRAFT);
       this.draw();
     });
   }
 
-  async dry() {
-    let told;
-    try {
-      told = await send("/flows/draft/try", { text: this.text, sample: this.sample });
-    } catch (error) {
-      this.trouble(error);
-      return;
-    }
-    const state = { would_run: w.wouldSend, skipped: w.skipped, failed: w.failed, not_reached: w.notReached };
-    const parts = told.steps.map((one) => h("section", { class: "tried" }, h("h3", {}, `${one.id}: ${one.request || one.state !== "would_run" ? state[one.state] : w.reads}`),
-      one.error ? h("p", { class: "mistake" }, [one.error.message, one.error.remedy].filter(Boolean).join(" "), h("br"), ...(one.error.issues ?? []).map((issue) => h("span", {}, `${issue.field ?? ""} ${issue.message} `))) : null,
-      one.request ? h("div", {}, h("p", { class: "mono" }, `${one.request.method} ${one.request.url}`), one.request.body ? h("pre", { tabindex: "0" }, pretty(one.request.body)) : null) : one.inputs ? h("pre", { tabindex: "0" }, JSON.stringify(one.inputs, null, 2)) : null,
-      one.warnings.map((text) => h("p", { class: "quiet" }, text))));
-    dialog(w.try, w, h("p", { class: "quiet" }, w.tryHelp), told.error ? h("p", { class: "mistake" }, told.error.message) : null, told.passes || told.error ? null : h("p", {}, w.filtered), ...parts).classList.add("roomy");
-  }
-
   async publish(enable) {
-    await this.check(this.text, this.asText ? null : this.data);
-    if (!this.ok) return;
+    await this.upToDate();
+    // What a colleague did meanwhile is looked at before anything is published.
+    if (!this.ok || (may && this.isDraft && !(await this.draft.settled(this.text)))) return;
     let items = null;
+    let broken = 0;
     try {
-      ({ items } = await send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }));
+      const [changes, tests] = await Promise.all([
+        send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }),
+        this.flow ? send("/flows/draft/tests", { flow: this.flow, text: this.text }) : { items: [] }]);
+      items = changes.items;
+      broken = tests.items.filter((one) => one.differences.length).length;
     } catch (error) {
       this.trouble(error);
       return;
     }
-    if (!items?.length) {
+    if (!items?.length && !broken) {
       this.store(enable);
       return;
     }
-    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, items.map((one) => h("li", {}, one))), h("div", { class: "row" }, button(w.publish, () => {
+    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, (items ?? []).map((one) => h("li", {}, one))),
+      broken ? h("p", { class: "box warn" }, h("span", {}, fill(w.testsBreak, { count: broken }))) : null, h("div", { class: "row" }, button(w.publish, () => {
       made.close();
       this.store(enable);
     }, { class: "button main" }), button(w.close, () => made.close())));
@@ -476,37 +513,28 @@ class Builder {
 
   async store(enable) {
     try {
-      const made = await send("/flows/draft/publish", { text: this.text, enable });
-      localStorage.removeItem(DRAFT);
+      const { name: flow, version } = this.draft;
+      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, draft: version ? { flow, version } : null });
       location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
     } catch (error) {
       this.trouble(error);
-      if (error.problem?.issues) {
-        this.issues = error.problem.issues;
+      if (error.problem?.fields?.length) {
+        this.issues = error.problem.fields;
         this.drawHead();
       }
     }
   }
 }
 
-/** A body as people read it: JSON in lines, a form field by field. */
-function pretty(text) {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text.includes("=") ? [...new URLSearchParams(text)].map(([key, value]) => `${key} = ${value}`).join("\n") : text;
-  }
-}
-
 const builder = new Builder();
+wide.addEventListener("change", () => builder.asText && builder.draw());
 get("/flows/nodes").then(({ items }) => {
   builder.nodes = items;
   if (!builder.asText) builder.draw();
 }).catch((error) => builder.trouble(error));
 if (begin.stored) {
   get(`/flows/samples?flow=${encodeURIComponent(begin.stored)}`).then(({ items }) => {
-    builder.samples = items;
-    const line = place.querySelector(".card .row.bottom");
-    line?.replaceWith(builder.sampleLine());
+    builder.samples.runs = items;
+    place.querySelector(".sample")?.replaceWith(builder.samples.line());
   }).catch(() => {});
 }
