@@ -252,6 +252,7 @@ TABLES = {
     "person": "tenant = ?",
     "session": "tenant = ?",
     "login_link": "tenant = ?",
+    "login_failure": "tenant = ?",
 }
 
 
