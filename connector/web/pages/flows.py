@@ -241,7 +241,7 @@ class Flows:
             asked.get("search", ""),
             given if isinstance(given, dict) else {},
         )
-        return self._site.data(words.told_data(told))
+        return self._site.data(self._site.words(request).told_data(told))
 
     async def versions(self, request: Request) -> Response:
         """Every version of a flow, and what each changed."""
