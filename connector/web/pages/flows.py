@@ -162,12 +162,12 @@ class Flows:
         """A document checked, after a change of its data where one is given."""
         asked = await read_asked(request)
         text, data = str(asked.get("text", "")), asked.get("data")
-        workshop = self._site.runtime.workshop
+        workshop, words = self._site.runtime.workshop, self._site.words(request)
         if isinstance(data, dict):
             told = await workshop.change(text, data)
         else:
             told = await workshop.check(text)
-        return self._site.data(self._site.words(request).told_data(told))
+        return self._site.data(words.told_data(told))
 
     async def step(self, request: Request) -> Response:
         """What a step sees."""
@@ -278,8 +278,9 @@ class Flows:
         """Store a document as the next version of its flow."""
         asked = await read_asked(request)
         text, enable, draft = str(asked.get("text", "")), asked.get("enable"), asked.get("draft")
-        if asked.get("new"):
-            await self._refuse_known(text)
+        stored = asked.get("stored")
+        if asked.get("new") or isinstance(stored, str):
+            await self._refuse_unseen(text, stored, number_in(asked, "version"))
         made = await self._site.runtime.apply_flow(
             text, enable if isinstance(enable, bool) else None
         )
@@ -294,14 +295,20 @@ class Flows:
         )  # fmt: skip
         return self._site.data(made)
 
-    async def _refuse_known(self, text: str) -> None:
-        """Another flow must not become the next version of one that was there before."""
+    async def _refuse_unseen(self, text: str, stored: str | None, version: int) -> None:
+        """Nothing becomes the next version of another flow, or of a version that nobody saw."""
         known = await self._site.runtime.check_flow(text)
-        if known["flow"] and await self._site.runtime.get_flow(known["flow"]) is not None:
+        flow = await self._site.runtime.get_flow(known["flow"]) if known["flow"] else None
+        if flow is not None and flow["key"] != stored:
             raise FlowError(
                 f"There is a flow with the key {known['flow']!r} already.",
                 field="flow",
                 remedy="Choose another key.",
+            )
+        if flow is not None and flow["version"] != version:
+            raise FlowError(
+                f"Somebody published version {flow['version']} of this flow meanwhile.",
+                remedy="Load the page again: what you have built is kept as a draft.",
             )
 
     async def switch(self, request: Request) -> Response:

@@ -308,6 +308,14 @@ class Site:
 
     # --- inside -------------------------------------------------------------------------------
 
+    def binding(self, request: Request) -> str:
+        """What ties something begun here to this session (or vouched-for person) until its end."""
+        person = self.person(request)
+        if person is None:
+            return ""
+        whose = f"consent {person.session or f'= {person.name}'}"
+        return safety.secret_of(self.runtime.people.key, whose).hex()
+
     def _csrf(self, person: Person) -> bytes:
         return safety.secret_of(self.runtime.people.key, person.session or f"= {person.name}")
 
@@ -365,6 +373,7 @@ def make_environment(words: Words) -> Any:
     made.filters["part"] = words.part
     made.filters["summary"] = words.summary
     made.globals["foreign"] = lambda text: words.language != SOURCE and words.told(text) == text
+    made.filters["utc_day"] = lambda at: words.date(datetime.fromtimestamp(at, UTC).date())
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")
     made.filters["for_script"] = _for_script
