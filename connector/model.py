@@ -153,7 +153,9 @@ class Identity(Data):
     natural_key: tuple[str, ...] = ()
     """Paths of inputs, the strongest first; `a+b` is one key made of both."""
     same_as: tuple[str, ...] = ()
-    """Other actions of the app that make the same kind of record: they wait for each other."""
+    """Other actions that make, or change, the same kind of record: they wait for each other."""
+    ensures: bool = False
+    """Its `prepare` looks for the record itself, and knows what to do with one that is there."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""

@@ -66,7 +66,11 @@ async def test_in_one_transaction_the_more_important_go_first(clock: Clock) -> N
     waits = await asyncio.gather(*(limiter.reserve("a/1", [SHORT], name) for name in names))
     went = [name for name, wait in zip(names, waits, strict=True) if wait == 0]
     assert sorted(went) == ["proof"] * 4 + ["write"] * 4
-    assert {wait for wait in waits if wait} == {325.0}
+    # The rest is told when there is room for so many: reads before sweeps.
+    told = {name: [wait for one, wait in zip(names, waits, strict=True) if one == name and wait]
+            for name in ("read", "sweep")}  # fmt: skip
+    assert max(told["read"]) <= min(told["sweep"])
+    assert {*told["read"], *told["sweep"]} == {325.0, 650.0}
 
 
 async def test_accounts_do_not_share(clock: Clock) -> None:
@@ -85,7 +89,7 @@ async def test_an_app_without_quotas_never_asks_the_ledger(clock: Clock) -> None
     limiter.hear("a/1", (), [], retry_after=60, tenant="main")
     limiter.hear("a/1", (), [], retry_after=10)
     clock.now += 20
-    assert await limiter.reserve("a/1", ()) == 40
+    assert await limiter.reserve("a/1", ()) == 40.05  # a little behind who was told before
     assert await limiter.reserve("a/2", ()) == 0
     clock.now += 40
     assert await limiter.reserve("a/1", ()) == 0

@@ -86,6 +86,7 @@ create_contact = Action(
     identity=Identity(
         record_id="record_id",
         natural_key=("data.email",),
+        same_as=("create_contact", "ensure_contact"),
         find="find_contact",
         by={"customer_id": "customer_id", "email": "data.email"},
         read=Request(method="GET", path="/contacts/{customer_id}/{id}"),
@@ -157,6 +158,7 @@ ensure_contact = Action(
     identity=Identity(
         record_id="",
         natural_key=("data.email",),
+        same_as=("create_contact", "ensure_contact"),
         find="find_contact",
         by={"customer_id": "customer_id", "email": "data.email"},
         shows="data",

@@ -86,6 +86,7 @@ create_lead = Action(
     identity=Identity(
         record_id="record_id",
         natural_key=("data.email",),
+        same_as=("create_lead", "ensure_lead"),
         find="find_lead",
         by={"email": "data.email", "phonenumber": "data.phonenumber", "name": "data.name"},
         read=Request(method="GET", path="/leads/{id}"),
@@ -156,6 +157,7 @@ ensure_lead = Action(
     identity=Identity(
         record_id="",
         natural_key=("data.email", "data.phonenumber", "data.name"),
+        same_as=("create_lead", "ensure_lead"),
         find="find_lead",
         by={"email": "data.email", "phonenumber": "data.phonenumber", "name": "data.name"},
         shows="data",

@@ -139,8 +139,7 @@ class Looking:
             return
         if identity.marker or not identity.find or identity.when_unsure != "resend_once":
             return
-        if effect.natural_key and intent.action.prepare is not None:
-            # It looks itself, and knows what to do with what is there.
+        if effect.natural_key and identity.ensures:
             return
         if effect.natural_key and await self._settled_by_another(intent, effect, store):
             return

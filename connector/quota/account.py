@@ -7,7 +7,7 @@ vendor's do; the month may differ by the zone for an hour or two.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,9 +22,18 @@ SHARES: Mapping[Priority, float] = {"proof": 1.0, "write": 0.9, "read": 0.8, "sw
 """How much of each window a call may find used already: what proves an unclear write always has
 room left, and a sweep never takes the room of what a person waits for."""
 
+ORDER: Sequence[Priority] = ("proof", "write", "read", "sweep")
+"""Who goes first."""
+MOST_PROMISED = 1_000
+"""So many who wait are told a moment of their own; those beyond come with the last of them."""
+PROMISE_SECONDS = 30.0
+"""How late whoever was told a moment may come, before it is nobody's."""
+
 DAY = 24 * 3600
 MONTH = 28 * DAY
 """A calendar window at least this long is a month."""
+KEPT_DAYS = 38
+"""How many days are remembered: the longest month, and the week before it."""
 MOST_LATE = 5.0
 AT_ONCE = 0.01
 """Use by others above this part of a limit is stored at once, and not with our next call."""
@@ -63,6 +72,12 @@ class Account:
     began: float = 0.0
     """When it was first counted; 0 is never."""
     tenants: list[str] = field(default_factory=list)
+    days: dict[int, int] = field(default_factory=dict)
+    """How many calls were counted on each day (of UTC, since 1970), others' among them."""
+    days_from: float = 0.0
+    """Since when the days are counted; 0 is never."""
+    promised: dict[Priority, list[float]] = field(default_factory=dict)
+    """The moments that those who wait were told, soonest first."""
 
     def take(self, quotas: Sequence[Quota], priority: Priority, now: float) -> float:
         """Count one call and give 0, or count none and give the seconds to wait."""
@@ -72,7 +87,63 @@ class Account:
         if ready > at:
             return ready - now
         self._count(quotas, at)
+        self._came(priority, at)
         return 0.0
+
+    def promise(self, quotas: Sequence[Quota], priority: Priority, now: float) -> float:
+        """The seconds after which a call that found no room may come again, and not in vain.
+
+        As if all who were told a moment before, and matter as much or more, went at theirs: told
+        the moment at which there is any room, all would come for the few places of it. It is no
+        permit: whoever comes when there is room goes.
+        """
+        at = tick(now)
+        for one in self.promised.values():
+            del one[: bisect_left(one, at - PROMISE_SECONDS)]
+        was_told = self._came(priority, at)
+        before = ORDER[: ORDER.index(priority) + 1]
+        ahead = sorted(one for each in before for one in self.promised.get(each, ()))
+        if was_told:
+            # It came a little before those whose places it takes have left: it need not go to the
+            # end of the line for that.
+            del ahead[bisect_right(ahead, at + PROMISE_SECONDS) :]
+        ready = max(at, self.ready_at(quotas, priority, at))
+        found = -1.0
+        while found != ready:
+            found = ready
+            for quota in quotas:
+                ready = max(ready, self._room_behind(quota, priority, ahead, ready))
+        if sum(map(len, self.promised.values())) < MOST_PROMISED:
+            insort(self.promised.setdefault(priority, []), ready)
+        return ready - now
+
+    def _room_behind(
+        self, quota: Quota, priority: Priority, ahead: Sequence[float], at: float
+    ) -> float:
+        """When one window has room behind calls at the moments `ahead`; `at` or later."""
+        late = lateness(quota.seconds)
+        allowed = max(1, int(self.limit(quota) * SHARES[priority]))
+        if quota.window == "sliding":
+            calls = sorted([*self.sent, *ahead])
+            return at if len(calls) < allowed else max(at, calls[-allowed] + quota.seconds + late)
+        used = self._calendar(quota.seconds).used
+        while True:
+            full = [
+                start
+                for start in _starts(at, quota.seconds)
+                if used.get(start, 0) + _between(ahead, start, quota.seconds) >= allowed
+            ]
+            if not full:
+                return at
+            at = next_start(full[-1], quota.seconds) + late
+
+    def _came(self, priority: Priority, now: float) -> bool:
+        """Whoever comes is taken for the first one whose moment has come, if there is one."""
+        told = self.promised.get(priority)
+        if told and told[0] <= now:
+            del told[0]
+            return True
+        return False
 
     def ready_at(self, quotas: Sequence[Quota], priority: Priority, now: float) -> float:
         """When every window has room for one more call; `now` or earlier means they have."""
@@ -131,11 +202,14 @@ class Account:
             if used is None or not _tells_of(start, seconds, at):
                 continue
             counted = calendar.used.get(start, 0)
-            if start <= self.began and calendar.before is None:
+            first = start <= self.began and calendar.before is None
+            if first:
                 calendar.before = max(used - counted, 0)
                 news = True
             if used > counted:
                 calendar.used[start] = used
+                if seconds >= MONTH and not first:
+                    self._note_day(now, used - counted)
                 news = True
         return news
 
@@ -177,6 +251,8 @@ class Account:
                 longest = max(longest, quota.seconds + lateness(quota.seconds))
                 most = max(most, quota.calls)
                 continue
+            if quota.seconds >= MONTH:
+                self._note_day(now, 1)
             used = self.calendars.setdefault(quota.seconds, Calendar()).used
             for start in _starts(now, quota.seconds):
                 used[start] = used.get(start, 0) + 1
@@ -184,6 +260,16 @@ class Account:
             self.sent.append(now)
         over = max(len(self.sent) - most, bisect_right(self.sent, now - longest))
         del self.sent[:over]
+
+    def _note_day(self, now: float, calls: int) -> None:
+        today = int(now // DAY)
+        self.days_from = min(self.days_from or now, now)
+        # A clock that was set back has left days ahead of it: they belong to this one.
+        for day in [one for one in self.days if one > today]:
+            calls += self.days.pop(day)
+        for day in [one for one in self.days if one <= today - KEPT_DAYS]:
+            del self.days[day]
+        self.days[today] = self.days.get(today, 0) + calls
 
     def _calendar(self, seconds: int) -> Calendar:
         return self.calendars.get(seconds) or _UNUSED
@@ -224,6 +310,13 @@ class Told:
 
 
 NOTHING = Told()
+
+
+def _between(moments: Sequence[float], start: float, seconds: int) -> int:
+    """How many of these calls may fall into the calendar window that begins at `start`."""
+    late = lateness(seconds)
+    end = next_start(start, seconds) + late
+    return bisect_left(moments, end) - bisect_left(moments, start - late)
 
 
 def _tells_of(start: float, seconds: int, at: float) -> bool:

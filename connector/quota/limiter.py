@@ -10,7 +10,7 @@ from typing import Protocol
 
 from connector.errors import StoreError
 from connector.model import Quota
-from connector.quota.account import MOST_LATE, NOTHING, Account, Priority, Told
+from connector.quota.account import MOST_LATE, NOTHING, ORDER, Account, Priority, Told
 
 logger = logging.getLogger("connector.quota")
 
@@ -20,12 +20,13 @@ Change = Callable[[Account, float | None], bool]
 
 It may be called again on another account, when the first was not the newest."""
 
-ORDER: Sequence[Priority] = ("proof", "write", "read", "sweep")
 MOST_TOGETHER = 1_000
 STALE_SECONDS = MOST_LATE / 2
 """A count that took longer to keep than this is too old to send by; the other half of the lateness
 is the network's."""
 AGAIN_SECONDS = 0.5
+SPACED_SECONDS = 0.05
+"""Between those who wait for an app that says when to come again, and not how many."""
 
 
 class Ledger(Protocol):
@@ -95,7 +96,8 @@ class Limiter:
         self._clock = clock
         self._ledger = ledger or MemoryLedger()
         self._lines: dict[str, _Line] = {}
-        self._blocked: dict[str, float] = {}
+        self._blocked: dict[str, tuple[float, int]] = {}
+        """Until when, and how many were told so."""
 
     async def reserve(
         self, key: str, quotas: Sequence[Quota], priority: Priority = "read"
@@ -105,8 +107,7 @@ class Limiter:
         Raises StoreError when it cannot be counted: then nothing may be sent.
         """
         if not quotas:
-            until = self._blocked.get(key)
-            return 0.0 if until is None else max(until - self._clock(), 0.0)
+            return self._until(key)
         line = self._line(key)
         take = _Take(quotas, priority, asyncio.get_running_loop().create_future())
         line.takes.append(take)
@@ -133,7 +134,9 @@ class Limiter:
             told = Told(told.calendars, max(told.blocked_until, now + retry_after))
         if not quotas:
             if told.blocked_until:
-                self._blocked[key] = max(self._blocked.get(key, 0.0), told.blocked_until)
+                until, before = self._blocked.get(key, (0.0, 0))
+                if told.blocked_until > until:
+                    self._blocked[key] = told.blocked_until, 0 if until <= now else before
             return
         line = self._line(key)
         weight = line.seen.weighs(told, now + line.ahead) if told else 0.0
@@ -142,6 +145,15 @@ class Limiter:
             line.notes.append(_Note(told or NOTHING, now, dated, tenant))
         if weight >= 1 or unknown:
             self._start(key, line)
+
+    def _until(self, key: str) -> float:
+        """How long an app without quotas is left alone; one after the other comes back."""
+        until, told = self._blocked.get(key, (0.0, 0))
+        left = until - self._clock()
+        if left <= 0:
+            return 0.0
+        self._blocked[key] = until, told + 1
+        return left + told * SPACED_SECONDS
 
     def _line(self, key: str) -> _Line:
         line = self._lines.get(key)
@@ -191,7 +203,9 @@ class Limiter:
                     news |= account.reached(note.tenant)
             for take in takes:
                 take.wait = account.take(take.quotas, take.priority, now)
-                news |= take.wait == 0
+                if take.wait > 0:
+                    take.wait = account.promise(take.quotas, take.priority, now)
+                news = True
             line.seen = account
             return news
 

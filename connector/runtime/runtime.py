@@ -29,6 +29,7 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
 from connector.runtime.choosing import Choosing
 from connector.runtime.connect import Connect
+from connector.runtime.consents import Consents
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
 from connector.runtime.looking_back import LookingBack
@@ -80,6 +81,7 @@ class Runtime:
         )
         self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
         self._connect = Connect(self._book, self.doors, self._keyring, parts)
+        self.consents = Consents(self._connect, self._store, parts.clock, self._released)
         self.accounts = Accounts(self._book, self.doors, self._keyring, parts)
         plugins, tuning, store_of = parts.plugins, parts.tuning, parts.database.tenant
         self._confirmed = parts.confirmed()

@@ -66,10 +66,13 @@ async def test_an_account_is_read_as_it_was_kept(either: SqlDatabase, beside: Sq
         blocked_until=START + 0.1,
         began=START + 0.2,
         tenants=["main", 'o"dd %_!\\'],
+        days={20_000: 7, 20_001: 40_000},
+        days_from=START + 0.3,
     )
 
     def change(account: Account, _: float | None) -> bool:
-        for name in ("sent", "calendars", "blocked_until", "began", "tenants"):
+        for name in ("sent", "calendars", "blocked_until", "began", "tenants", "days",
+                     "days_from"):  # fmt: skip
             setattr(account, name, getattr(wanted, name))
         return True
 
@@ -160,7 +163,9 @@ async def test_all_that_is_there_is_given_and_not_one_more(make: Make, clock: Cl
         *(one.reserve(KEY, QUOTAS, "proof") for one in limiters for _ in range(20))
     )
     assert waits.count(0.0) == SHORT.calls
-    assert {one for one in waits if one} == {65.0}
+    # Nor are more told the moment at which there is room again, whichever process tells them.
+    assert waits.count(65.0) == SHORT.calls
+    assert max(waits) == 130
     for database in databases:
         await database.close()
 

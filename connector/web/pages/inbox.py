@@ -30,7 +30,7 @@ def routes(site: Site) -> list[BaseRoute]:
             "account": await past.account(asked.since or 0.0, asked.until or now + 1),
             "found": await past.events(asked.events, PAGE, before),
             "connections": {one.id: one.name for one in await site.runtime.list_connections()},
-            "tell": Telling(words),
+            "tell": Telling(words, site.runtime.catalog),
             "states": EVENT_STATES,
             "narrowed": bool(asked.kept("before", "part", "period", "from", "to")),
         }
@@ -49,7 +49,7 @@ def routes(site: Site) -> list[BaseRoute]:
             "event.html",
             event=event,
             connection=names.get(str(event["connection_id"]), event["connection_id"]),
-            tell=Telling(site.words(request)),
+            tell=Telling(site.words(request), site.runtime.catalog),
         )
 
     async def again(request: Request) -> Response:

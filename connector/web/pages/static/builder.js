@@ -9,6 +9,21 @@ import "./token-field.js";
 
 const { begin, may, words: w } = JSON.parse(document.getElementById("begin").textContent);
 const place = document.getElementById("builder");
+/** Wide enough for cards and text side by side. */
+const wide = matchMedia("(min-width: 75rem)");
+
+const FIELDS = "button, input, select, textarea, summary, [contenteditable]";
+
+/** Gives the way back to where the focus is, when its card has been drawn anew. */
+function focused() {
+  const card = document.activeElement?.closest("#builder .card");
+  if (!card) return null;
+  const cards = () => [...place.querySelectorAll(".card")];
+  const [at, of] = [cards().indexOf(card), [...card.querySelectorAll(FIELDS)].indexOf(document.activeElement)];
+  return () => {
+    if (document.activeElement === document.body) cards()[at]?.querySelectorAll(FIELDS)[of]?.focus();
+  };
+}
 
 class Builder {
   constructor() {
@@ -19,9 +34,12 @@ class Builder {
     this.published = begin.published;
     this.open = null;
     this.asText = false;
+    this.typed = null;
     this.canChoose = true;
     this.draft = new Draft(begin, may, w, { show: () => this.drawHead(), take: (text) => this.check(text, null).then(() => this.draw()) });
     this.send = later(() => this.check(this.text, this.data), 400);
+    // A list may be run through by keys: the cards follow when that is over.
+    this.soon = later(() => this.changed(), 400);
     this.draw();
     this.draft.resume();
   }
@@ -57,16 +75,22 @@ class Builder {
 
   /** Something changed in a form: the text follows, and is checked. */
   edited() {
+    this.typed = null;
     this.send();
   }
 
   /** The same at once, and the cards are drawn anew. */
   async changed() {
+    this.typed = null;
     await this.check(this.text, this.data);
     this.draw();
   }
 
-  async check(text, data) {
+  check(text, data) {
+    return (this.latest = this.ask(text, data));
+  }
+
+  async ask(text, data) {
     const mine = (this.asked = (this.asked ?? 0) + 1);
     try {
       const told = await send("/flows/draft/check", data ? { text, data } : { text });
@@ -78,12 +102,15 @@ class Builder {
     } catch (error) {
       this.trouble(error);
     }
+    if (this.area && this.typed === null) this.area.value = this.text;
     this.drawHead();
   }
 
   /** What was just typed counts, though its turn has not come: tells whether nothing is wrong. */
   async upToDate() {
-    await this.check(this.asText ? this.typed ?? this.text : this.text, this.asText ? null : this.data);
+    this.check(this.typed ?? this.text, this.typed === null ? this.data : null);
+    // One that was asked meanwhile is the one that counts.
+    for (let last; last !== this.latest; ) await (last = this.latest);
     return this.ok;
   }
 
@@ -95,14 +122,25 @@ class Builder {
   // --- drawing ---------------------------------------------------------------------------------
 
   draw() {
+    const back = this.focusOn ? null : focused();
     this.status = h("div", { class: "status" });
-    const content = this.asText ? this.editor() : this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken);
-    place.replaceChildren(this.status, content);
+    this.area = this.asText ? this.editor() : null;
+    this.left = this.asText && !wide.matches ? null : h("div", {});
+    place.replaceChildren(this.status, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
+    this.drawCards();
     if (this.focusOn) {
       place.querySelector(this.focusOn)?.focus();
       this.focusOn = null;
     }
+    // The fields of a card come a moment after it.
+    if (back) requestAnimationFrame(back);
     this.drawHead();
+  }
+
+  drawCards() {
+    if (!this.left) return;
+    this.left.inert = false;
+    this.left.replaceChildren(this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken));
   }
 
   drawHead() {
@@ -113,10 +151,11 @@ class Builder {
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
       h("div", { class: "row spread" },
-        h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+          errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
         h("div", { class: "row" },
           this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
-          button(this.asText ? w.cards : w.yaml, () => this.flip()),
+          button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
           button(w.try, () => this.samples.dry(), { disabled: !this.ok }),
           button(w.tests, () => this.samples.tests(), { disabled: !this.ok }),
           may ? button(w.publish, () => this.publish(null), { disabled: !this.ok || !this.isDraft, class: begin.enabled ? "button main" : "button" }) : null,
@@ -124,8 +163,7 @@ class Builder {
       this.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, this.problem.detail), this.problem.remedy ? h("p", {}, this.problem.remedy) : null)) : "",
       this.draft.away ? h("p", { class: "box warn", role: "alert" }, this.draft.away) : "",
       this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
-      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "",
-      errors.length || warnings.length ? "" : h("p", { class: "quiet fine" }, w.fine));
+      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
   }
 
   /** How the draft stands. */
@@ -198,11 +236,13 @@ class Builder {
   /** One input of a trigger: a fixed value. */
   setting(field, holder) {
     const value = holder[field.path];
+    let keys = false;
     const write = (fresh) => {
       if (fresh === "" || fresh?.length === 0) delete holder[field.path];
       else holder[field.path] = fresh;
-      if (field.path === "resource") this.changed();
-      else this.edited();
+      if (field.path !== "resource") this.edited();
+      else if (keys) this.soon();
+      else this.changed();
     };
     const help = field.help ? h("span", { class: "help" }, field.help) : null;
     if (field.choices?.length && field.array === field.path) {
@@ -216,6 +256,8 @@ class Builder {
     }
     if (field.choices?.length) {
       const select = h("select", {}, h("option", { value: "" }, w.pick), field.choices.map((one) => h("option", { value: one.value, selected: one.value === value }, one.label)));
+      select.addEventListener("keydown", () => (keys = true));
+      select.addEventListener("pointerdown", () => (keys = false));
       select.addEventListener("change", () => write(select.value));
       return h("label", { class: "field" }, h("span", {}, field.label), select, help);
     }
@@ -339,7 +381,7 @@ class Builder {
     const card = this.nodes?.find((one) => one.name === step.node);
     const count = Object.keys(step.map ?? {}).length;
     return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · ${count} ${w.values}`), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · ${count} ${count === 1 ? w.value : w.values}`), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
   }
 
   // --- what cards ask ----------------------------------------------------------------------------
@@ -409,7 +451,8 @@ class Builder {
     search.addEventListener("input", show);
     arrows(search, list);
     const made = dialog(kinds.includes("trigger") ? w.chooseTrigger : w.chooseStep, w, search, list);
-    show();
+    if (this.nodes) show();
+    this.whenNodes.then(show);
     search.focus();
   }
 
@@ -424,16 +467,23 @@ class Builder {
 
   flip() {
     this.asText = !this.asText;
+    this.typed = null;
     this.draw();
   }
 
   editor() {
     const area = h("textarea", { rows: "30", "aria-label": "YAML", spellcheck: "false" });
     area.value = this.text;
-    this.typed = this.text;
-    const follow = later(() => this.check(area.value, null), 400);
+    const follow = later(async () => {
+      await this.check(area.value, null);
+      if (this.text !== area.value) return;
+      this.typed = null;
+      this.drawCards();
+    }, 400);
     area.addEventListener("input", () => {
       this.typed = area.value;
+      // Until the cards say what is written here, a change on them would undo it.
+      if (this.left) this.left.inert = true;
       follow();
     });
     return area;
@@ -462,17 +512,23 @@ class Builder {
     // What a colleague did meanwhile is looked at before anything is published.
     if (!this.ok || (may && this.isDraft && !(await this.draft.settled(this.text)))) return;
     let items = null;
+    let broken = 0;
     try {
-      ({ items } = await send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }));
+      const [changes, tests] = await Promise.all([
+        send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }),
+        this.flow ? send("/flows/draft/tests", { flow: this.flow, text: this.text }) : { items: [] }]);
+      items = changes.items;
+      broken = tests.items.filter((one) => one.differences.length).length;
     } catch (error) {
       this.trouble(error);
       return;
     }
-    if (!items?.length) {
+    if (!items?.length && !broken) {
       this.store(enable);
       return;
     }
-    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, items.map((one) => h("li", {}, one))), h("div", { class: "row" }, button(w.publish, () => {
+    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, (items ?? []).map((one) => h("li", {}, one))),
+      broken ? h("p", { class: "box warn" }, h("span", {}, fill(w.testsBreak, { count: broken }))) : null, h("div", { class: "row" }, button(w.publish, () => {
       made.close();
       this.store(enable);
     }, { class: "button main" }), button(w.close, () => made.close())));
@@ -481,20 +537,22 @@ class Builder {
   async store(enable) {
     try {
       const { name: flow, version } = this.draft;
-      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, draft: version ? { flow, version } : null });
+      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, stored: begin.stored, version: begin.version, draft: version ? { flow, version } : null });
       location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
     } catch (error) {
       this.trouble(error);
-      if (error.problem?.issues) {
-        this.issues = error.problem.issues;
+      if (error.problem?.fields?.length) {
+        this.issues = error.problem.fields;
         this.drawHead();
       }
     }
   }
 }
 
+const coming = get("/flows/nodes");
 const builder = new Builder();
-get("/flows/nodes").then(({ items }) => {
+wide.addEventListener("change", () => builder.asText && builder.draw());
+builder.whenNodes = coming.then(({ items }) => {
   builder.nodes = items;
   if (!builder.asText) builder.draw();
 }).catch((error) => builder.trouble(error));
