@@ -40,7 +40,7 @@ def routes(site: Site) -> list[BaseRoute]:
         }
         if request.query_params.get("part") == "inbox":
             return await part(site, request, "inbox_body.html", values)
-        values["recovered"] = (await site.runtime.status())["recovered"]
+        values["recovered"] = await site.runtime.recovered()
         return await site.render(request, "inbox.html", **values)
 
     async def one(request: Request) -> Response:
