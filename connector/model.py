@@ -297,6 +297,8 @@ class Action(Operation):
     """What steps get when the app says yes without a word."""
     prepare: Preparing | None = Attribute(default=None, exclude=True)
     """Reads before each send and gives what is sent: an update that keeps what others wrote."""
+    finds: bool = False
+    """Whether `prepare` looks for the record itself and uses, or changes, the one that is there."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
     """Reads before each send: raises Refused when this must not be sent, gives the record when
     what is wanted is there already, and nothing when it may go."""

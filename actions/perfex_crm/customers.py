@@ -129,6 +129,7 @@ ensure_customer = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/customers", root="data", encoding="form"),
+    finds=True,
     prepare=ensuring(
         CUSTOMERS, "customers", {"vat": "vat", "company": "company"}, "/customers/{id}"
     ),
@@ -138,6 +139,8 @@ ensure_customer = Action(
         natural_key=("data.vat", "data.company"),
         find="find_customer",
         by={"vat": "data.vat", "company": "data.company"},
+        alike={"company": "data.company"},
+        made_at="datecreated",
         shows="data",
         gives="record",
         read=Request(method="GET", path="/customers/{id}"),
