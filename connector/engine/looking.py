@@ -285,7 +285,6 @@ class Looking:
             raise Wait("unsure", effect.due_at, None)
         elif policy == "resend_once" and effect.sends < 2:
             self._note(effect, None, "searched twice, not found: sent once more")
-            effect.searches = 0
             await self._save(effect, store, "planned")
         else:
             await self._park(effect, store, "It was sent and cannot be found in the app.")
