@@ -24,6 +24,12 @@ CALLERS = 64
 ACCEPTS = 8_000
 RUNS = 2_000
 SILENT_SECONDS = 5.0
+LANES, LANE, CLAIMS = 10, 10_000, 20
+WAITING = (
+    "INSERT INTO run (tenant, flow_id, flow_version, event_id, item_id, state, context, due_at,"
+    " created_at) SELECT 'main', 1, 1, -n, CAST(n % ?1 AS TEXT), 'queued', '{}',"
+    " CASE WHEN n < ?1 THEN CAST(?2 AS float8) ELSE 0 END, 0 FROM generate_series(0, ?3 - 1) AS n"
+)
 INSERT = (
     "INSERT INTO event (tenant, connection_id, delivery_id, type, resource, operation, account,"
     " happened_at, ids, received_at, state) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
@@ -45,6 +51,8 @@ def measure(size: Size) -> list[Row]:
         )
         with folder() as place:
             seconds = run_loop(_take_over(place, new_database(server)))
+        behind = run_loop(_claim(new_database(server), size.of(LANE)))
+        alone = run_loop(_claim(new_database(server), 1))
     return [
         Row(
             bench="postgres",
@@ -75,6 +83,16 @@ def measure(size: Size) -> list[Row]:
             reference_what="CONNECTOR_SILENT_SECONDS",
             ratio=seconds / SILENT_SECONDS,
             target=Target("at most", SILENT_SECONDS + 5),
+        ),
+        Row(
+            bench="postgres",
+            what=f"a claim beside {LANES} lanes of {size.of(LANE):,} runs that wait",
+            figure=behind,
+            unit="ms",
+            reference=alone,
+            reference_what="beside lanes of one run",
+            ratio=behind / alone,
+            target=Target("at most", 100),
         ),
     ]
 
@@ -143,6 +161,24 @@ async def _drive(place: Path, count: int, url: str) -> float:
         if done != {"succeeded": count}:
             raise RuntimeError(f"{count} runs were expected, there are {dict(done)}")
     return count / seconds
+
+
+async def _claim(url: str, length: int) -> float:
+    """Milliseconds of a claim that finds nothing: each lane's first run waits, the rest for it."""
+    database = Database(url)
+    await database.open()
+    try:
+        await database.claims.join("bench")
+        now = time.time()
+        await database.write((WAITING, (LANES, now + 3_600, LANES * length)))
+        await database.write(("ANALYZE run", ()))
+        await database.claims.runs(64, now)
+        start = time.perf_counter()
+        for _ in range(CLAIMS):
+            await database.claims.runs(64, now)
+        return (time.perf_counter() - start) / CLAIMS * 1_000
+    finally:
+        await database.close()
 
 
 async def _take_over(place: Path, url: str) -> float:

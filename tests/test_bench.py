@@ -23,7 +23,7 @@ UNITS = {
     "mapping": ["/s", "/s"],
     "composing": ["ms"],
     "enrich": ["calls"],
-    "postgres": ["/s", "runs/s", "s"],
+    "postgres": ["/s", "runs/s", "s", "ms"],
     "startup": ["s", "s", "MB"],
 }
 

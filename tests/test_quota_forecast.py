@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector.model import Quota
-from connector.quota.account import Account, Calendar, Told
+from connector.quota.account import KEPT_DAYS, Account, Calendar, Told
 from connector.quota.forecast import quota_view
 
 SHORT = Quota(calls=300, seconds=300)
@@ -113,6 +113,50 @@ def test_what_others_had_used_is_known_from_the_first_answer() -> None:
     (window,) = quota_view(account, [MONTH], now + 2 * DAY)["windows"]
     assert window["used"] == 20_500
     assert window["forecast"]["per_day"] == 1250, "others go on as well"
+
+
+def called(account: Account, day: float, times: int) -> None:
+    for _ in range(times):
+        assert account.take([MONTH], "proof", APRIL + day * DAY) == 0
+
+
+def test_the_pace_is_that_of_the_last_week_and_not_of_the_whole_month() -> None:
+    account = Account()
+    for day in range(20):
+        called(account, day + 0.5, 100 if day < 10 else 10)
+    (window,) = quota_view(account, [MONTH], APRIL + 20 * DAY)["windows"]
+    assert window["used"] == 1100
+    assert (window["forecast"]["per_day"], window["forecast"]["expected"]) == (10, 1200)
+    assert [one["calls"] for one in window["days"]] == [100] * 10 + [10] * 10
+    assert window["days"][0]["start"] == APRIL
+
+
+def test_a_new_month_begins_with_the_pace_of_the_old_one() -> None:
+    account = Account()
+    for day in range(-8, 0):
+        called(account, day + 0.5, 40)
+    (window,) = quota_view(account, [MONTH], APRIL + 60)["windows"]
+    assert (window["used"], window["days"]) == (0, [])
+    assert window["forecast"]["state"] == "lasts"
+    assert window["forecast"]["per_day"] == pytest.approx(40, abs=0.1)
+
+
+def test_an_account_from_before_days_were_counted_has_the_pace_of_its_month() -> None:
+    account = Account(calendars={MONTH.seconds: Calendar({APRIL: 16_000})}, began=APRIL - DAY)
+    called(account, 10, 1)
+    (window,) = quota_view(account, [MONTH], APRIL + 10.5 * DAY)["windows"]
+    assert window["forecast"]["per_day"] == pytest.approx(16_001 / 10.5, abs=0.1)
+    assert window["days"] == [{"start": APRIL + 10 * DAY, "calls": 1}]
+
+
+def test_days_are_kept_for_a_while_and_follow_a_clock_that_was_set_back() -> None:
+    account = Account()
+    for day in range(60):
+        called(account, day, 1)
+    assert len(account.days) == KEPT_DAYS
+    called(account, 57, 1)
+    assert max(account.days) == APRIL // DAY + 57
+    assert account.days[int(APRIL // DAY) + 57] == 1 + 2 + 1, "none is lost"
 
 
 @pytest.mark.parametrize(

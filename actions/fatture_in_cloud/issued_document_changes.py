@@ -9,8 +9,20 @@ from connector.apps.fatture_in_cloud.invoices.kinds import WRITING
 _DOCS = "https://developers.fattureincloud.it/api-reference"
 _PATH = "/c/{company_id}/issued_documents/{document_id}"
 _CHOICE = (schema("fatture_in_cloud/company"), schema("fatture_in_cloud/document_choice"))
+# Two at a time would each send the rows that it has read, and the second undo the first.
+_ONE_AT_A_TIME = (
+    "update_issued_document",
+    "delete_issued_document",
+    "register_payment",
+    "cancel_payment",
+)
 # Each reads the document first and says what of it differs, so that a doubt is settled by looking.
-_STATE = Identity(record_id="data.id", natural_key=("document_id",), when_unsure="repeat")
+_STATE = Identity(
+    record_id="data.id",
+    natural_key=("document_id",),
+    same_as=_ONE_AT_A_TIME,
+    when_unsure="repeat",
+)
 
 update_issued_document = Action(
     app="fatture_in_cloud",
@@ -54,7 +66,12 @@ delete_issued_document = Action(
     output=schema("fatture_in_cloud/deleted"),
     removes="document_id",
     destructive=True,
-    identity=Identity(record_id="", natural_key=("document_id",), when_unsure="repeat"),
+    identity=Identity(
+        record_id="",
+        natural_key=("document_id",),
+        same_as=_ONE_AT_A_TIME,
+        when_unsure="repeat",
+    ),
     scopes=WRITING,
     summary=(
         "Document {{ output.id }} "

@@ -56,7 +56,9 @@ find_product = _PRODUCT.find(
 )
 create_product = _PRODUCT.create("createProduct", require=("data.name",), identity=_IDENTITY)
 ensure_product = _PRODUCT.ensure(
-    ("createProduct", "listProducts", "getProduct", "modifyProduct"), _KEYS, identity=_IDENTITY
+    ("createProduct", "listProducts", "getProduct", "modifyProduct"),
+    _KEYS,
+    identity=_IDENTITY.model_copy(update={"ensures": True}),
 )
 update_product = _PRODUCT.update("modifyProduct", "getProduct")
 delete_product = _PRODUCT.delete("deleteProduct")

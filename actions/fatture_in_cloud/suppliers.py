@@ -69,7 +69,9 @@ create_supplier = _SUPPLIER.create("createSupplier", require=("data.name",), ide
 ensure_supplier = _SUPPLIER.ensure(
     ("createSupplier", "listSuppliers", "getSupplier", "modifySupplier"),
     _KEYS,
-    identity=_IDENTITY.model_copy(update={"natural_key": tuple(f"data.{key}" for key in _KEYS)}),
+    identity=_IDENTITY.model_copy(
+        update={"natural_key": tuple(f"data.{key}" for key in _KEYS), "ensures": True}
+    ),
 )
 update_supplier = _SUPPLIER.update("modifySupplier", "getSupplier")
 delete_supplier = _SUPPLIER.delete("deleteSupplier")

@@ -86,6 +86,7 @@ create_contact = Action(
     identity=Identity(
         record_id="record_id",
         natural_key=("data.email",),
+        same_as=("create_contact", "ensure_contact"),
         find="find_contact",
         by={"customer_id": "customer_id", "email": "data.email"},
         read=Request(method="GET", path="/contacts/{customer_id}/{id}"),
@@ -146,7 +147,6 @@ ensure_contact = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/contacts", root="data", encoding="form"),
-    finds=True,
     prepare=ensuring(
         CONTACTS,
         "contacts",
@@ -158,10 +158,12 @@ ensure_contact = Action(
     identity=Identity(
         record_id="",
         natural_key=("data.email",),
+        same_as=("create_contact", "ensure_contact"),
         find="find_contact",
         by={"customer_id": "customer_id", "email": "data.email"},
         shows="data",
         gives="record",
+        ensures=True,
         read=Request(method="GET", path="/contacts/{customer_id}/{id}"),
         own_id="id",
         when_unsure="repeat",

@@ -76,6 +76,7 @@ create_customer = Action(
     identity=Identity(
         record_id="record_id",
         natural_key=("data.vat",),
+        same_as=("create_customer", "ensure_customer"),
         find="find_customer",
         by={"vat": "data.vat", "company": "data.company"},
         alike={"company": "data.company"},
@@ -129,7 +130,6 @@ ensure_customer = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/customers", root="data", encoding="form"),
-    finds=True,
     prepare=ensuring(
         CUSTOMERS, "customers", {"vat": "vat", "company": "company"}, "/customers/{id}"
     ),
@@ -137,12 +137,14 @@ ensure_customer = Action(
     identity=Identity(
         record_id="",
         natural_key=("data.vat", "data.company"),
+        same_as=("create_customer", "ensure_customer"),
         find="find_customer",
         by={"vat": "data.vat", "company": "data.company"},
         alike={"company": "data.company"},
         made_at="datecreated",
         shows="data",
         gives="record",
+        ensures=True,
         read=Request(method="GET", path="/customers/{id}"),
         own_id="userid",
         when_unsure="repeat",

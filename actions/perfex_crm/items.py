@@ -142,7 +142,6 @@ ensure_item = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/items", root="data", encoding="form"),
-    finds=True,
     prepare=ensuring(ITEMS, "items", {"description": "description"}, "/items/{id}"),
     output=schema("perfex_crm/item"),
     identity=Identity(
@@ -152,6 +151,7 @@ ensure_item = Action(
         by={"description": "data.description"},
         shows="data",
         gives="record",
+        ensures=True,
         read=Request(method="GET", path="/items/{id}"),
         own_id="id",
         when_unsure="repeat",

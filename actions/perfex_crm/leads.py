@@ -86,6 +86,7 @@ create_lead = Action(
     identity=Identity(
         record_id="record_id",
         natural_key=("data.email",),
+        same_as=("create_lead", "ensure_lead"),
         find="find_lead",
         by={"email": "data.email", "phonenumber": "data.phonenumber", "name": "data.name"},
         read=Request(method="GET", path="/leads/{id}"),
@@ -146,7 +147,6 @@ ensure_lead = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/leads", root="data", encoding="form"),
-    finds=True,
     prepare=ensuring(
         LEADS,
         "leads",
@@ -157,10 +157,12 @@ ensure_lead = Action(
     identity=Identity(
         record_id="",
         natural_key=("data.email", "data.phonenumber", "data.name"),
+        same_as=("create_lead", "ensure_lead"),
         find="find_lead",
         by={"email": "data.email", "phonenumber": "data.phonenumber", "name": "data.name"},
         shows="data",
         gives="record",
+        ensures=True,
         read=Request(method="GET", path="/leads/{id}"),
         own_id="id",
         when_unsure="repeat",

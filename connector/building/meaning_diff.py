@@ -68,9 +68,9 @@ _SAID: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "step_off": (
         "Step '{step}' is switched off: it is left out.",
-        "Il passo '{step}' è disattivato: viene saltato.",
+        "Il passo '{step}' è spento: viene saltato.",
     ),
-    "step_on": ("Step '{step}' is switched on again.", "Il passo '{step}' è di nuovo attivo."),
+    "step_on": ("Step '{step}' is switched on again.", "Il passo '{step}' è di nuovo acceso."),
     "step_connection": (
         "Step '{step}' now uses the connection {new}, no longer {old}.",
         "Il passo '{step}' ora usa il collegamento {new}, non più {old}.",

@@ -44,6 +44,7 @@ def add(app: typer.Typer) -> None:
     flow_app.command("enable")(enable)
     flow_app.command("disable")(disable)
     flow_app.command("delete")(delete)
+    flow_app.command("tests")(tests)
     app.add_typer(flow_app, name="flow")
 
 
@@ -207,6 +208,12 @@ def enable(key: KeyArgument, yes: YesOption = False, json: JsonOption = False) -
 def disable(key: KeyArgument, json: JsonOption = False) -> None:
     """Switch a flow off; its events are still accepted and kept."""
     _switch(key, False, json)
+
+
+def tests(key: KeyArgument) -> None:
+    """Print the tests that were saved in the pages, as the file that `connector test` runs."""
+    _known(key, with_runtime(lambda runtime: runtime.get_flow(key)))
+    sys.stdout.write(with_runtime(lambda runtime: runtime.workshop.kept.as_file(key)))
 
 
 def delete(

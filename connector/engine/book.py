@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 EMULATED_KEY = "emulated_key"
 """The setting of a connection that holds the public key of an emulated app."""
 
+
+MOST_KEPT = 2_000
+"""So many flows are kept ready to run: of ten thousand tenants few are at work at a time."""
 
 FORMER_NAMES = "former_names"
 """The setting of a connection that holds the names that it had."""
@@ -64,8 +67,7 @@ class Book:
         self._active: dict[str, list[ActiveFlow]] = {}
         self._connections: dict[tuple[str, str], ConnectionRow] = {}
         self._compiled: dict[tuple[int, int], CompiledFlow] = {}
-        self.problems: dict[str, str] = {}
-        """Enabled flows that cannot run, and why."""
+        self._problems: dict[str, dict[str, str]] = {}
 
     def forget(self) -> None:
         """Read everything anew at the next look-up; call after a change of one's own."""
@@ -152,22 +154,28 @@ class Book:
         return [flow for flow in await self.active(tenant) if flow.connection_id == connection_id]
 
     async def active(self, tenant: str) -> Sequence[ActiveFlow]:
-        """Every enabled flow of a tenant that can run; the others are in `problems`."""
+        """Every enabled flow of a tenant that can run; the others are its `problems`."""
         await self._fresh()
         known = self._active.get(tenant)
         if known is None:
             store = self._database.tenant(tenant)
             known = []
-            self.problems = {}
+            problems: dict[str, str] = {}
             for row in await store.flows():
                 if not row.enabled:
                     continue
                 try:
                     known.append(await self._activate(row, store))
                 except ConnectorError as error:
-                    self.problems[row.key] = str(error)
+                    problems[row.key] = str(error)
             self._active[tenant] = known
+            self._problems[tenant] = problems
+            _keep_newest(self._active)
         return known
+
+    def problems(self, tenant: str) -> Mapping[str, str]:
+        """The enabled flows that could not run when `active` was asked last, and why."""
+        return self._problems.get(tenant, {})
 
     async def compiled(self, tenant: str, flow_id: int, version: int) -> CompiledFlow:
         """One version of a flow, ready to run. Raises FlowError."""
@@ -178,6 +186,7 @@ class Book:
                 raise FlowError(f"Version {version} of this flow is no longer stored.")
             known = self._compile(document)
             self._compiled[(flow_id, version)] = known
+            _keep_newest(self._compiled)
         return known
 
     def _compile(self, document: str) -> CompiledFlow:
@@ -212,6 +221,11 @@ class Book:
             operations=frozenset(operations),
             derived=derived,
         )
+
+
+def _keep_newest(kept: dict[Any, Any]) -> None:
+    if len(kept) > MOST_KEPT:
+        del kept[next(iter(kept))]
 
 
 def _rehearsed(app: App, row: ConnectionRow) -> App:

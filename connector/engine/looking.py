@@ -129,7 +129,7 @@ class Looking:
         What merely looks alike (the same name) is remembered, so that it is never taken for ours.
         """
         identity = intent.action.identity
-        if intent.action.finds and effect.natural_key:
+        if intent.action.identity.ensures and effect.natural_key:
             # It looks itself, and knows what to do with what is there.
             return
         unnamed = bool(identity.marker) or not effect.natural_key
@@ -194,7 +194,7 @@ class Looking:
         self, intent: Intent, effect: EffectRow, store: EffectStore
     ) -> str | None:
         """The id of a record that another write of ours has just made; no list need show it yet."""
-        if not effect.natural_key or not intent.action.finds:
+        if not effect.natural_key or not intent.action.identity.ensures:
             return None
         other = await self._another(intent, effect, store)
         return other.remote_id if other is not None else None
@@ -293,7 +293,7 @@ class Looking:
         self, intent: Intent, effect: EffectRow, store: EffectStore, seen: Seen
     ) -> None:
         """Whether a state that was written is there; it is written again a few times if not."""
-        if intent.action.finds and _makes(effect) and len(seen.ours) != 1:
+        if intent.action.identity.ensures and _makes(effect) and len(seen.ours) != 1:
             # An ensure that found nothing and made its record: none, or several, as with a create.
             await self._conclude("resend_once", effect, store, seen)
             return
@@ -315,7 +315,7 @@ class Looking:
     ) -> Seen:
         found = await self._found(intent, effect, find)
         if intent.action.identity.shows is not None:
-            if not ids_of(found) and intent.action.finds and _makes(effect):
+            if not ids_of(found) and intent.action.identity.ensures and _makes(effect):
                 return await self._look_alike(intent, effect, store, find)
             # Whoever changes a record has not made it: that others name it does not matter.
             return Seen(found, ids_of(found), [])

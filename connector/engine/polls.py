@@ -6,7 +6,6 @@ event before it is noted as known: killed in between, the same event is found ag
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -21,7 +20,6 @@ from connector.engine.waits import Clock
 from connector.errors import ConnectorError, Missing, Throttled
 from connector.model import App, Json, Poll
 from connector.store.rows import HEALED, POLLED, EventRow, PolledRow
-from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
     from connector.store.port import Store
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector.engine")
 
 LOOK_SECONDS = 5.0
+"""How long to wait at least when an app has no room for us."""
 EVERY_SECONDS = 300.0
 """How often a list is looked at."""
 READY = ""
@@ -59,30 +58,12 @@ class Polls:
         self._hand_on = hand_on
         self._every = every
         self._not_before: dict[Place, float] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._forever(), name="connector-polls")
 
     async def stop(self) -> None:
-        """Stop at once: what was not noted is found again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        """Nothing goes on beside the rounds."""
 
-    async def _forever(self) -> None:
-        while True:
-            try:
-                await self._round()
-            except ConnectorError as error:
-                logger.warning("polling: %s", error.message)
-            except Exception as fault:  # noqa: BLE001 - the next round must come
-                log_surprise(logger, "polling stopped on a fault of ours", fault)
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def _round(self) -> None:
+    async def round(self) -> float | None:
+        """Look at what is due; gives when to come again, None when nothing is followed."""
         wanted = await self._wanted()
         due = [one for one in wanted if self._not_before.get(one, 0) <= self._clock()]
         for place in due:
@@ -96,6 +77,7 @@ class Polls:
                 self._not_before[place] = self._clock() + AGAIN_SECONDS
         if due or not wanted:
             await self._forget(set(wanted))
+        return min((self._not_before[one] for one in wanted), default=None)
 
     async def _wanted(self) -> dict[Place, tuple[App, Poll]]:
         wanted: dict[Place, tuple[App, Poll]] = {}
@@ -109,7 +91,7 @@ class Polls:
 
     async def _forget(self, wanted: set[Place]) -> None:
         """What nobody follows: followed again later, it begins anew."""
-        if self._book.problems:
+        if self._book.problems(self._tenant):
             return
         for place in await self._store.polled_places():
             if place not in wanted:

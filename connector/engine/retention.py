@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError
 from connector.redaction import mask_fields
-from connector.store.port import Store
+from connector.store.port import Database
 from connector.store.rows import RunAge
 from connector.surprises import log_surprise
 
@@ -28,6 +28,12 @@ REST_SECONDS = 0.25
 """After each such commit, so that it takes a small part of the time whatever there is to do."""
 
 
+class Ages(Protocol):
+    """Lists runs by number."""
+
+    async def run_ages(self, after: int, limit: int) -> list[RunAge]: ...
+
+
 @dataclass(slots=True)
 class Removed:
     """What was removed (or would be): payloads of runs, events with their runs, samples that
@@ -40,18 +46,21 @@ class Removed:
 
 
 class Retention:
-    """Removes and masks once an hour while a server runs, or at once when a person asks for it."""
+    """Removes and masks once an hour while a server runs, of all; of one, when somebody asks."""
 
     def __init__(
         self,
-        store: Store,
+        database: Database,
+        tenant: str,
         clock: Clock,
         payload_days: float,
         event_days: float = 0,
         masked: Sequence[str] = (),
         rest: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self._store = store
+        self._of = database.tenant
+        self._database = database
+        self._store = database.tenant(tenant)
         self._clock = clock
         # An event that goes takes its runs along.
         self._payload_days = min(payload_days or event_days, event_days or payload_days)
@@ -90,8 +99,8 @@ class Retention:
             await self._runs(before, removed, mask=bool(self._masked))
         if self._payload_days:
             before = now - self._payload_days * DAY
-            if await self._store.drop_old_samples(before, really=False):
-                removed.samples = await self._store.drop_old_samples(before)
+            for tenant in await self._database.with_old_samples(before):
+                removed.samples += await self._of(tenant).drop_old_samples(before)
         if self._event_days:
             await self._events(now - self._event_days * DAY, removed)
         return removed
@@ -134,11 +143,12 @@ class Retention:
         """From where the last time left nothing to do; the first that is kept holds that place."""
         start = self._settled if after is None else after
         all_gone = True
-        async for runs in self._portions(start):
+        source: Ages = self._database if after is None else self._store
+        async for runs in self._portions(source, start):
             gone = [run for run in runs if _is_over(run) and (run.finished_at or 0) < before]
             removed.runs += await self._together(
                 [one for one in gone if one.kept != "gone"],
-                lambda run: self._store.drop_payload(run.id, self._clock(), really=really),
+                lambda run: self._of(run.tenant).drop_payload(run.id, self._clock(), really=really),
                 rest=really,
             )
             if mask:
@@ -150,7 +160,7 @@ class Retention:
                         and run not in gone
                         and run.state in ("succeeded", "filtered")
                     ],
-                    lambda run: self._store.mask_payload(run.id, self.hide, self._clock()),
+                    lambda run: self._of(run.tenant).mask_payload(run.id, self.hide, self._clock()),
                 )
             all_gone = all_gone and all(run.kept == "gone" for run in runs)
             if all_gone and after is None:
@@ -158,8 +168,8 @@ class Retention:
             if not mask and runs[-1].created_at >= before:
                 return
 
-    async def _portions(self, after: int) -> AsyncIterator[list[RunAge]]:
-        while runs := await self._store.run_ages(after, PORTION):
+    async def _portions(self, source: Ages, after: int) -> AsyncIterator[list[RunAge]]:
+        while runs := await source.run_ages(after, PORTION):
             yield runs
             after = runs[-1].id
             await self._rest(0)
@@ -167,8 +177,10 @@ class Retention:
     async def _events(self, before: float, removed: Removed) -> None:
         after = 0
         while True:
-            after, old = await self._store.old_events(after, before, PORTION)
-            removed.events += await self._together(old, self._store.drop_event)
+            after, old = await self._database.old_events(after, before, PORTION)
+            removed.events += await self._together(
+                old, lambda one: self._of(one[0]).drop_event(one[1])
+            )
             if not after:
                 return
             await self._rest(0)

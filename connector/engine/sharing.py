@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,8 @@ class SharedDrive:
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
+        self._heard = 0
+        """How many beats in a row the database has heard."""
         self._unsure = False
         """Whether a claim may lie in the store that we never heard of."""
 
@@ -71,6 +74,7 @@ class SharedDrive:
         self._loops = [
             self._spawn(self._claim(), "connector-claim"),
             self._spawn(self._beat(), "connector-beat"),
+            self._spawn(self._tend(), "connector-tend"),
         ]
         if self._listens:
             self._loops.append(self._spawn(self._listen(), "connector-listen"))
@@ -143,8 +147,10 @@ class SharedDrive:
                 log_surprise(logger, "claiming work", fault)
                 await asyncio.sleep(AGAIN_SECONDS)
             if not took:
+                # Not wait_for: it swallows a cancellation that comes with the wake.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
 
     async def _claim_runs(self) -> bool:
         room = self._workers - len(self._runs)
@@ -166,26 +172,35 @@ class SharedDrive:
         return bool(events)
 
     async def _beat(self) -> None:
-        beats = heard = 0
         while True:
             await asyncio.sleep(self._silent_seconds / BEATS)
-            beats += 1
             try:
                 if not await self._claims.beat():
                     await self._begin_anew()
-                heard += 1
-                # When the database was away, all were silent: each gets its time to say so.
-                names = await self._claims.tend(self._silent_seconds) if heard > BEATS else []
-                for name in names:
-                    logger.warning("worker %s has fallen silent: others go on with its work", name)
-                    self._wake.set()
-                if beats % BEATS_PER_MENDING == 0 and await self._claims.release_mended():
-                    self._wake.set()
+                self._heard += 1
             except StoreError as error:
-                heard = 0
+                self._heard = 0
                 logger.warning("no beat: %s", error.message)
             except Exception as fault:  # noqa: BLE001 - the next beat must come
                 log_surprise(logger, "a beat", fault)
+
+    async def _tend(self) -> None:
+        """Look after the others; apart from our own beats, which must not wait for that."""
+        for times in itertools.count(1):
+            await asyncio.sleep(self._silent_seconds / BEATS)
+            try:
+                # When the database was away, all were silent: each gets its time to say so.
+                silent = self._heard > BEATS
+                names = await self._claims.tend(self._silent_seconds) if silent else []
+                for name in names:
+                    logger.warning("worker %s has fallen silent: others go on with its work", name)
+                    self._wake.set()
+                if times % BEATS_PER_MENDING == 0 and await self._claims.release_mended():
+                    self._wake.set()
+            except StoreError as error:
+                logger.warning("looking after other workers: %s", error.message)
+            except Exception as fault:  # noqa: BLE001 - the next look must come
+                log_surprise(logger, "looking after other workers", fault)
 
     async def _listen(self) -> None:
         while True:

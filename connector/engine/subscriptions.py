@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,7 +64,7 @@ class Subscriptions:
         clock: Clock,
         public_url: str,
         *,
-        alarms: Alarms | None = None,
+        alarms_of: Callable[[str], Alarms] | None = None,
         check_seconds: float = 0,
     ) -> None:
         """`check_seconds` is how often to look whether what we had is still there; 0 is never."""
@@ -71,9 +73,9 @@ class Subscriptions:
         self._store_of = store_of
         self._clock = clock
         self.public_url = public_url
-        self._alarms = alarms
+        self._alarms_of = alarms_of
         self._check_seconds = check_seconds
-        self._turn = asyncio.Lock()
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._asked: dict[str, _Asked] = {}
 
     async def reconcile(
@@ -85,7 +87,7 @@ class Subscriptions:
         must be listening: an app sends its challenge before it answers us.
         """
         # One at a time: two that run side by side both find nothing and both ask for a hook.
-        async with self._turn:
+        async with self._turns[tenant]:
             # Until all has ended well: whatever is raised on the way, `repair` tries again.
             before = self._asked.setdefault(tenant, _Asked({}, None, 0, self._clock()))
             wanted = await self._wanted(tenant)
@@ -109,13 +111,19 @@ class Subscriptions:
                 self._asked[tenant] = replace(asked, again_at=again_at)
             return reports
 
-    async def repair(self, tenant: str) -> list[dict[str, Any]]:
-        """Look again when the time has come, and mend what is amiss; may be called all the time.
+    async def repair(self, tenant: str) -> float | None:
+        """Look whether the time has come or something was changed, and mend what is amiss.
 
         An app may have been away, or not have verified our address yet; it may have dropped a
-        subscription since.
+        subscription since. Gives when to look again.
         """
-        return await self.reconcile(tenant, only_if_changed=True) if self._is_due(tenant) else []
+        await self.reconcile(tenant, only_if_changed=True)
+        asked = self._asked[tenant]
+        if not asked.wanted:
+            # As if it had never been asked: ten thousand who follow nothing take no memory.
+            del self._asked[tenant]
+            return None
+        return asked.again_at
 
     def _is_due(self, tenant: str) -> bool:
         asked = self._asked.get(tenant)
@@ -159,8 +167,8 @@ class Subscriptions:
             log_surprise(logger, f"subscription of {connection.name}", fault)
             return {**report, "error": fault_of_ours(fault).as_data()}
         issues = [one.model_dump(exclude_none=True) for one in _issues(app, record)]
-        if self._alarms is not None:
-            await self._watch(self._alarms, row, record, events, whole=not issues)
+        if self._alarms_of is not None:
+            await self._watch(self._alarms_of(tenant), row, record, events, whole=not issues)
         if isinstance(record, dict):
             record = {**record, "checked_at": self._clock()}
         await self._store_of(tenant).save_hook(replace(row, subscription=record))
@@ -203,6 +211,28 @@ class Subscriptions:
             verify_until=known.verify_until if known else None,
             subscription=known.subscription if known else None,
         )
+
+
+class Asking:
+    """Asks for the events of one tenant, one process at a time."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        tenant: str,
+        turn: Callable[[str], AbstractAsyncContextManager[Any]],
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._tenant = tenant
+        self._turn = turn
+
+    async def round(self) -> float | None:
+        """Ask for what is missing when it is due; gives when to come again."""
+        async with self._turn(f"subscriptions/{self._tenant}"):
+            return await self._subscriptions.repair(self._tenant)
+
+    async def stop(self) -> None:
+        """Nothing goes on beside the rounds."""
 
 
 class _Opening:

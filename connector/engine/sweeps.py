@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector.engine")
 
 LOOK_SECONDS = 5.0
-"""How often to see whether a sweep is due, or a flow wants one that nobody wanted before."""
+"""How often to see whether what was found has been judged."""
 GRACE_SECONDS = 600.0
 """How long an event may still be on its way before its change counts as missed."""
 AGAIN_SECONDS = 300.0
@@ -108,11 +108,6 @@ class Sweeps:
         self._judged: set[Place] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
-        """Begin to sweep, unless it is switched off (`every` is 0)."""
-        if self._every > 0:
-            self._spawn(self._forever(), "connector-sweeps")
-
     async def stop(self) -> None:
         """Stop at once: what was not judged yet is found again at the next start."""
         for task in self._tasks:
@@ -127,22 +122,19 @@ class Sweeps:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _forever(self) -> None:
-        while True:
-            try:
-                await self._round()
-            except ConnectorError as error:
-                logger.warning("sweeping: %s", error.message)
-            except Exception as fault:  # noqa: BLE001 - the next round must come
-                log_surprise(logger, "sweeping stopped on a fault of ours", fault)
-            await asyncio.sleep(LOOK_SECONDS)
+    async def round(self) -> float | None:
+        """Sweep what is due; what is found is judged later, beside the next rounds.
 
-    async def _round(self) -> None:
-        """Sweep what is due; what is found is judged later, beside the next rounds."""
+        Gives when to come again; None when nothing is followed that can be swept.
+        """
         wanted = await self._wanted()
         rows = await self._kept()
         for place, row in list(rows.items()):
-            if place not in wanted and place not in self._judged and not self._book.problems:
+            if (
+                place not in wanted
+                and place not in self._judged
+                and not self._book.problems(self._tenant)
+            ):
                 # Followed again later, it begins anew: what nobody followed was not missed.
                 await self._store.drop_sweep(row)
                 del rows[place]
@@ -151,6 +143,16 @@ class Sweeps:
             await self._guarded(place, rows.get(place), wanted[place])
         if due and self._watch is not None:
             await self._watch()
+        rows = await self._kept()
+        soonest = min((self._again_at(one, rows) for one in wanted), default=None)
+        # What is judged is of the place's former followers when nobody follows it now.
+        return self._clock() + LOOK_SECONDS if soonest is None and self._judged else soonest
+
+    def _again_at(self, place: Place, rows: Mapping[Place, SweepRow]) -> float:
+        row = rows.get(place)
+        if place in self._judged or row is None:
+            return max(self._clock() + LOOK_SECONDS, self._not_before.get(place, 0))
+        return max(row.swept_at + self._every, self._not_before.get(place, 0))
 
     async def _kept(self) -> dict[Place, SweepRow]:
         """How far each sweep has come; read once, because nobody else writes it."""

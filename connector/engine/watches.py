@@ -6,7 +6,6 @@ old state. Until that was read, its events wait; switched off and on again, it b
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
@@ -24,7 +23,6 @@ from connector.engine.waits import Clock
 from connector.errors import ConnectorError, Missing, Throttled
 from connector.model import App, Json, Reader
 from connector.store.rows import LOOKED, EventRow, StateRow, WatchRow
-from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
     from connector.store.port import Store
@@ -32,7 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector.engine")
 
 LOOK_SECONDS = 5.0
-"""How often to see whether a flow was switched on or off, or a daily look is due."""
+"""How long to wait at least when an app has no room for us."""
+HOUR = 3_600.0
 BEFORE_SECONDS = 10.0
 """A flow counts as switched on this much before it was noticed."""
 READ_AGAIN = 3
@@ -65,30 +64,12 @@ class Watches:
         self._hand_on = hand_on
         self._anew = anew
         self._not_before: dict[int, float] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._forever(), name="connector-watches")
 
     async def stop(self) -> None:
-        """Stop at once: what was not finished is begun again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        """Nothing goes on beside the rounds."""
 
-    async def _forever(self) -> None:
-        while True:
-            try:
-                await self._round()
-            except ConnectorError as error:
-                logger.warning("derived triggers: %s", error.message)
-            except Exception as fault:  # noqa: BLE001 - the next round must come
-                log_surprise(logger, "watching for derived triggers", fault)
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def _round(self) -> None:
+    async def round(self) -> float | None:
+        """Begin and end what flows watch, and look at what is due; gives when to come again."""
         flows = {
             one.row.id: one
             for one in await self._book.active(self._tenant)
@@ -97,7 +78,7 @@ class Watches:
         rows = await self._store.watches()
         for flow_id, row in list(rows.items()):
             flow = flows.get(flow_id)
-            if flow is None and self._book.problems:
+            if flow is None and self._book.problems(self._tenant):
                 # It may be the one that cannot run for the moment.
                 continue
             if self._anew or flow is None or row.subject != _subject(flow):
@@ -107,6 +88,21 @@ class Watches:
         for flow_id, flow in flows.items():
             if self._not_before.get(flow_id, 0) <= self._clock():
                 await self._guarded(flow, rows.get(flow_id))
+        moments = [self._again_at(one) for one in flows.values()]
+        return min((one for one in moments if one is not None), default=None)
+
+    def _again_at(self, flow: ActiveFlow) -> float | None:
+        """After a fault soon; else when the day's look is due, if it looks daily."""
+        assert flow.derived is not None
+        now, daily = self._clock(), flow.derived.derive.daily
+        not_before = self._not_before.get(flow.row.id, 0)
+        if not_before > now:
+            return not_before
+        if daily is None:
+            return None
+        hours = (daily.hour - flow.derived.hour(now)) % 24 or 24
+        # Of a long way one hour less: the clocks may be changed on it.
+        return now - now % HOUR + HOUR * (hours - 1 if hours > 2 else hours)
 
     async def _guarded(self, flow: ActiveFlow, row: WatchRow | None) -> None:
         assert flow.derived is not None

@@ -32,6 +32,8 @@ PROMISE_SECONDS = 30.0
 DAY = 24 * 3600
 MONTH = 28 * DAY
 """A calendar window at least this long is a month."""
+KEPT_DAYS = 38
+"""How many days are remembered: the longest month, and the week before it."""
 MOST_LATE = 5.0
 AT_ONCE = 0.01
 """Use by others above this part of a limit is stored at once, and not with our next call."""
@@ -70,6 +72,10 @@ class Account:
     began: float = 0.0
     """When it was first counted; 0 is never."""
     tenants: list[str] = field(default_factory=list)
+    days: dict[int, int] = field(default_factory=dict)
+    """How many calls were counted on each day (of UTC, since 1970), others' among them."""
+    days_from: float = 0.0
+    """Since when the days are counted; 0 is never."""
     promised: dict[Priority, list[float]] = field(default_factory=dict)
     """The moments that those who wait were told, soonest first."""
 
@@ -196,11 +202,14 @@ class Account:
             if used is None or not _tells_of(start, seconds, at):
                 continue
             counted = calendar.used.get(start, 0)
-            if start <= self.began and calendar.before is None:
+            first = start <= self.began and calendar.before is None
+            if first:
                 calendar.before = max(used - counted, 0)
                 news = True
             if used > counted:
                 calendar.used[start] = used
+                if seconds >= MONTH and not first:
+                    self._note_day(now, used - counted)
                 news = True
         return news
 
@@ -242,6 +251,8 @@ class Account:
                 longest = max(longest, quota.seconds + lateness(quota.seconds))
                 most = max(most, quota.calls)
                 continue
+            if quota.seconds >= MONTH:
+                self._note_day(now, 1)
             used = self.calendars.setdefault(quota.seconds, Calendar()).used
             for start in _starts(now, quota.seconds):
                 used[start] = used.get(start, 0) + 1
@@ -249,6 +260,16 @@ class Account:
             self.sent.append(now)
         over = max(len(self.sent) - most, bisect_right(self.sent, now - longest))
         del self.sent[:over]
+
+    def _note_day(self, now: float, calls: int) -> None:
+        today = int(now // DAY)
+        self.days_from = min(self.days_from or now, now)
+        # A clock that was set back has left days ahead of it: they belong to this one.
+        for day in [one for one in self.days if one > today]:
+            calls += self.days.pop(day)
+        for day in [one for one in self.days if one <= today - KEPT_DAYS]:
+            del self.days[day]
+        self.days[today] = self.days.get(today, 0) + calls
 
     def _calendar(self, seconds: int) -> Calendar:
         return self.calendars.get(seconds) or _UNUSED

@@ -20,6 +20,8 @@ from connector.quota.account import (
 
 ENOUGH = DAY
 """A shorter look back says nothing about a month: a night is not like a day."""
+LOOK_BACK = 7 * DAY
+"""Whole weeks have as many working days as the weeks that come."""
 
 
 def quota_view(account: Account, quotas: Sequence[Quota], now: float) -> dict[str, Any]:
@@ -43,7 +45,15 @@ def _window(account: Account, quota: Quota, now: float) -> dict[str, Any]:
         "reads_wait_until": _wait(account, quota, "read", now),
         "writes_wait_until": _wait(account, quota, "write", now),
         "forecast": _forecast(account, quota, now) if _is_month(quota) else None,
+        "days": _days(account, quota, now) if _is_month(quota) else None,
     }
+
+
+def _days(account: Account, quota: Quota, now: float) -> list[dict[str, Any]]:
+    """The days of this window on which calls were counted, with how many, oldest first."""
+    first = int(start_of(now, quota.seconds) // DAY)
+    told = sorted(account.days.items())
+    return [{"start": day * DAY, "calls": calls} for day, calls in told if day >= first]
 
 
 def _wait(account: Account, quota: Quota, priority: Priority, now: float) -> float | None:
@@ -56,7 +66,7 @@ def _is_month(quota: Quota) -> bool:
 
 
 def _forecast(account: Account, quota: Quota, now: float) -> dict[str, Any]:
-    """From when on reads and writes would wait, if the month goes on as it went so far."""
+    """From when on reads and writes would wait, if the month goes on as the last days went."""
     start = start_of(now, quota.seconds)
     since = max(start, account.began)
     state: dict[str, Any] = {
@@ -66,19 +76,31 @@ def _forecast(account: Account, quota: Quota, now: float) -> dict[str, Any]:
         "reads_wait_from": None,
         "writes_wait_from": None,
     }
-    if not account.began or now - since < ENOUGH:
-        return state
     calendar = account.calendars.get(quota.seconds) or Calendar()
-    # What others had used before we came says nothing about the pace since.
-    before = (calendar.before or 0) if start <= account.began else 0
     used, end = account.used(quota, now), next_start(start, quota.seconds)
-    pace = (used - before) / (now - since)
+    pace = _pace_of_days(account, now)
+    if pace is None:
+        # The days are not known for long enough: the whole month until now.
+        if not account.began or now - since < ENOUGH:
+            return state
+        # What others had used before we came says nothing about the pace since.
+        before = (calendar.before or 0) if start <= account.began else 0
+        pace = (used - before) / (now - since)
     state["per_day"] = round(pace * DAY, 1)
     state["expected"] = round(used + pace * (end - now))
     state["reads_wait_from"] = _reached(account, quota, "read", pace, now, end)
     state["writes_wait_from"] = _reached(account, quota, "write", pace, now, end)
     state["state"] = "lasts" if state["reads_wait_from"] is None else "ends"
     return state
+
+
+def _pace_of_days(account: Account, now: float) -> float | None:
+    """Calls in a second over the last week and today, as far as they were counted."""
+    since = max(now - now % DAY - LOOK_BACK, account.days_from)
+    if not account.days_from or now - since < ENOUGH:
+        return None
+    calls = sum(calls for day, calls in account.days.items() if (day + 1) * DAY > since)
+    return calls / (now - since)
 
 
 def _reached(

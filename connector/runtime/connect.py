@@ -51,8 +51,19 @@ class Connect:
         self._parts = parts
         self._store = parts.database.tenant(parts.tenant)
 
-    async def start(self, app_key: str, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin a consent in the browser. Raises NotConnected when our own client is not set up."""
+    async def start(
+        self,
+        app_key: str,
+        name: str,
+        settings: Mapping[str, Any],
+        *,
+        by: str = "",
+        prefix: str = "",
+    ) -> dict[str, Any]:
+        """Begin a consent in the browser. Raises NotConnected when our own client is not set up.
+
+        `by` is the only one who may end it, and `prefix` how its state begins (see `Consents`).
+        """
         app = self._parts.catalog.app(app_key)
         if not isinstance(app.auth, OAuth2):
             raise NotConnected(
@@ -76,14 +87,29 @@ class Connect:
             base_url=await self._address(app, settings),
             redirect_uri=self._redirect(),
             scopes=scopes,
-            request={"name": checked_name(name), "settings": dict(settings)},
+            request={"name": checked_name(name), "settings": dict(settings), "by": by},
             now=self._parts.clock(),
+            draw=lambda: prefix + secrets.token_urlsafe(32),
         )
         return {"authorize_url": consent.url, "state": consent.state, "scopes": list(scopes)}
 
     async def finish(self, state: str, code: str) -> ConnectionRow:
         """End a consent. Raises NotConnected for a state that is unknown, used or too old."""
-        kept = await take_consent(self._store, state, self._parts.clock())
+        kept = await self.take(state)
+        if kept["request"].get("by"):
+            raise NotConnected(
+                "This consent belongs to a session of the pages.",
+                remedy="Start connecting again.",
+                who="user",
+            )
+        return await self.use(kept, code)
+
+    async def take(self, state: str) -> dict[str, Any]:
+        """What a state stands for, once. Raises NotConnected."""
+        return await take_consent(self._store, state, self._parts.clock())
+
+    async def use(self, kept: Mapping[str, Any], code: str) -> ConnectionRow:
+        """Turn a consent's code into a connection that is proven and stored."""
         app = self._parts.catalog.app(kept["app"])
         client = self._parts.oauth_client(app.key)
         if client is None:

@@ -75,7 +75,7 @@ class Parts:
         """What removes and masks the payloads of ended work."""
         told = self.tuning
         return Retention(
-            self.database.tenant(self.tenant), self.clock, told.keep_payloads_days,
+            self.database, self.tenant, self.clock, told.keep_payloads_days,
             told.keep_events_days, told.masked,
         )  # fmt: skip
 

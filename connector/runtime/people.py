@@ -32,7 +32,10 @@ FREE_ATTEMPTS = 5
 FREE_FROM_ADDRESS = 30
 """More, because everybody behind one proxy has one address."""
 LONGEST_PAUSE = 900.0
+REMEMBERED_SECONDS = 86_400.0
+"""After a day without an attempt, counting begins anew."""
 MOST_KNOWN = 10_000
+"""Names and addresses whose failures are kept, of one tenant."""
 
 # 16 MiB and some tens of milliseconds for each guess.
 _COST, _BLOCK, _LANES = 2**14, 8, 1
@@ -60,7 +63,6 @@ class People:
         self._clock = clock
         self.key = key
         """Seals what browsers keep for us."""
-        self._failures: dict[str, tuple[int, float]] = {}
         self._nobody = ""
 
     async def make_link(self, name: str = "owner", role: Role = "owner") -> str:
@@ -80,24 +82,23 @@ class People:
 
         Raises Throttled when there were too many wrong ones of this name or from this address.
         """
-        now, whose = self._clock(), (f"name {name[:MAX_NAME]}", f"address {address}")
-        wait = max(self._pause(one) for one in whose) - now
-        if wait > 0:
-            raise Throttled(
-                "There were too many wrong passphrases.",
-                retry_after=wait,
-                remedy="Wait a little, then try again.",
-            )
+        now, places = self._clock(), (f"name {name[:MAX_NAME]}", f"address {address}")
+        free = dict(zip(map(self._hidden, places), (FREE_ATTEMPTS, FREE_FROM_ADDRESS), strict=True))
+        since = now - REMEMBERED_SECONDS
+        known = await self._store.login_failures(tuple(free), since)
+        _check(max(_pause(*known.get(one, (0, 0.0)), free[one]) for one in free) - now)
+        # Counted before it is known whether it is right: many at once are as many as one by one.
+        counts = await self._store.count_login(tuple(free), now, since, MOST_KNOWN)
+        for one, count in counts.items():
+            if count > known.get(one, (0, 0.0))[0] + 1:
+                _check(_pause(count - 1, now, free[one]) - now)
         row = await self._store.person(name)
         # A name that nobody has takes as long as a wrong passphrase.
         kept = row.passphrase if row else await self._of_nobody()
         right = await asyncio.to_thread(_fits, passphrase[: MOST_PASSPHRASE + 1], kept)
         if row is None or not right:
-            for one in whose:
-                count = self._failures.get(one, (0, 0.0))[0] + 1
-                self._note_failure(one, count, now)
             return None
-        self._failures.pop(whose[0], None)
+        await self._store.forgive_login(*free)
         return await self._begin(row.name, row.role)
 
     async def session(self, secret: str) -> Person | None:
@@ -165,19 +166,27 @@ class People:
             self._nobody = await asyncio.to_thread(_hashed, secrets.token_hex(16))
         return self._nobody
 
-    def _note_failure(self, whose: str, count: int, now: float) -> None:
-        if len(self._failures) >= MOST_KNOWN:
-            self._failures.pop(next(iter(self._failures)))
-        self._failures[whose] = (count, now)
+    def _hidden(self, whose: str) -> str:
+        """Under which key failures are kept: without names, and of no use to somebody else."""
+        told = whose.encode("utf-8", "surrogatepass")
+        return hmac.digest(self.key, b"failures\0" + told, hashlib.sha256).hex()
 
-    def _pause(self, whose: str) -> float:
-        """Until when the next attempt must wait."""
-        count, last = self._failures.get(whose, (0, 0.0))
-        free = FREE_FROM_ADDRESS if whose.startswith("address ") else FREE_ATTEMPTS
-        if count < free:
-            return 0.0
-        # Bounded before it is raised: a count may grow for years.
-        return last + min(2.0 ** min(count - free + 1, 20), LONGEST_PAUSE)
+
+def _pause(count: int, last: float, free: int) -> float:
+    """Until when the next attempt must wait."""
+    if count < free:
+        return 0.0
+    # Bounded before it is raised: a count may grow for years.
+    return last + min(2.0 ** min(count - free + 1, 20), LONGEST_PAUSE)
+
+
+def _check(wait: float) -> None:
+    if wait > 0:
+        raise Throttled(
+            "There were too many wrong passphrases.",
+            retry_after=wait,
+            remedy="Wait a little, then try again.",
+        )
 
 
 def role_of(text: str) -> Role:

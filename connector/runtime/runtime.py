@@ -29,6 +29,7 @@ from connector.runtime.accounts import Accounts
 from connector.runtime.adopting import Witness
 from connector.runtime.choosing import Choosing
 from connector.runtime.connect import Connect
+from connector.runtime.consents import Consents
 from connector.runtime.decisions import Choice, Decisions
 from connector.runtime.driving import make_drive, worker_name
 from connector.runtime.looking_back import LookingBack
@@ -39,7 +40,7 @@ from connector.runtime.removing import Removing
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
 from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
-from connector.runtime.watching import Chore, Watch
+from connector.runtime.watching import Watch
 from connector.runtime.workshop import Workshop
 from connector.store.rows import EventRow, RunRow
 
@@ -80,6 +81,7 @@ class Runtime:
         )
         self.doors = Doors(self._book, self._keyring, parts.database, parts.http, parts.clock)
         self._connect = Connect(self._book, self.doors, self._keyring, parts)
+        self.consents = Consents(self._connect, self._store, parts.clock, self._released)
         self.accounts = Accounts(self._book, self.doors, self._keyring, parts)
         plugins, tuning, store_of = parts.plugins, parts.tuning, parts.database.tenant
         self._confirmed = parts.confirmed()
@@ -126,15 +128,13 @@ class Runtime:
         self._intake = Intake(self._book, store_of, parts.clock, self._hand_on, precedence.arrived)
         self._oversight = Oversight(parts, self._book, self.doors, self._hand_on)
         self.retention = parts.retention()
-        chores: dict[str, Chore] = {
-            "sweeps": self._oversight.sweeps,
-            "watches": self._oversight.watches,
-            "polls": self._oversight.polls,
-            "retention": self.retention,
-        }
-        subscriptions = self._oversight.subscriptions
         self._watch = Watch(
-            parts.tenant, parts.database, self._drive, subscriptions, chores, self._stop_work
+            parts.tenant,
+            parts.database,
+            self._drive,
+            self._oversight,
+            self.retention,
+            self._stop_work,
         )
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
@@ -317,7 +317,7 @@ class Runtime:
     async def list_flows(self) -> list[dict[str, Any]]:
         """Every flow by key, with what it `waits` for."""
         await self._book.active(self.tenant)
-        problems, waits = self._book.problems, await self.accounts.waits()
+        problems, waits = self._book.problems(self.tenant), await self.accounts.waits()
         return [
             {**flow_view(row, problems.get(row.key)), "waits": waits.get(row.key, [])}
             for row in await self._store.flows()
@@ -327,7 +327,7 @@ class Runtime:
         """One flow with its document."""
         await self._book.active(self.tenant)
         row = await self._store.flow(key)
-        return flow_view(row, self._book.problems.get(key)) if row else None
+        return flow_view(row, self._book.problems(self.tenant).get(key)) if row else None
 
     async def check_flow(self, text: str) -> dict[str, Any]:
         """Every issue of a document, without storing it."""

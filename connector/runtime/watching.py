@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.engine.drive import Drive
@@ -13,7 +13,7 @@ from connector.errors import ConnectorError
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
-    from connector.engine.subscriptions import Subscriptions
+    from connector.runtime.oversight import Oversight
     from connector.store.port import Database
 
 logger = logging.getLogger("connector.runtime")
@@ -40,19 +40,19 @@ class Watch:
         tenant: str,
         database: Database,
         drive: Drive,
-        subscriptions: Subscriptions,
-        chores: Mapping[str, Chore],
+        oversight: Oversight,
+        retention: Chore,
         stop_work: Callable[[], Awaitable[None]],
     ) -> None:
         self._tenant = tenant
         self._database = database
         self._drive = drive
-        self._subscriptions = subscriptions
-        self._chores = chores
+        self._subscriptions = oversight.subscriptions
+        self._rounds = [*oversight.rounds.values(), oversight.asking]
+        self._chores: dict[str, Chore] = {**oversight.rounds, "retention": retention}
+        self._asking = oversight.asking
         self._stop_work = stop_work
         self._task: asyncio.Task[None] | None = None
-        self._listening = False
-        self._asking = False
         self._doing: set[str] = set()
 
     async def start(self) -> None:
@@ -77,19 +77,22 @@ class Watch:
         await self._chores[name].stop()
 
     async def reconcile(self) -> list[dict[str, Any]]:
-        """Make the apps send what the enabled flows follow, now and after each change."""
-        self._listening = True
-        self._asking = await self._asks()
-        return await self._subscriptions.reconcile(self._tenant) if self._asking else []
-
-    async def _asks(self) -> bool:
-        """Whether this process is the one of all that listen which asks the apps for events."""
-        return await self._drive.leads(f"subscriptions/{self._tenant}")
+        """Make the apps send what this tenant's flows follow; a started process then does so for
+        every tenant, now and after each change."""
+        if self._task is not None:
+            # Only who listens asks: an app sends its challenge before it answers.
+            self._chores["subscriptions"] = self._asking
+            await self._database.moved_to(self._subscriptions.public_url)
+            await self._lead()
+            if "subscriptions" not in self._doing:
+                return []
+        async with self._database.turn(f"subscriptions/{self._tenant}"):
+            return await self._subscriptions.reconcile(self._tenant)
 
     async def _lead(self) -> None:
         """Do what no other process does for all; be ready to follow those that do."""
         for name, chore in self._chores.items():
-            leads = await self._drive.leads(f"{name}/{self._tenant}")
+            leads = await self._drive.leads(name)
             if leads and name not in self._doing:
                 self._doing.add(name)
                 chore.start()
@@ -119,19 +122,8 @@ class Watch:
         if look % LOOKS_PER_SWEEP == 0 and not self._drive.matching:
             # A commit that told us it failed may have reached the disk all the same.
             await self._drive.look()
-        await self._keep_subscriptions(changed=revision != seen)
         if revision != seen:
+            for rounds in self._rounds:
+                rounds.look()
             await self._drive.look()
         return revision
-
-    async def _keep_subscriptions(self, *, changed: bool) -> None:
-        if not self._listening:
-            return
-        asked, self._asking = self._asking, await self._asks()
-        if self._asking and not asked:
-            # Whoever asked before may have gone in the middle of it.
-            await self._subscriptions.reconcile(self._tenant)
-        elif self._asking:
-            await self._subscriptions.repair(self._tenant)
-            if changed:
-                await self._subscriptions.reconcile(self._tenant, only_if_changed=True)

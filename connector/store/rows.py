@@ -208,6 +208,7 @@ class RunRow:
 class RunAge:
     """How old a run is, and whether its payloads are `whole`, `masked` or `gone`."""
 
+    tenant: str
     id: int
     state: RunState
     created_at: float

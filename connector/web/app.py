@@ -5,9 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from connector.codec import encode
+from connector.runtime.connect import CALLBACK_PATH
 from connector.settings import Settings
 from connector.web.answers import log_surprise, send_answer, send_problem
-from connector.web.consent import ConsentPage
+from connector.web.consent import ConsentPage, is_of_pages
 from connector.web.gate import Gate
 from connector.web.hooks import HookEdge
 from connector.web.ports import Asgi, Receive, Runtime, Scope, Send
@@ -63,7 +64,7 @@ class _Web:
             await self._hooks.serve_hook(path[len(HOOKS) :], scope, receive, send)
         elif path.startswith(API):
             await self._api(scope, receive, send)
-        elif path == "/oauth/callback":
+        elif path == CALLBACK_PATH and not is_of_pages(scope):
             await self._consent.serve_page(scope, send)
         elif path in ("/healthz", "/readyz"):
             await self._health(path, scope["method"], send)

@@ -1,13 +1,20 @@
-"""`/oauth/callback`: where the browser returns after the owner has said yes or no."""
+"""`/oauth/callback`: where the browser returns after the owner has said yes or no.
+
+This page ends what the API or the shell has begun. Their caller says who gets the consent's
+address, and the state in it is a secret of the two. What the pages begin ends in
+`connector/web/pages/consent.py`, and only in the session that began it.
+"""
 
 from __future__ import annotations
 
 import html
 import logging
 import re
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from connector.errors import ConnectorError
+from connector.runtime.consents import way_of
 from connector.web.answers import HTML, log_surprise, send_answer, status_of
 from connector.web.gate import host_allowed
 from connector.web.ports import Runtime, Scope, Send
@@ -15,7 +22,6 @@ from connector.web.ports import Runtime, Scope, Send
 log = logging.getLogger("connector.web.consent")
 
 MAX_VALUE = 4096
-SESSION_COOKIES = (b"connector_", b"__Host-connector")
 MAX_FIELDS = 16
 _ERROR_CODE = re.compile(r"[a-z_]{1,64}")
 _PAGE = (
@@ -41,40 +47,40 @@ class ConsentPage:
         elif not host_allowed(scope, self._hosts):
             await _page(send, 421, "Not connected", "This host name is not served here.")
         else:
-            status, heading, text, place = await self._finish(scope.get("query_string", b""))
-            more: tuple[tuple[bytes, bytes], ...] = ()
-            if place and _comes_from_pages(scope):
-                root = scope.get("root_path", "").rstrip("/")
-                status, more = 303, ((b"location", f"{root}{place}".encode()),)
-            await _page(send, status, heading, text, more)
+            status, heading, text = await self._finish(scope.get("query_string", b""))
+            await _page(send, status, heading, text)
 
-    async def _finish(self, query: bytes) -> tuple[int, str, str, str]:
-        """Status, heading, sentence, and the page to go on with."""
-        values = _single_values(query)
+    async def _finish(self, query: bytes) -> tuple[int, str, str]:
+        """Status, heading and sentence."""
+        values = single_values(query)
         if "error" in values:
-            code = values["error"] if _ERROR_CODE.fullmatch(values["error"]) else "unknown"
-            return 400, "Not connected", f"The app answered: {code}. {_AGAIN}", ""
+            return 400, "Not connected", f"The app answered: {error_code(values)}. {_AGAIN}"
         if not values.get("state") or not values.get("code"):
-            return 400, "Not connected", f"The app sent no usable answer. {_AGAIN}", ""
+            return 400, "Not connected", f"The app sent no usable answer. {_AGAIN}"
         try:
             connection = await self._runtime.finish_connect(values["state"], values["code"])
         except ConnectorError as error:
             log.warning("consent not finished: %s", type(error).__name__)
-            return status_of(error), "Not connected", f"{error.message} {error.remedy}", ""
+            return status_of(error), "Not connected", f"{error.message} {error.remedy}"
         except Exception as error:  # noqa: BLE001 - its text may hold the code
             log_surprise("consent", error)
-            return 500, "Not connected", f"Something failed here. {_AGAIN}", ""
+            return 500, "Not connected", f"Something failed here. {_AGAIN}"
         text = f"“{connection.name}” is connected. You may close this page."
-        return 200, "Connected", text, f"/connections/{connection.id}?connected=1"
+        return 200, "Connected", text
 
 
-def _comes_from_pages(scope: Scope) -> bool:
-    """Whether this browser has been at our pages: then it goes on there."""
-    cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-    return any(one.strip().startswith(SESSION_COOKIES) for one in cookies.split(b";"))
+def is_of_pages(scope: Scope) -> bool:
+    """Whether this answers a consent that began in the pages."""
+    state = single_values(scope.get("query_string", b"")).get("state", "")
+    return scope["method"] == "GET" and way_of(state) is not None
 
 
-def _single_values(query: bytes) -> dict[str, str]:
+def error_code(values: Mapping[str, str]) -> str:
+    """Why the app refused, where it says it as the standard wants it."""
+    return values["error"] if _ERROR_CODE.fullmatch(values["error"]) else "unknown"
+
+
+def single_values(query: bytes) -> dict[str, str]:
     """The query's values; nothing at all when it is malformed or says something twice."""
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from connector.model import AnyNode, App, Connection, Field, Inbound, Json
 from connector.runtime.accounts import Accounts
+from connector.runtime.consents import Consents
 from connector.runtime.decisions import Decisions
 from connector.runtime.looking_back import LookingBack
 from connector.runtime.people import People
@@ -59,6 +60,7 @@ class Runtime(Hooks, Protocol):
     people: People
     clock: Callable[[], float]
     accounts: Accounts
+    consents: Consents
     past: LookingBack
     decisions: Decisions
     workshop: Workshop

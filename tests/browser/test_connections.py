@@ -104,8 +104,12 @@ def test_played_connections_quota_and_a_lost_consent(
     one.page.get_by_text("This is asked for, and nothing else").wait_for()
     one.picture("consent")
     one.usable()
-    one.page.get_by_role("link", name="Go to Fatture in Cloud").click()
+    with one.page.expect_popup() as small:
+        one.page.get_by_role("link", name="Go to Fatture in Cloud").click()
+    # The window goes to the app and back, and closes; this page has not been touched.
     one.page.wait_for_url(re.compile(r"/connections/con_\w+$"))
+    one.page.wait_for_timeout(300)
+    assert small.value.is_closed()
     assert "fatture is connected" in one.page.inner_text("main")
     one.picture("reconnected")
     one.usable()
@@ -121,3 +125,11 @@ def test_in_italian_on_a_telephone(played: House, visit: Callable[..., Visit]) -
     one.page.get_by_role("link", name="fatture").click()
     one.picture("it-connection")
     one.usable()
+    # No room for a second window: the page itself goes to the app, and comes back.
+    one.page.get_by_role("link", name="Ricollega").click()
+    one.page.get_by_role("button", name="Avanti").click()
+    one.picture("it-consent")
+    one.usable()
+    one.page.get_by_role("link", name="Vai a Fatture in Cloud").click()
+    one.page.wait_for_url(re.compile(r"/connections/con_\w+$"))
+    assert "fatture è collegat" in one.page.inner_text("main")

@@ -39,7 +39,7 @@ def create(data: Any) -> Any:
         (
             lambda data: create(data).update(enabled=False),
             "Step 'create' is switched off: it is left out.",
-            "Il passo 'create' è disattivato: viene saltato.",
+            "Il passo 'create' è spento: viene saltato.",
         ),
         (
             lambda data: create(data)["map"].pop("data.vat"),

@@ -85,11 +85,10 @@ ENSURED = CLIENT.model_copy(
     update={
         "key": "ensure_client",
         "prepare": _found_first,
-        "finds": True,
         "identity": Identity(
             record_id="", natural_key=("data.vat_number",), find="find_client",
             by={"vat_number": "data.vat_number"}, alike={"name": "data.name"}, shows="data",
-            gives="record",
+            gives="record", ensures=True,
             when_unsure="repeat",
         ),
     }

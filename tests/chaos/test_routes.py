@@ -6,19 +6,24 @@ nothing of the first one, changes nothing of it, and cannot tell its ids from id
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+from pydantic import SecretStr
+
 from connector.codec import decode, encode
 from connector.model import Answer, HttpRequest
+from connector.runtime import Tuning
 from connector.web.app import make_app
 from tests.runtime.kit import CLIENTS, FATTURE, FIC, HUB, World, client, flow, story, world
 
 PREFIX = "/api/v1"
 NAME = "Fabbrica Segreta"
+KEY = base64.b64encode(b"no secret at all, but it has 32b").decode()
 STRANGE = 987_654
 """An id, and part of a key, that nothing has."""
 RIGHT = "a token of sixteen and more"
@@ -64,18 +69,31 @@ async def routes(w: World) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def kept(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """How a world is told where to keep what it stores."""
+    if request.param == "sqlite":
+        return {}
+    url = request.getfixturevalue("postgres_url")
+    # Time passes when nobody waits for a socket, and who listens waits for ever.
+    return {"settings": {"database": url, "key": SecretStr(KEY)}, "tuning": Tuning(listen=False)}
+
+
 @contextlib.asynccontextmanager
-async def filled(tmp_path: Path) -> AsyncIterator[tuple[World, dict[str, Any]]]:
+async def filled(
+    tmp_path: Path, kept: Mapping[str, Any]
+) -> AsyncIterator[tuple[World, dict[str, Any]]]:
     """A tenant that has one of everything, and the values for the places in paths."""
-    async with world(tmp_path) as w:
+    async with world(tmp_path, **kept) as w:
         await w.follow(CLIENTS, flow("simple"))
         w.person.create("clients", client(NAME))
         await w.quiet()
         runs = await w.runs()
         # It waits for a person now, so that there is something to decide.
         key = (await w.run())["effects"][0]["key"]
-        w.execute("UPDATE effect SET state = 'parked'")
-        w.execute("UPDATE run SET state = 'parked'")
+        await w.runtime._database.write(
+            ("UPDATE effect SET state = 'parked'", ()), ("UPDATE run SET state = 'parked'", ())
+        )
         consent = await w.runtime.start_connect(FATTURE, "fatture", {"address": FIC})
         places = {
             "run_id": runs[0]["id"],
@@ -111,24 +129,32 @@ async def served_to_another(w: World) -> AsyncIterator[None]:
         await other.__aexit__(None, None, None)
 
 
-def everything(w: World) -> dict[str, list[Any]]:
+async def everything(w: World) -> dict[str, list[Any]]:
     """Every row of every table that names a tenant, but those of the other one."""
-    with contextlib.closing(sqlite3.connect(w.file)) as file:
-        tables = [
-            one for (one,) in file.execute("SELECT name FROM sqlite_master WHERE type='table'")
-        ]
-        return {
-            table: file.execute(f"SELECT * FROM {table} WHERE tenant != 'another'").fetchall()
-            for table in tables
-            if "tenant" in [column[1] for column in file.execute(f"PRAGMA table_info({table})")]
-        }
+    ask_for = w.runtime._database.all
+    if w.settings.database.startswith("sqlite"):
+        of_tables = (
+            "SELECT known.name FROM sqlite_master AS known, pragma_table_info(known.name) AS one"
+            " WHERE known.type = 'table' AND one.name = 'tenant'"
+        )
+    else:
+        of_tables = "SELECT table_name FROM information_schema.columns WHERE column_name = 'tenant'"
+    # When a tenant is looked after next changes by itself.
+    tables = sorted({one for (one,) in await ask_for(of_tables)} - {"duty"})
+    assert len(tables) > 15
+    return {
+        table: sorted(await ask_for(f"SELECT * FROM {table} WHERE tenant != 'another'"), key=repr)
+        for table in tables
+    }
 
 
 @story
-async def test_every_route_refuses_who_has_no_token_or_a_wrong_one(tmp_path: Path) -> None:
-    async with filled(tmp_path) as (w, places):
+async def test_every_route_refuses_who_has_no_token_or_a_wrong_one(
+    tmp_path: Path, kept: dict[str, Any]
+) -> None:
+    async with filled(tmp_path, kept) as (w, places):
         known = await routes(w)
-        before = everything(w)
+        before = await everything(w)
         asked = 0
         paths = sorted({path for _, path in known} | {"/openapi.json", "/", "/nothing", "/runs/"})
         for path in paths:
@@ -143,12 +169,12 @@ async def test_every_route_refuses_who_has_no_token_or_a_wrong_one(tmp_path: Pat
             assert (await ask(w, "GET", f"{url}?token={RIGHT}&access_token={RIGHT}")).status == 401
         print(f"{len(known)} routes, {asked} requests")
         assert len(known) >= 20
-        assert everything(w) == before
+        assert await everything(w) == before
 
 
 @story
-async def test_nothing_else_is_served(tmp_path: Path) -> None:
-    async with filled(tmp_path) as (w, _):
+async def test_nothing_else_is_served(tmp_path: Path, kept: dict[str, Any]) -> None:
+    async with filled(tmp_path, kept) as (w, _):
         for path in ("/", "/docs", "/redoc", "/openapi.json", "/api", "/metrics", "/connector.db"):
             answer = await ask(w, "GET", path)
             # A page is shown to whoever is logged in; to everybody else it looks like any other.
@@ -160,11 +186,11 @@ async def test_nothing_else_is_served(tmp_path: Path) -> None:
 
 @story
 async def test_another_tenant_finds_nothing_by_any_route_and_changes_nothing(
-    tmp_path: Path,
+    tmp_path: Path, kept: dict[str, Any]
 ) -> None:
-    async with filled(tmp_path) as (w, places):
+    async with filled(tmp_path, kept) as (w, places):
         known = await routes(w)
-        before = everything(w)
+        before = await everything(w)
         unknown = {**places, "run_id": STRANGE, "event_id": STRANGE, "key": "k" * 64, "flow": "no"}
         async with served_to_another(w):
             for method, path in known:
@@ -181,7 +207,7 @@ async def test_another_tenant_finds_nothing_by_any_route_and_changes_nothing(
                     assert not told.get("items"), f"{path}: {told}"
             back = await ask(w, "GET", f"/oauth/callback?state={places['state']}&code=c")
             assert back.status >= 400
-        assert everything(w) == before
+        assert await everything(w) == before
 
 
 def same(answer: Answer, places: dict[str, Any]) -> bytes:
@@ -194,9 +220,9 @@ def same(answer: Answer, places: dict[str, Any]) -> bytes:
 
 @story
 async def test_the_consent_that_another_tenant_tried_to_finish_is_still_good(
-    tmp_path: Path,
+    tmp_path: Path, kept: dict[str, Any]
 ) -> None:
-    async with world(tmp_path) as w:
+    async with world(tmp_path, **kept) as w:
         begun = await w.runtime.start_connect(FATTURE, "second", {"address": FIC})
         page = await w.browse(begun["authorize_url"])
         back = page.header("location")
@@ -207,8 +233,10 @@ async def test_the_consent_that_another_tenant_tried_to_finish_is_still_good(
 
 
 @story
-async def test_a_hook_of_nobody_and_a_malformed_one_look_alike(tmp_path: Path) -> None:
-    async with filled(tmp_path) as (w, _):
+async def test_a_hook_of_nobody_and_a_malformed_one_look_alike(
+    tmp_path: Path, kept: dict[str, Any]
+) -> None:
+    async with filled(tmp_path, kept) as (w, _):
         ids = ("A" * 22, "x", "hook", "%00", "x/y", "a" * 500)
         told = [await ask(w, "POST", f"/hooks/{one}", body={"data": {"ids": [1]}}) for one in ids]
         assert {(one.status, one.body) for one in told} == {(404, told[0].body)}

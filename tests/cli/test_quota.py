@@ -73,7 +73,7 @@ def test_json_has_every_figure(used: Path) -> None:
     assert row["windows"][2]["forecast"]["state"] == "unknown"
     assert set(row["windows"][0]) == {
         "name", "seconds", "kind", "used", "limit", "resets_at", "reads_wait_until",
-        "writes_wait_until", "forecast",
+        "writes_wait_until", "forecast", "days",
     }  # fmt: skip
 
 

@@ -87,6 +87,7 @@ def test_versions_are_listed_compared_and_gone_back_to(toured: Any) -> None:
 
 
 def test_a_flow_is_deleted_after_it_was_said_what_goes(toured: Any) -> None:
+    assert connector("flow", "tests", "client-to-perfex").out == "cases: []\n"
     refused = connector("flow", "delete", "client-to-perfex", stdin="n\n")
     assert refused.code == 1
     assert "start nothing" in refused.err

@@ -14,7 +14,7 @@ from connector.engine.effects import Effects
 from connector.engine.looking import SAVE_AGAIN_SECONDS
 from connector.engine.waits import Park, Wait
 from connector.errors import StoreBusy
-from connector.model import Identity, Prepared
+from connector.model import Caller, Identity, Prepared
 from connector.settings import Settings
 from tests.engine.driving import INSTALLATION, SECOND_LOOK, SETTLE, Driver, intent
 from tests.engine.remote import INVOICE, Clock, Crash, Effects as Rows, Record, Remote, action
@@ -33,6 +33,10 @@ DATA = {"vat": "IT1", "name": "Rossi", "city": "Roma"}
 def wanted(what: Any = CLIENT, data: dict[str, Any] | None = None, **changes: Any) -> Any:
     inputs = {"company": "", "data": DATA if data is None else data}
     return intent(what, **{"inputs": inputs, **changes})
+
+
+async def as_given(caller: Caller, inputs: dict[str, Any]) -> Prepared:
+    return Prepared(inputs=inputs)
 
 
 class World:
@@ -58,6 +62,19 @@ class TestBeforeTheFirstSend:
         assert (story.end, story.output["id"], story.output["by"]) == ("done", 7, "people")
         assert (world.remote.sent, world.rows.only().remote_id) == ([], "7")
         assert world.notes() == ["it was there already as 7: used, not made again"]
+
+    async def test_what_is_prepared_is_looked_for_as_well(self) -> None:
+        world = World().there(7)
+        prepared = CLIENT.model_copy(update={"prepare": as_given})
+        story = await world.driver.drive(wanted(prepared))
+        assert (story.end, story.output["id"], world.remote.sent) == ("done", 7, [])
+
+    async def test_what_looks_itself_is_left_to_do_so(self) -> None:
+        world = World()
+        identity = BY_VAT.model_copy(update={"ensures": True})
+        prepared = CLIENT.model_copy(update={"prepare": as_given, "identity": identity})
+        assert (await world.driver.drive(wanted(prepared))).end == "done"
+        assert (len(world.remote.sent), world.remote.searches) == (1, [])
 
     async def test_several_are_shown_to_a_person(self) -> None:
         world = World().there(*range(3, 10))

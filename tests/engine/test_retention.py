@@ -70,11 +70,13 @@ async def kept(store: TenantStore) -> list[str]:
     return [one.kept for one in await store.run_ages(0, 10_000)]
 
 
-async def test_payloads_go_when_their_run_ended_long_enough_ago(store: TenantStore) -> None:
+async def test_payloads_go_when_their_run_ended_long_enough_ago(
+    store: TenantStore, database: Database
+) -> None:
     for day in (0, 1, 2):
         await run_of(store, day)
     clock = Clock()
-    retention = Retention(store, clock, 30, rest=Rest())
+    retention = Retention(database, "main", clock, 30, rest=Rest())
     clock.now = NOW + 30 * DAY
     assert await retention.tidy() == Removed()
     clock.now += 1
@@ -86,13 +88,13 @@ async def test_payloads_go_when_their_run_ended_long_enough_ago(store: TenantSto
 
 
 async def test_an_open_run_is_kept_and_does_not_hold_up_those_behind_it(
-    store: TenantStore,
+    store: TenantStore, database: Database
 ) -> None:
     states = ["succeeded", "waiting", "failed", "parked", "filtered"]
     numbers = [await run_of(store, 0, state) for state in states]
     clock = Clock()
     clock.now += 365 * DAY
-    retention = Retention(store, clock, 30, rest=Rest())
+    retention = Retention(database, "main", clock, 30, rest=Rest())
     assert await retention.tidy() == Removed(runs=3)
     assert await kept(store) == ["gone", "whole", "gone", "whole", "gone"]
     run = await store.run(numbers[1])
@@ -105,22 +107,22 @@ async def test_an_open_run_is_kept_and_does_not_hold_up_those_behind_it(
 
 
 async def test_it_begins_where_nothing_was_left(
-    store: TenantStore, monkeypatch: pytest.MonkeyPatch
+    store: TenantStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "PORTION", 2)
     for day in range(6):
         await run_of(store, day)
     asked: list[int] = []
-    real = store.run_ages
+    real = database.run_ages
 
     async def spy(after: int, limit: int) -> Any:
         asked.append(after)
         return await real(after, limit)
 
-    monkeypatch.setattr(store, "run_ages", spy)
+    monkeypatch.setattr(database, "run_ages", spy)
     clock = Clock()
     clock.now += 33.5 * DAY
-    retention = Retention(store, clock, 30, rest=Rest())
+    retention = Retention(database, "main", clock, 30, rest=Rest())
     assert await retention.tidy() == Removed(runs=4)
     assert asked == [0, 2, 4], "no further than to the first portion that is too young"
     asked.clear()
@@ -130,11 +132,13 @@ async def test_it_begins_where_nothing_was_left(
     assert asked == [4]
 
 
-async def test_with_zero_days_nothing_is_ever_removed(store: TenantStore) -> None:
+async def test_with_zero_days_nothing_is_ever_removed(
+    store: TenantStore, database: Database
+) -> None:
     await run_of(store, 0)
     clock = Clock()
     clock.now += 10_000 * DAY
-    retention = Retention(store, clock, 0, 0, rest=Rest())
+    retention = Retention(database, "main", clock, 0, 0, rest=Rest())
     retention.start()
     assert retention._task is None
     assert await retention.tidy() == Removed()
@@ -156,7 +160,7 @@ async def test_it_rests_after_every_small_commit(
     monkeypatch.setattr(database, "write", spy)
     clock, rest = Clock(), Rest()
     clock.now += 40 * DAY
-    assert await Retention(store, clock, 30, rest=rest).tidy() == Removed(runs=60)
+    assert await Retention(database, "main", clock, 30, rest=rest).tidy() == Removed(runs=60)
     assert len(units) == 60
     assert max(units) == 3
     assert rest.naps.count(REST_SECONDS) == 3
@@ -164,7 +168,7 @@ async def test_it_rests_after_every_small_commit(
 
 @pytest.mark.parametrize("kill_at", range(1, 8))
 async def test_stopped_anywhere_it_ends_what_it_began(
-    store: TenantStore, kill_at: int, monkeypatch: pytest.MonkeyPatch
+    store: TenantStore, database: Database, kill_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "TOGETHER", 2)
     for number in range(10):
@@ -172,30 +176,34 @@ async def test_stopped_anywhere_it_ends_what_it_began(
     clock = Clock()
     clock.now += 100 * DAY
     with pytest.raises(KeyboardInterrupt):
-        await Retention(store, clock, 30, 40, rest=Rest(kill_at)).tidy()
-    await Retention(store, clock, 30, 40, rest=Rest()).tidy()
+        await Retention(database, "main", clock, 30, 40, rest=Rest(kill_at)).tidy()
+    await Retention(database, "main", clock, 30, 40, rest=Rest()).tidy()
     assert await kept(store) == ["gone"], "all but the newest went, with their events"
     assert [one.id for one in await store.events()] == [10]
     assert len(await store.effects()) == 10
 
 
 async def test_events_go_with_their_payloads_even_where_those_are_kept_for_ever(
-    store: TenantStore,
+    store: TenantStore, database: Database
 ) -> None:
     await run_of(store, 0)
     await run_of(store, 20)
     clock = Clock()
     clock.now += 41 * DAY
-    assert await Retention(store, clock, 0, 40, rest=Rest()).tidy() == Removed(runs=1, events=1)
+    assert await Retention(database, "main", clock, 0, 40, rest=Rest()).tidy() == Removed(
+        runs=1, events=1
+    )
     assert await kept(store) == ["whole"]
 
 
-async def test_by_hand_it_is_recorded_who_did_and_only_counting_is_not(store: TenantStore) -> None:
+async def test_by_hand_it_is_recorded_who_did_and_only_counting_is_not(
+    store: TenantStore, database: Database
+) -> None:
     await run_of(store, 0)
     await run_of(store, 5)
     clock = Clock()
     clock.now += 6 * DAY
-    retention = Retention(store, clock, 0, rest=Rest())
+    retention = Retention(database, "main", clock, 0, rest=Rest())
     assert await retention.purge(3, "anna", really=False) == Removed(runs=1)
     assert await store.audits() == []
     assert await kept(store) == ["whole", "whole"]
@@ -209,10 +217,12 @@ async def test_by_hand_it_is_recorded_who_did_and_only_counting_is_not(store: Te
 # --- masking -------------------------------------------------------------------------------------
 
 
-async def test_named_fields_are_masked_once_a_run_has_succeeded(store: TenantStore) -> None:
+async def test_named_fields_are_masked_once_a_run_has_succeeded(
+    store: TenantStore, database: Database
+) -> None:
     states = ["succeeded", "failed", "waiting", "parked", "filtered"]
     numbers = [await run_of(store, 0, state) for state in states]
-    retention = Retention(store, Clock(), 0, 0, ["email"], rest=Rest())
+    retention = Retention(database, "main", Clock(), 0, 0, ["email"], rest=Rest())
     assert await retention.tidy() == Removed(masked=2)
     assert await retention.tidy() == Removed()
     runs = [await store.run(number) for number in numbers]

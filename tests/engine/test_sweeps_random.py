@@ -20,6 +20,7 @@ import pytest
 
 from connector.engine import making
 from connector.engine.covering import covered
+from connector.engine.rounds import Rounds
 from connector.engine.sweeps import GRACE_SECONDS, Sweeps
 from connector.errors import NotSent
 from connector.model import App, Request
@@ -121,13 +122,17 @@ class Ledgers(World):
 
     async def start(self) -> World:
         await super().start()
-        self.sweeps = Sweeps("main", Bookish(self), self, self.store, clock, self._found, EVERY)  # type: ignore[arg-type]
+        self.sweeps = Rounds("sweeps", self.database, clock, self._swept, within=0)
         self.sweeps.start()
         return self
 
     async def kill(self) -> None:
         await self.sweeps.stop()
         await super().kill()
+
+    def _swept(self, tenant: str, first: bool) -> Sweeps:
+        book: Any = Bookish(self)
+        return Sweeps(tenant, book, self, self.store, clock, self._found, EVERY)
 
     def _found(self, event: EventRow) -> None:
         self.meanwhile(event)
@@ -142,7 +147,9 @@ class Bookish:
 
     def __init__(self, world: Ledgers) -> None:
         self._world = world
-        self.problems: dict[str, str] = {}
+
+    def problems(self, tenant: str) -> dict[str, str]:
+        return {}
 
     async def active(self, tenant: str) -> Sequence[Any]:
         return self._world.active

@@ -334,3 +334,14 @@ class TestRules:
             assert len(w.perfex.seen("DELETE")) == 1
 
         told(tmp_path, generation, script)
+
+
+def test_a_customer_whose_vat_number_is_known_is_used_whoever_makes_it(tmp_path: Path) -> None:
+    create = ENSURE.replace("ensure_customer", "create_customer").replace("id: ensure", "id: make")
+
+    async def script(w: World) -> None:
+        run = await write(w, create + ENSURE, times=2)
+        assert run["state"] == "succeeded", run["error"]
+        assert len([one for one in w.customers if one["vat"]]) == 1
+
+    told(tmp_path, "3.x", script)

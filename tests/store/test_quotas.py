@@ -66,10 +66,13 @@ async def test_an_account_is_read_as_it_was_kept(either: SqlDatabase, beside: Sq
         blocked_until=START + 0.1,
         began=START + 0.2,
         tenants=["main", 'o"dd %_!\\'],
+        days={20_000: 7, 20_001: 40_000},
+        days_from=START + 0.3,
     )
 
     def change(account: Account, _: float | None) -> bool:
-        for name in ("sent", "calendars", "blocked_until", "began", "tenants"):
+        for name in ("sent", "calendars", "blocked_until", "began", "tenants", "days",
+                     "days_from"):  # fmt: skip
             setattr(account, name, getattr(wanted, name))
         return True
 

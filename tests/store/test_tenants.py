@@ -83,7 +83,6 @@ READS: dict[str, Call] = {
     "unheard": lambda store, _: store.unheard(0),
     "quotas": lambda store, _: store.quotas(),
     "run_ages": lambda store, _: store.run_ages(0, 10),
-    "old_events": lambda store, _: store.old_events(0, NOW + 1, 10),
     "counts": lambda store, _: store.counts(),
     "count_parked": lambda store, _: store.count_parked(),
     "flow_versions": lambda store, _: store.flow_versions("sync"),
@@ -92,6 +91,9 @@ READS: dict[str, Call] = {
     "draft": lambda store, whose: store.draft(f"~{whose.tenant}"),
     "samples": lambda store, _: store.samples("sync"),
     "people": lambda store, _: store.people(),
+    "login_failures": lambda store, whose: store.login_failures(
+        (f"guess-{whose.tenant}",), NOW - 9
+    ),
     "person": lambda store, whose: store.person(f"person-{whose.tenant}"),
     "session": lambda store, whose: store.session(f"session-{whose.tenant}"),
     "look_up_runs": lambda store, _: store.look_up_runs(RunFilter(), 50),
@@ -214,6 +216,12 @@ WRITES: dict[str, Call] = {
     "save_link": lambda store, whose: store.save_link(
         f"link-{whose.tenant}", "stolen", "owner", NOW + 60
     ),
+    "count_login": lambda store, whose: store.count_login(
+        (f"guess-{whose.tenant}",), NOW, NOW - 9, 0
+    ),
+    "forgive_login": lambda store, whose: store.forgive_login(
+        f"guess-{whose.tenant}", f"other-{whose.tenant}"
+    ),
     "take_link": lambda store, whose: store.take_link(f"link-{whose.tenant}", NOW),
     "save_effect": lambda store, whose: store.save_effect(
         effect_row(store.tenant, whose.run, key=f"key-{whose.tenant}", state="parked")
@@ -233,6 +241,7 @@ TABLES = {
     "audit": "tenant = ?",
     "resource_snapshot": "tenant = ?",
     "sweep": "tenant = ?",
+    "duty": "tenant = ?",
     "derived_watch": "tenant = ?",
     "derived_state": "tenant = ?",
     "polled": "tenant = ?",
@@ -243,6 +252,7 @@ TABLES = {
     "person": "tenant = ?",
     "session": "tenant = ?",
     "login_link": "tenant = ?",
+    "login_failure": "tenant = ?",
 }
 
 
@@ -279,6 +289,9 @@ async def both(database: Database) -> tuple[Filled, Filled]:
             SessionRow(f"session-{one.tenant}", f"person-{one.tenant}", "owner", NOW, NOW), NOW - 60
         )
         await one.store.save_link(f"link-{one.tenant}", "", "owner", NOW + 60)
+        await one.store.count_login(
+            (f"guess-{one.tenant}", f"other-{one.tenant}"), NOW, NOW - 9, 10
+        )
         await one.store.save_draft(DraftRow(f"~{one.tenant}", "flow: x", 0, 0, one.tenant, NOW))
         await one.store.save_sample(
             SampleRow("sync", "", {"of": one.tenant}, True, one.tenant, NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator
@@ -11,13 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.errors import Throttled
 from connector.runtime import Runtime, open_runtime
 from connector.runtime.people import (
     FREE_ATTEMPTS,
     IDLE_SECONDS,
     LINK_SECONDS,
     LONGEST_SECONDS,
+    REMEMBERED_SECONDS,
     ROLES,
+    People,
 )
 from connector.settings import Settings
 from connector.store.rows import ConnectionRow
@@ -86,6 +90,11 @@ async def post(browser: httpx.AsyncClient, path: str, **form: str) -> httpx.Resp
     return await browser.post(path, data=data, headers=same(browser))
 
 
+def another(house: House) -> People:
+    """What lets people in, in a process that has just begun."""
+    return People(house.runtime._store, house.clock, house.runtime.people.key)
+
+
 @pytest.fixture
 def given() -> dict[str, Any]:
     """Settings that a class of tests changes."""
@@ -117,7 +126,9 @@ def a_connection(name: str, status: str = "active") -> ConnectionRow:
 
 
 def path_of(template: str) -> str:
-    return re.sub(r"\{[^}]+\}", "1", template)
+    # The app's answer to a consent of the pages is known by how its state begins.
+    query = "?state=p.1" if template == "/oauth/callback" else ""
+    return re.sub(r"\{[^}]+\}", "1", template) + query
 
 
 class TestRoles:
@@ -272,6 +283,43 @@ class TestLogin:
         assert (await one.post("/login", data=data, headers=same(one))).status_code == 429
         house.clock.now += 3
         assert (await one.post("/login", data=data, headers=same(one))).status_code == 303
+
+    async def test_guesses_are_known_after_a_restart_and_to_other_processes(
+        self, house: House
+    ) -> None:
+        await house.runtime.people.set_passphrase("Bruno", "owner", PHRASE)
+        for number in range(FREE_ATTEMPTS):
+            assert await another(house).enter("Bruno", "wrong wrong", f"1.1.1.{number}") is None
+        with pytest.raises(Throttled):
+            await another(house).enter("Bruno", PHRASE, "2.2.2.2")
+        told = await house.runtime._store._backend.all("SELECT * FROM login_failure")
+        assert len(told) == 1 + FREE_ATTEMPTS
+        assert "Bruno" not in str(told)
+        assert "1.1.1" not in str(told)
+        house.clock.now += 3
+        assert await another(house).enter("Bruno", PHRASE, "2.2.2.2")
+        assert await another(house).enter("Bruno", "wrong wrong", "2.2.2.2") is None
+
+    async def test_many_guesses_at_once_are_as_many_as_one_by_one(self, house: House) -> None:
+        await house.runtime.people.set_passphrase("Bruno", "owner", PHRASE)
+        guesses = (another(house).enter("Bruno", f"wrong {one}", "1.1.1.1") for one in range(20))
+        ended = await asyncio.gather(*guesses, return_exceptions=True)
+        assert ended.count(None) == FREE_ATTEMPTS
+        assert sum(isinstance(one, Throttled) for one in ended) == 20 - FREE_ATTEMPTS
+
+    async def test_failures_are_forgotten_after_a_day_and_never_too_many(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("connector.runtime.people.MOST_KNOWN", 4)
+        count = "SELECT count(*) FROM login_failure"
+        for number in range(9):
+            await house.runtime.people.enter(f"name {number}", "wrong", f"1.1.1.{number}")
+            house.clock.now += 1
+        # Two of each attempt: the fifth newest stays with the one of the same moment.
+        assert await house.runtime._store._backend.all(count) == [(8,)]
+        house.clock.now += REMEMBERED_SECONDS + 1
+        await house.runtime.people.enter("somebody", "wrong", "1.1.1.1")
+        assert await house.runtime._store._backend.all(count) == [(2,)]
 
     async def test_guessing_names_is_slowed_down(
         self, house: House, monkeypatch: pytest.MonkeyPatch

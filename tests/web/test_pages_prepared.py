@@ -97,6 +97,22 @@ async def test_a_draft_is_there_in_another_browser_and_is_published_once(tmp_pat
 
 
 @story
+async def test_nobody_publishes_over_what_they_have_not_seen(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, person(w, "anna") as anna, person(w, "bea") as bea:
+        await w.runtime.apply_flow(TEXT)
+        await w.runtime.apply_flow(TEXT.replace("flow: simple", "flow: other"))
+        seen = {"stored": "simple", "version": 1}
+        await bea.ask("publish", text=TEXT + "\n# reviewed\n", **seen)
+        late = await anna.ask("publish", 422, text=TEXT + "\n# mine\n", **seen)
+        assert "version 2" in late["detail"]
+        # Nor does a changed key make it the next version of another flow.
+        taken = TEXT.replace("flow: simple", "flow: other") + "\n# mine\n"
+        await anna.ask("publish", 422, text=taken, stored="simple", version=2)
+        versions = {one["key"]: one["version"] for one in await w.runtime.list_flows()}
+        assert versions == {"simple": 2, "other": 1}
+
+
+@story
 async def test_a_draft_of_a_stored_flow_outlives_nothing_that_others_did(tmp_path: Path) -> None:
     async with world(tmp_path) as w, person(w, "anna") as anna, person(w, "bea") as bea:
         await w.runtime.apply_flow(TEXT)
@@ -190,3 +206,21 @@ async def test_deleting_says_what_goes_and_what_stays(tmp_path: Path) -> None:
         assert "simple" in (await anna.get("/runs")).text
         audit = (await w.runtime.list_audits())[0]
         assert (audit["who"], audit["what"]) == ("anna", "delete_flow")
+
+
+@story
+async def test_what_a_check_finds_is_told_in_the_readers_language(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, person(w, "anna") as anna:
+        off = CREATE.replace("    map:", "    enabled: false\n    map:")
+        reads = CREATE.replace("create\n", "again\n", 1).replace(
+            "trigger.resource.name", "steps.create.company"
+        )
+        anna._browser.cookies.set("connector_language", "it")
+        told = await anna.ask("check", text=flow(steps=off + reads))
+        (error,) = [one for one in told["issues"] if one["severity"] == "error"]
+        assert "è spento" in error["message"]
+        assert error["remedy"].startswith("Attiva 'create'")
+        refused = await anna.ask("tests/save", 422, flow="none", text=TEXT, name="x")
+        assert refused["detail"] == "Non c'è nessun flusso 'none'."
+        tried = await anna.ask("try", text=flow(steps=off))
+        assert (tried["steps"][0]["state"], tried["error"]) == ("skipped", None)

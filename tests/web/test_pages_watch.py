@@ -322,6 +322,20 @@ def test_a_month_burns_down() -> None:
     assert burn_down({**window, "resets_at": None}, NOW, NOW) is None
 
 
+def test_the_month_burns_down_by_days() -> None:
+    start = NOW - NOW % 86_400 - 2 * 86_400
+    days = [{"start": start, "calls": 100}, {"start": start + 2 * 86_400, "calls": 50}]
+    window = {"resets_at": start + 30 * 86_400, "limit": 1000, "used": 350, "days": days,
+              "forecast": None}  # fmt: skip
+    drawn = burn_down(window, NOW, start)
+    assert drawn is not None
+    heights = [float(one.partition(",")[2]) for one in drawn["used"].split()]
+    full, empty = drawn["grid"][-1][0], drawn["grid"][0][0]
+    left = [round((empty - one) / (empty - full) * 1000) for one in heights]
+    # 200 were used by others before; a day without calls is level.
+    assert left == [1000, 800, 700, 700, 650]
+
+
 def test_scales_end_at_round_numbers() -> None:
     assert [nice(one) for one in (0, 3, 5, 11, 99, 1_001)] == [4, 4, 8, 20, 100, 2_000]
 

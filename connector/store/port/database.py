@@ -11,6 +11,7 @@ from connector.store.port.tenant import Store
 from connector.store.rows import (
     EventRow,
     HookRow,
+    RunAge,
     RunRow,
 )
 
@@ -69,6 +70,38 @@ class Database(Protocol):
 
     async def run(self, run_id: int) -> RunRow:
         """An unfinished run with its context, for the dispatcher."""
+        ...
+
+    async def due(self, what: str, now: float, limit: int) -> list[tuple[str, float]]:
+        """The tenants to look after, those that waited longest first, and since when."""
+        ...
+
+    async def looked_after(
+        self, what: str, tenant: str, since: float, due_at: float | None
+    ) -> bool:
+        """Note when to look again (None: after a change); no, when one has come meanwhile."""
+        ...
+
+    async def due_by(self, what: str, latest: float) -> None:
+        """Look after every tenant with a flow that is on by then: a release may want more."""
+        ...
+
+    async def moved_to(self, address: str) -> None:
+        """Let everybody ask anew whose apps were told another address than this one."""
+        ...
+
+    async def run_ages(self, after: int, limit: int) -> list[RunAge]:
+        """The next runs by number, whoever's: how old each is, and what is still kept of it."""
+        ...
+
+    async def old_events(
+        self, after: int, before: float, limit: int
+    ) -> tuple[int, list[tuple[str, int]]]:
+        """Of the next events by number, whoever's, those that may go; and how far this looked."""
+        ...
+
+    async def with_old_samples(self, before: float) -> list[str]:
+        """The tenants with samples or tests of flows that hold a record from before a time."""
         ...
 
     async def instance(self, name: str) -> bytes | None:

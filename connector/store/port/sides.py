@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from connector.store.rows import (
@@ -29,10 +29,6 @@ class Keeping(Protocol):
 
     async def mask_payload(self, run_id: int, hide: Callable[[Any], Any], now: float) -> bool:
         """Put what `hide` makes of them in the place of a run's payloads."""
-        ...
-
-    async def old_events(self, after: int, before: float, limit: int) -> tuple[int, list[int]]:
-        """Of the next events by number those that may go; and how far this has looked."""
         ...
 
     async def drop_event(self, event_id: int) -> bool:
@@ -81,6 +77,22 @@ class People(Protocol):
 
     async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
         """Name and role of a one-time link, once; None when it is unknown, used or too old."""
+        ...
+
+    async def login_failures(
+        self, whose: Sequence[str], since: float
+    ) -> dict[str, tuple[int, float]]:
+        """How often each of these failed to get in, and when last."""
+        ...
+
+    async def count_login(
+        self, whose: Sequence[str], now: float, forget_before: float, most: int
+    ) -> dict[str, int]:
+        """Count an attempt of each as failed, and give the counts; old ones are forgotten."""
+        ...
+
+    async def forgive_login(self, forgotten: str, less: str) -> None:
+        """Somebody got in after all: forget one's failures, and take one from the other's."""
         ...
 
 

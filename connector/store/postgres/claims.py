@@ -25,6 +25,8 @@ CLAIM_LOCK = 7_220_318_846_410_925
 would choose the same rows, and one of them would go away with nothing."""
 LOOK_AHEAD = 200
 """How many events of each tenant are looked at in one claim."""
+RUNS_AHEAD = 500
+"""How many runs of each tenant; and how many lanes, when these all wait for others."""
 NOW = "extract(epoch FROM clock_timestamp())::float8"
 """The database's own clock: those of several machines differ."""
 
@@ -42,21 +44,31 @@ WITH RECURSIVE who AS (
 _FOR_OWNERS = "state = 'waiting' AND reason LIKE 'connection:%'"
 _READY_RUNS = f"finished_at IS NULL AND owner = '' AND NOT ({_FOR_OWNERS})"
 """As the index `run_ready` has it."""
-_CLAIM_RUNS = f"""
+_LANE = """SELECT 1 FROM run AS other WHERE other.flow_id = run.flow_id
+    AND other.item_id = run.item_id AND other.finished_at IS NULL AND other.ordered = 1"""
+# Two questions, each with an index of its own.
+_IS_HEAD = f"""(run.ordered = 0 OR (
+    NOT EXISTS ({_LANE} AND other.id < run.id) AND NOT EXISTS ({_LANE} AND other.owner <> '')
+))"""
+"""Not while an earlier one of its lane is open, or a later one is at work (it was parked)."""
+_FIRST = f"""
 {_TENANTS.format(table="run", ready=_READY_RUNS)},
 heads AS (
     SELECT one.id, one.turn FROM who CROSS JOIN LATERAL (
-        SELECT run.id, row_number() OVER (ORDER BY run.due_at, run.id) AS turn FROM run
-        WHERE run.tenant = who.tenant AND {_READY_RUNS} AND due_at <= ?1
-        -- Not while an earlier one of its lane is open, or a later one is at work (it was parked).
-        AND (ordered = 0 OR NOT EXISTS (
-            SELECT 1 FROM run AS other WHERE other.flow_id = run.flow_id
-            AND other.item_id = run.item_id AND other.finished_at IS NULL AND other.ordered = 1
-            AND (other.id < run.id OR other.owner <> '')
-        ))
-        ORDER BY run.due_at, run.id LIMIT ?2
+        SELECT run.id, row_number() OVER (ORDER BY run.due_at, run.id) AS turn FROM (
+            -- However many wait for the first of their lane: some of them are looked at.
+            SELECT id, flow_id, item_id, ordered, due_at FROM run
+            WHERE run.tenant = who.tenant AND {_READY_RUNS} AND due_at <= ?1
+            ORDER BY due_at, id LIMIT greatest(?2, {RUNS_AHEAD})
+        ) AS run WHERE {_IS_HEAD} ORDER BY run.due_at, run.id LIMIT ?2
     ) AS one
-),
+)"""
+_AMONG = f"""
+WITH heads AS (
+    SELECT id, row_number() OVER (PARTITION BY tenant ORDER BY due_at, id) AS turn FROM run
+    WHERE id = ANY (CAST(?4 AS bigint[])) AND {_READY_RUNS} AND due_at <= ?1 AND {_IS_HEAD}
+)"""
+_CLAIM = f"""{{heads}},
 picked AS (
     SELECT id FROM run WHERE id IN (SELECT id FROM heads ORDER BY turn, id LIMIT ?2)
     AND owner = '' AND finished_at IS NULL FOR UPDATE SKIP LOCKED
@@ -65,6 +77,37 @@ UPDATE run SET owner = ?3, epoch = epoch + 1
 WHERE id IN (SELECT id FROM picked) AND EXISTS (SELECT 1 FROM worker WHERE worker.id = ?3)
 RETURNING {RUN_COLUMNS}, NOT EXISTS (SELECT 1 FROM step WHERE step.run_id = run.id)
 """
+_CLAIM_RUNS = _CLAIM.format(heads=_FIRST)
+_CLAIM_AMONG = _CLAIM.format(heads=_AMONG)
+_CROWDED = f"SELECT 1 FROM run WHERE {_READY_RUNS} OFFSET {RUNS_AHEAD - 1} LIMIT 1"
+"""Whether so many are ready that a claim may not have looked at all of them."""
+_LANES = f"""
+WITH RECURSIVE lane AS (
+    SELECT * FROM (
+        SELECT flow_id, item_id, id, 1 AS nth FROM run
+        WHERE finished_at IS NULL AND ordered = 1 AND (flow_id, item_id) > (?1, ?2)
+        ORDER BY flow_id, item_id, id LIMIT 1
+    ) AS first
+    UNION ALL
+    SELECT next.* FROM lane CROSS JOIN LATERAL (
+        SELECT flow_id, item_id, id, lane.nth + 1 FROM run
+        WHERE finished_at IS NULL AND ordered = 1
+        AND (flow_id, item_id) > (lane.flow_id, lane.item_id)
+        ORDER BY flow_id, item_id, id LIMIT 1
+    ) AS next WHERE lane.nth < {RUNS_AHEAD}
+)
+SELECT flow_id, item_id, id FROM lane ORDER BY flow_id, item_id
+"""
+"""The first of each of the next lanes, one look at the index for each."""
+_NEWEST = f"SELECT id FROM run WHERE finished_at IS NULL ORDER BY id DESC LIMIT {RUNS_AHEAD}"
+_DUE_AGAIN = f"""
+{_TENANTS.format(table="run", ready=_READY_RUNS)}
+SELECT one.id FROM who CROSS JOIN LATERAL (
+    SELECT id FROM run WHERE run.tenant = who.tenant AND {_READY_RUNS}
+    AND due_at > 0 AND due_at <= ?1 ORDER BY due_at, id LIMIT {RUNS_AHEAD}
+) AS one LIMIT {RUNS_AHEAD}
+"""
+"""Those that have waited: the heads of their lanes, as a rule."""
 _CLAIM_EVENTS = f"""
 {_TENANTS.format(table="event", ready="state = 'received' AND owner = ''")},
 due AS (
@@ -89,12 +132,16 @@ RETURNING {EVENT_COLUMNS}
 """
 
 
+_BEFORE_ALL = (-1, "")
+
+
 class Claims:
     """What one process has in hand; on a connection of its own, whose commits need no disk.
 
     Should the database forget a claim in a power cut, what it wrote is gone as well: its holder is
-    not the owner any more and can store nothing. Beats go over the session: they must come also
-    while a claim waits for a process that was paused in the middle of its own.
+    not the owner any more and can store nothing. Beats have a session to
+    themselves: they must come also while a claim waits for a process that was paused in the middle
+    of its own, and while the session of the turns waits for an answer.
     """
 
     def __init__(
@@ -104,17 +151,20 @@ class Claims:
         connections: str,
     ) -> None:
         self._claiming = Session(connect, "SET synchronous_commit = off")
+        self._beating = Session(connect)
         self._session = session
         self._connect = connect
         self._connections = connections
         self._leads: dict[str, int] = {}
         """What this process leads, and in which session it took that lock."""
+        self._lane: tuple[int, str] = _BEFORE_ALL
+        """Up to which lane it was looked whether its first run is free."""
         self.worker = ""
 
     async def join(self, name: str) -> None:
         """Become a worker; `name` is for people. Raises StoreBusy."""
         self.worker = secrets.token_hex(8)
-        await self._session.all(
+        await self._beating.all(
             "INSERT INTO worker (id, name, started_at, beat_at, connections)"
             f" VALUES (?, ?, {NOW}, {NOW}, ?) RETURNING id",
             self.worker,
@@ -125,14 +175,14 @@ class Claims:
     async def beat(self) -> bool:
         """Say that this process is alive; no, when others have given its work away."""
         return bool(
-            await self._session.all(
+            await self._beating.all(
                 f"UPDATE worker SET beat_at = {NOW} WHERE id = ? RETURNING id", self.worker
             )
         )
 
     async def leave(self) -> None:
         """Give everything back at once."""
-        await self._session.all("DELETE FROM worker WHERE id = ? RETURNING id", self.worker)
+        await self._beating.all("DELETE FROM worker WHERE id = ? RETURNING id", self.worker)
         await self._free([self.worker])
 
     async def workers(self) -> list[dict[str, Any]]:
@@ -148,10 +198,24 @@ class Claims:
     async def runs(self, limit: int, now: float) -> list[RunRow]:
         """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
         rows = await self._claiming.all(_CLAIM_RUNS, now, limit, self.worker, lock=CLAIM_LOCK)
+        room = limit - len(rows)
+        if room > 0 and await self._claiming.all(_CROWDED):
+            some = await self._elsewhere(now)
+            rows += await self._claiming.all(
+                _CLAIM_AMONG, now, room, self.worker, some, lock=CLAIM_LOCK
+            )
         runs = [run_row(row[:-1]) for row in rows]
         for run, row in zip(runs, rows, strict=True):
             run.fresh = row[-1]
         return runs
+
+    async def _elsewhere(self, now: float) -> list[int]:
+        """Runs that may be free although those before them are not: not all of them at a time."""
+        lanes = await self._claiming.all(_LANES, *self._lane)
+        self._lane = lanes[-1][:2] if len(lanes) == RUNS_AHEAD else _BEFORE_ALL
+        newest = await self._claiming.all(_NEWEST)
+        waited = await self._claiming.all(_DUE_AGAIN, now)
+        return [row[-1] for row in (*lanes, *newest, *waited)]
 
     async def events(self, limit: int, now: float) -> list[EventRow]:
         """Take up to `limit` events; those of one place (tenant to account) go to one process."""
@@ -264,8 +328,9 @@ class Claims:
             raise translated_error(error) from error
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self._claiming.close()
+        await self._beating.close()
 
     async def _free(self, workers: Sequence[str]) -> None:
         if not workers:

@@ -18,6 +18,16 @@ Outcome = list[tuple[int, list[Any]]]
 BUMP: Statement = ("UPDATE counter SET value = value + 1 WHERE name = 'revision'", ())
 """Goes with every change that another process must notice: what is set up, and replays."""
 
+DUTIES = ("sweeps", "watches", "polls", "subscriptions")
+"""What is done for a tenant beside its runs, and depends on what is set up."""
+_DUE = (
+    "INSERT INTO duty (tenant, what, due_at) VALUES "
+    + ", ".join(f"(?1, '{what}', 0)" for what in DUTIES)
+    # Another number each time: whoever is looking meanwhile finds that it was not all.
+    + " ON CONFLICT (tenant, what) DO UPDATE SET due_at ="
+    " CASE WHEN duty.due_at > 0 THEN 0 ELSE duty.due_at - 1 END"
+)
+
 
 class Backend(Protocol):
     """Reads at once, writes durably; both raise StoreBusy when the database is not there."""
@@ -51,9 +61,20 @@ class TenantRows:
     async def _one(self, sql: str, *values: Any) -> Any:
         return next(iter(await self._backend.all(sql, *values)), None)
 
+    async def _change(self, *unit: Statement) -> Outcome:
+        """Change what is set up, so that it is noticed and looked after; gives the unit's part."""
+        outcome = await self._backend.write(BUMP, *unit, (_DUE, (self.tenant,)))
+        return outcome[1:-1]
+
+    async def _change_own(self, what: str, *unit: Statement) -> None:
+        """Change with a last statement that must touch a row: not so when it is another's."""
+        self._must_touch(what, await self._change(*unit))
+
     async def _write_own(self, what: str, *unit: Statement) -> None:
         """Write a unit whose last statement must touch a row: it does not when it is another's."""
-        outcome = await self._backend.write(*unit)
+        self._must_touch(what, await self._backend.write(*unit))
+
+    def _must_touch(self, what: str, outcome: Outcome) -> None:
         if outcome[-1][0] == 0:
             raise StoreError(f"This {what} is not one of this tenant.")
 

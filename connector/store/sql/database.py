@@ -17,12 +17,13 @@ from connector.store.sql.columns import (
     hook_row,
     run_row,
 )
+from connector.store.sql.duties import Duties
 from connector.store.sql.quotas import Quotas
 from connector.store.sql.tenant import TenantStore
 from connector.store.sql.turns import Turn, Turns
 
 
-class SqlDatabase(Quotas):
+class SqlDatabase(Quotas, Duties):
     """Who drives, what is open, and the way to a tenant; a back end adds reading and writing."""
 
     insert_event = INSERT_EVENT

@@ -6,7 +6,7 @@ from typing import Any
 
 from connector.codec import decode, encode_text
 from connector.store.rows import DraftRow, SampleRow
-from connector.store.sql.backend import BUMP, TenantRows
+from connector.store.sql.backend import TenantRows
 
 _DRAFT = "flow, document, version, base, who, saved_at"
 _SAMPLE = "flow, name, content, personal, who, saved_at"
@@ -110,8 +110,7 @@ class Drafts(TenantRows):
         """
         own = (self.tenant, key)
         which = "(SELECT id FROM flow WHERE tenant = ? AND key = ?)"
-        outcome = await self._backend.write(
-            BUMP,
+        outcome = await self._change(
             (
                 "UPDATE flow SET deleted_at = ?, enabled = 0 WHERE tenant = ? AND key = ?"
                 " AND deleted_at IS NULL",
@@ -128,7 +127,7 @@ class Drafts(TenantRows):
                 (self.tenant, *own),
             ),
         )
-        return outcome[1][0] == 1
+        return outcome[0][0] == 1
 
 
 def _sample(row: Any) -> SampleRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from connector.codec import decode, encode_text
@@ -11,6 +11,8 @@ from connector.store.sql.backend import Statement, TenantRows
 
 _KEPT = {f'{{"{GONE}"': "gone", f'{{"{MASKED}"': "masked"}
 _HEAD = max(map(len, _KEPT))
+
+Rows = Callable[..., Awaitable[list[Any]]]
 
 # A run that nothing continues by itself, and that no person has to decide.
 _OVER = "finished_at IS NOT NULL AND state <> 'parked'"
@@ -21,14 +23,7 @@ class Keeping(TenantRows):
 
     async def run_ages(self, after: int, limit: int) -> list[RunAge]:
         """The next runs by number: how old each is, and what is still kept of it."""
-        rows = await self._all(
-            f"SELECT id, state, created_at, finished_at, substr(context, 1, {_HEAD}) FROM run"
-            " WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
-            self.tenant,
-            after,
-            limit,
-        )
-        return [RunAge(row[0], row[1], row[2], row[3], _KEPT.get(row[4], "whole")) for row in rows]
+        return await run_ages(self._all, after, limit, self.tenant)
 
     async def drop_payload(self, run_id: int, now: float, *, really: bool = True) -> bool:
         """Remove what an ended run worked on, with the bodies of its writes; keys and ids stay.
@@ -133,38 +128,6 @@ class Keeping(TenantRows):
         outcome = await self._backend.write(*unit)
         return outcome[0][0] == 1
 
-    async def old_events(self, after: int, before: float, limit: int) -> tuple[int, list[int]]:
-        """Of the next events by number those that may go; and how far this has looked.
-
-        They came before that time, they are over with all their runs, and nothing of these is
-        kept. Never the newest row: SQLite would give its number out again.
-        """
-        rows = await self._all(
-            "SELECT id, state, received_at FROM event WHERE tenant = ? AND id > ?"
-            " ORDER BY id LIMIT ?",
-            self.tenant,
-            after,
-            limit,
-        )
-        old = [row[0] for row in rows if row[1] != "received" and row[2] < before]
-        last = rows[-1][0] if rows else 0
-        if rows and not old and rows[-1][2] >= before:
-            last = 0
-        if not old:
-            return last, []
-        marks = ",".join("?" * len(old))
-        kept = await self._all(
-            f"SELECT event_id FROM run WHERE event_id IN ({marks}) AND (NOT ({_OVER})"
-            f" OR finished_at >= ? OR substr(context, 1, {_HEAD}) <> ?"
-            " OR id = (SELECT max(id) FROM run))"
-            " UNION SELECT max(id) FROM event",
-            *old,
-            before,
-            f'{{"{GONE}"',
-        )
-        needed = {row[0] for row in kept}
-        return last, [one for one in old if one not in needed]
-
     async def drop_event(self, event_id: int) -> bool:
         """Remove an event with its runs; tells whether it was there and over."""
         outcome = await self._backend.write(
@@ -185,6 +148,56 @@ class Keeping(TenantRows):
             ),
         )
         return outcome[0][0] == 1
+
+
+async def run_ages(
+    rows_of: Rows, after: int, limit: int, tenant: str | None = None
+) -> list[RunAge]:
+    """The next runs by number, of one tenant or of all."""
+    whose, values = ("", []) if tenant is None else ("tenant = ? AND ", [tenant])
+    rows = await rows_of(
+        f"SELECT tenant, id, state, created_at, finished_at, substr(context, 1, {_HEAD}) FROM run"
+        f" WHERE {whose}id > ? ORDER BY id LIMIT ?",
+        *values,
+        after,
+        limit,
+    )
+    return [
+        RunAge(row[0], row[1], row[2], row[3], row[4], _KEPT.get(row[5], "whole")) for row in rows
+    ]
+
+
+async def old_events(
+    rows_of: Rows, after: int, before: float, limit: int
+) -> tuple[int, list[tuple[str, int]]]:
+    """Of the next events by number those that may go; and how far this has looked.
+
+    They came before that time, they are over with all their runs, and nothing of these is
+    kept. Never the newest row: SQLite would give its number out again.
+    """
+    rows = await rows_of(
+        "SELECT tenant, id, state, received_at FROM event WHERE id > ? ORDER BY id LIMIT ?",
+        after,
+        limit,
+    )
+    old = [(row[0], row[1]) for row in rows if row[2] != "received" and row[3] < before]
+    last = rows[-1][1] if rows else 0
+    if rows and not old and rows[-1][3] >= before:
+        last = 0
+    if not old:
+        return last, []
+    marks = ",".join("?" * len(old))
+    kept = await rows_of(
+        f"SELECT event_id FROM run WHERE event_id IN ({marks}) AND (NOT ({_OVER})"
+        f" OR finished_at >= ? OR substr(context, 1, {_HEAD}) <> ?"
+        " OR id = (SELECT max(id) FROM run))"
+        " UNION SELECT max(id) FROM event",
+        *(event_id for _, event_id in old),
+        before,
+        f'{{"{GONE}"',
+    )
+    needed = {row[0] for row in kept}
+    return last, [one for one in old if one[1] not in needed]
 
 
 def _id_only(output: str | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connector.store.rows import PersonRow, SessionRow
 from connector.store.sql.backend import TenantRows
 
@@ -106,3 +108,58 @@ class People(TenantRows):
         )
         rows = outcome[0][1]
         return (rows[0][0], rows[0][1]) if rows and rows[0][2] >= now else None
+
+    async def login_failures(
+        self, whose: Sequence[str], since: float
+    ) -> dict[str, tuple[int, float]]:
+        """How often each of these failed to get in, and when last."""
+        marks = ", ".join("?" * len(whose))
+        rows = await self._all(
+            "SELECT whose, count, last_at FROM login_failure"
+            f" WHERE tenant = ? AND last_at >= ? AND whose IN ({marks})",
+            self.tenant,
+            since,
+            *whose,
+        )
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def count_login(
+        self, whose: Sequence[str], now: float, forget_before: float, most: int
+    ) -> dict[str, int]:
+        """Count an attempt of each as failed, and give the counts; old ones are forgotten."""
+        outcome = await self._backend.write(
+            (
+                "DELETE FROM login_failure WHERE tenant = ? AND last_at < ?",
+                (self.tenant, forget_before),
+            ),
+            (
+                # The newest stay: who goes on guessing is never among those that are forgotten.
+                "DELETE FROM login_failure WHERE tenant = ? AND last_at < (SELECT last_at"
+                " FROM login_failure WHERE tenant = ? ORDER BY last_at DESC LIMIT 1 OFFSET ?)",
+                (self.tenant, self.tenant, most),
+            ),
+            *(
+                (
+                    "INSERT INTO login_failure (tenant, whose, count, last_at) VALUES (?, ?, 1, ?)"
+                    " ON CONFLICT (tenant, whose) DO UPDATE SET"
+                    " count = login_failure.count + 1, last_at = excluded.last_at RETURNING count",
+                    (self.tenant, one, now),
+                )
+                for one in whose
+            ),
+        )
+        return {one: told[1][0][0] for one, told in zip(whose, outcome[2:], strict=True)}
+
+    async def forgive_login(self, forgotten: str, less: str) -> None:
+        """Somebody got in after all: forget one's failures, and take one from the other's."""
+        await self._backend.write(
+            (
+                "DELETE FROM login_failure WHERE tenant = ? AND whose = ?",
+                (self.tenant, forgotten),
+            ),
+            (
+                "UPDATE login_failure SET count = count - 1"
+                " WHERE tenant = ? AND whose = ? AND count > 0",
+                (self.tenant, less),
+            ),
+        )

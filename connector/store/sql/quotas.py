@@ -12,12 +12,12 @@ from connector.quota.account import TICKS, Account, Calendar
 from connector.quota.limiter import Change
 from connector.store.sql.backend import Outcome, Statement, TenantRows
 
-QUOTA_COLUMNS = "key, sent, calendars, blocked_until, began, tenants, version"
+QUOTA_COLUMNS = "key, sent, calendars, blocked_until, began, tenants, days, version"
 INSERT_QUOTA = (
-    f"INSERT INTO quota ({QUOTA_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
+    f"INSERT INTO quota ({QUOTA_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
 )
 UPDATE_QUOTA = (
-    "UPDATE quota SET sent = ?, calendars = ?, blocked_until = ?, began = ?, tenants = ?,"
+    "UPDATE quota SET sent = ?, calendars = ?, blocked_until = ?, began = ?, tenants = ?, days = ?,"
     " version = version + 1 WHERE key = ? AND version = ?"
 )
 READ_QUOTA = f"SELECT {QUOTA_COLUMNS} FROM quota WHERE key = ?"
@@ -94,16 +94,24 @@ def count_on(key: str, account: Account, version: int) -> Statement:
         account.blocked_until,
         account.began,
         encode_text(account.tenants),
+        encode_text(_days(account)),
     )
     if version:
         return UPDATE_QUOTA, (*values, key, version)
     return INSERT_QUOTA, (key, *values)
 
 
+def _days(account: Account) -> dict[str, Any]:
+    if not account.days_from:
+        return {}
+    calls = {str(day): calls for day, calls in account.days.items()}
+    return {"from": account.days_from, "calls": calls}
+
+
 def account_of(row: Sequence[Any]) -> tuple[Account, int]:
     """A row's account and its version."""
-    _, sent, calendars, blocked_until, began, tenants, version = row
-    told = decode(calendars)
+    _, sent, calendars, blocked_until, began, tenants, days, version = row
+    counted, told = decode(days), decode(calendars)
     promised = told.pop(PROMISED, {})
     account = Account(
         sent=unpack(bytes(sent)),
@@ -118,6 +126,8 @@ def account_of(row: Sequence[Any]) -> tuple[Account, int]:
         blocked_until=blocked_until,
         began=began,
         tenants=decode(tenants),
+        days={int(day): calls for day, calls in counted.get("calls", {}).items()},
+        days_from=float(counted.get("from", 0)),
         promised={name: [float(one) for one in moments] for name, moments in promised.items()},
     )
     return account, version

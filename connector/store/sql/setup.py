@@ -45,9 +45,8 @@ class SetUp(TenantRows):
 
     async def save_connection(self, row: ConnectionRow) -> None:
         """Add a connection, or replace what one of the same id says (its secrets included)."""
-        await self._write_own(
+        await self._change_own(
             "connection",
-            BUMP,
             (
                 "INSERT INTO connection (id, tenant, app, name, base_url, settings, status,"
                 " secrets, version, created_at) VALUES (?,?,?,?,?,?,?,?,?,?)"
@@ -65,20 +64,18 @@ class SetUp(TenantRows):
 
     async def save_secrets(self, connection_id: str, secrets: bytes, version: int) -> bool:
         """Replace the secrets if nobody has since `version`; tells whether it was done."""
-        outcome = await self._backend.write(
-            BUMP,
+        outcome = await self._change(
             (
                 "UPDATE connection SET secrets = ?, version = version + 1, status = 'active'"
                 " WHERE tenant = ? AND id = ? AND version = ?",
                 (secrets, self.tenant, connection_id, version),
             ),
         )
-        return outcome[1][0] == 1
+        return outcome[0][0] == 1
 
     async def set_connection_status(self, connection_id: str, status: str) -> None:
         """Mark a connection as usable or as waiting for its owner."""
-        await self._backend.write(
-            BUMP,
+        await self._change(
             (
                 "UPDATE connection SET status = ? WHERE tenant = ? AND id = ?",
                 (status, self.tenant, connection_id),
@@ -87,9 +84,8 @@ class SetUp(TenantRows):
 
     async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
         """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
-        await self._write_own(
+        await self._change_own(
             "connection",
-            BUMP,
             (
                 "UPDATE connection SET name = ?, settings = ? WHERE tenant = ? AND id = ?",
                 (name, encode_text(settings), self.tenant, connection_id),
@@ -98,7 +94,7 @@ class SetUp(TenantRows):
 
     async def drop_hooks(self, connection_id: str) -> None:
         """Forget the hooks of a connection: what comes to them is unknown from now on."""
-        await self._backend.write(BUMP, self._no_hooks(connection_id))
+        await self._change(self._no_hooks(connection_id))
 
     async def drop_connection(self, connection_id: str, now: float) -> bool:
         """Remove a connection with its secrets, hooks and sweeps; tells whether it was there.
@@ -106,8 +102,7 @@ class SetUp(TenantRows):
         Its events, runs and writes stay. Its alarms end.
         """
         own = (self.tenant, connection_id)
-        outcome = await self._backend.write(
-            BUMP,
+        outcome = await self._change(
             self._no_hooks(connection_id),
             ("DELETE FROM sweep WHERE tenant = ? AND connection_id = ?", own),
             (
@@ -236,8 +231,7 @@ class SetUp(TenantRows):
         if existing is not None and await self.flow(key) is None:
             enable = bool(enable)
         if existing is None:
-            await self._backend.write(
-                BUMP,
+            await self._change(
                 (
                     "INSERT INTO flow (tenant, key, enabled, version, created_at)"
                     " VALUES (?,?,?,1,?)",
@@ -271,7 +265,7 @@ class SetUp(TenantRows):
                     )
                 )
             if changes:
-                await self._backend.write(BUMP, *changes)
+                await self._change(*changes)
         saved = await self.flow(key)
         if saved is None:
             raise StoreError(f"The flow {key!r} vanished while it was stored.")
@@ -279,11 +273,10 @@ class SetUp(TenantRows):
 
     async def enable_flow(self, key: str, enabled: bool) -> bool:
         """Switch a flow on or off; tells whether there is such a flow."""
-        outcome = await self._backend.write(
-            BUMP,
+        outcome = await self._change(
             (
                 "UPDATE flow SET enabled = ? WHERE tenant = ? AND key = ? AND deleted_at IS NULL",
                 (int(enabled), self.tenant, key),
             ),
         )
-        return outcome[1][0] == 1
+        return outcome[0][0] == 1

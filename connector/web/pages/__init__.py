@@ -21,6 +21,7 @@ def make_site(runtime: Runtime, settings: Settings) -> Site:
     """What the pages stand on, with the routes of every feature."""
     from connector.web.pages import (
         connections,
+        consent,
         flows,
         home,
         inbox,
@@ -45,6 +46,7 @@ def make_site(runtime: Runtime, settings: Settings) -> Site:
         parked,
         pictures,
         connections,
+        consent,
         quota,
     )
     for feature in features:

@@ -13,6 +13,7 @@ from connector.errors import ConnectorError
 from connector.model import App, OAuth2
 from connector.runtime.accounts import COMPANIES
 from connector.web.answers import status_of
+from connector.web.pages.consent import ask
 from connector.web.pages.scopes import rights
 from connector.web.pages.site import Site
 
@@ -71,25 +72,18 @@ class Connections:
         return self._site.go(request, f"/connections/{made.id}")
 
     async def start_consent(self, request: Request) -> Response:
-        """Say what will be asked for, and lead to the app: its answer comes to /oauth/callback."""
+        """Say what will be asked for, and lead to the app."""
         form = await request.form()
         app = self._app(_text(form, "app"))
         if app is None:
             return await self._choose_app(request)
         name = _text(form, "name") or app.key
         try:
-            begun = await self._site.runtime.start_connect(app.key, name, _settings(form))
+            return await ask(
+                self._site, request, app, name, _settings(form), _text(form, "window") == "1"
+            )
         except ConnectorError as error:
             return await self._form(request, app, name=name, form=form, error=error)
-        await self._site.note(request, "start_consent", name, app=app.key)
-        return await self._site.render(
-            request,
-            "consent.html",
-            app=app,
-            name=name,
-            address=begun["authorize_url"],
-            rights=rights(begun.get("scopes", ()), self._site.words(request)),
-        )
 
     async def show(self, request: Request) -> Response:
         """One connection; `companies` also asks the app what it reaches."""

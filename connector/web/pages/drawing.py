@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+DAY = 86_400
 WIDTH, HEIGHT = 720, 262
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 14, 46
 ENDS = ("succeeded", "filtered", "failed", "parked")
@@ -126,7 +127,7 @@ def burn_down(window: Mapping[str, Any], now: float, start: float) -> dict[str, 
     leads = forecast.get("expected")
     expected = max(0.0, float(limit - leads)) if leads is not None else None
     return {
-        "used": points([(time.at(start), axis.at(limit)), (time.at(now), axis.at(left))]),
+        "used": points(_burnt(window, now, start, axis, time)),
         "forecast": points([(time.at(now), axis.at(left)), (time.at(end), axis.at(expected))])
         if expected is not None
         else "",
@@ -140,6 +141,23 @@ def burn_down(window: Mapping[str, Any], now: float, start: float) -> dict[str, 
         "left": left,
         "expected": expected,
     }
+
+
+def _burnt(
+    window: Mapping[str, Any], now: float, start: float, axis: Axis, time: Axis
+) -> list[tuple[float, float]]:
+    """What was left at the end of each day; a straight line where the days are not known."""
+    limit = float(window["limit"])
+    line = [(time.at(start), axis.at(limit))]
+    days = window.get("days") or []
+    # What the days do not tell was used before the first of them, at no time that is known.
+    gone = max(0, window["used"] - sum(one["calls"] for one in days))
+    for one in days:
+        line.append((time.at(max(one["start"], start)), axis.at(max(0.0, limit - gone))))
+        gone += one["calls"]
+        line.append((time.at(min(one["start"] + DAY, now)), axis.at(max(0.0, limit - gone))))
+    line.append((time.at(now), axis.at(max(0.0, limit - window["used"]))))
+    return list(dict.fromkeys(line))
 
 
 def foot(spans: Sequence[Mapping[str, Any]], wide: float) -> list[tuple[float, float]]:

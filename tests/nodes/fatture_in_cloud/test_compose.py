@@ -187,3 +187,37 @@ async def test_a_suppliers_order_reads_suppliers(office: Office) -> None:
     stored = office.document(made["id"])
     assert (stored["entity"]["name"], stored["payments_list"] or []) == ("Legnami", [])
     assert office.sandbox.fic.first_company.id == COMPANY
+
+
+@pytest.mark.parametrize(("gross", "given"), [(False, "gross_price"), (True, "net_price")])
+async def test_a_products_price_never_stands_for_the_one_that_is_given(
+    office: Office, gross: bool, given: str
+) -> None:
+    office.client()
+    product = office.product(gross_price=Decimal("97.60"))
+    line = {"product_id": product["id"], given: Decimal(1220), "vat": "22%"}
+    error = await refused(office, use_gross_prices=gross, items_list=[line])
+    assert f"data.items_list.0.{given}" in told(error)
+
+
+async def test_an_e_mail_that_others_share_never_stands_for_a_vat_number(office: Office) -> None:
+    shared = "studio@commercialista.example"
+    office.client(name="Bianchi S.r.l.", vat_number="", tax_code="", email=shared)
+    entity = {"name": "Rossi S.r.l.", "vat_number": "01234567897", "email": shared}
+    made = await office.do("compose_invoice", data=document(entity=entity))
+    stored = office.document(made["id"])["entity"]
+    assert (stored["name"], stored["id"], stored["address_street"]) == ("Rossi S.r.l.", None, "")
+
+
+async def test_an_e_mail_alone_finds_its_customer(office: Office) -> None:
+    client = office.client()
+    made = await office.do("compose_invoice", data=document(entity={"email": client["email"]}))
+    assert office.document(made["id"])["entity"]["id"] == client["id"]
+
+
+@pytest.mark.parametrize("parts", [["amount", 300, Decimal("-104.80")], ["percent", 150, -50]])
+async def test_an_instalment_is_more_than_nothing(office: Office, parts: list[Any]) -> None:
+    office.client()
+    name, *values = parts
+    error = await refused(office, payment={"instalments": [{name: one} for one in values]})
+    assert told(error) == {"data.payment.instalments.1": "This instalment is not more than 0."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -188,6 +189,18 @@ class TestPayments:
         )
         await self.pay(office, made)
         assert office.document(made["id"])["payments_list"][0]["status"] == "paid"
+
+    async def test_two_nodes_at_once_undo_nothing_of_each_other(self, office: Office) -> None:
+        made = await issue(office, payment=self.PLAN)
+        first, second = (row["id"] for row in made["payments_list"])
+        row = {"id": second, "status": "paid", "paid_date": "2026-04-02"}
+        data = {"payments_list": [{**row, "payment_account": {"id": 555}}]}
+        await asyncio.gather(
+            self.pay(office, made, id=first),
+            office.do("update_issued_document", document_id=made["id"], data=data),
+        )
+        rows = office.document(made["id"])["payments_list"]
+        assert [row["paid_date"] for row in rows] == ["2026-04-01", "2026-04-02"]
 
     @pytest.mark.parametrize("fault", ["reset_after", "error_after", "truncated"])
     async def test_a_lost_answer_never_registers_an_amount_twice(

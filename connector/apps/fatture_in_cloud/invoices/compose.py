@@ -227,10 +227,19 @@ class _Work:
         index: int,
     ) -> Any:
         value = given.get(price)
+        held = "with" if price == "gross_price" else "without"
+        other = "net_price" if price == "gross_price" else "gross_price"
+        if value is None and given.get(other) is not None:
+            # The product's price must not stand for the one that was agreed.
+            self.fault(
+                f"{at}.{other}",
+                f"Line {index + 1} is not priced {held} VAT, as this document is.",
+                f"Give {price}, or change which of the two counts (use_gross_prices).",
+            )
+            return None
         if value is None and product is not None:
             value = product.get(price)
         if value is None:
-            held = "with" if price == "gross_price" else "without"
             self.fault(
                 f"{at}.{price}",
                 f"Line {index + 1} has no price {held} VAT.",

@@ -53,6 +53,9 @@ async def _customer(
         answer = await caller.request("GET", f"{path}/{number}", query={"fieldset": "detailed"})
         return dict(answer["data"])
     asked = {key: str(entity[key]).strip() for key in _KEYS if entity.get(key) not in (None, "")}
+    if len(asked) > 1:
+        # An accountant's e-mail stands at many customers: beside a number it proves nothing.
+        asked.pop("email", None)
     for key, value in asked.items():
         found = await _by_key(caller, path, key, value)
         if len(found) > 1:

@@ -9,6 +9,8 @@ import "./token-field.js";
 
 const { begin, may, words: w } = JSON.parse(document.getElementById("begin").textContent);
 const place = document.getElementById("builder");
+/** Wide enough for cards and text side by side. */
+const wide = matchMedia("(min-width: 75rem)");
 
 class Builder {
   constructor() {
@@ -19,6 +21,7 @@ class Builder {
     this.published = begin.published;
     this.open = null;
     this.asText = false;
+    this.typed = null;
     this.canChoose = true;
     this.draft = new Draft(begin, may, w, { show: () => this.drawHead(), take: (text) => this.check(text, null).then(() => this.draw()) });
     this.send = later(() => this.check(this.text, this.data), 400);
@@ -57,16 +60,22 @@ class Builder {
 
   /** Something changed in a form: the text follows, and is checked. */
   edited() {
+    this.typed = null;
     this.send();
   }
 
   /** The same at once, and the cards are drawn anew. */
   async changed() {
+    this.typed = null;
     await this.check(this.text, this.data);
     this.draw();
   }
 
-  async check(text, data) {
+  check(text, data) {
+    return (this.latest = this.ask(text, data));
+  }
+
+  async ask(text, data) {
     const mine = (this.asked = (this.asked ?? 0) + 1);
     try {
       const told = await send("/flows/draft/check", data ? { text, data } : { text });
@@ -78,12 +87,15 @@ class Builder {
     } catch (error) {
       this.trouble(error);
     }
+    if (this.area && this.typed === null) this.area.value = this.text;
     this.drawHead();
   }
 
   /** What was just typed counts, though its turn has not come: tells whether nothing is wrong. */
   async upToDate() {
-    await this.check(this.asText ? this.typed ?? this.text : this.text, this.asText ? null : this.data);
+    this.check(this.typed ?? this.text, this.typed === null ? this.data : null);
+    // One that was asked meanwhile is the one that counts.
+    for (let last; last !== this.latest; ) await (last = this.latest);
     return this.ok;
   }
 
@@ -96,13 +108,21 @@ class Builder {
 
   draw() {
     this.status = h("div", { class: "status" });
-    const content = this.asText ? this.editor() : this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken);
-    place.replaceChildren(this.status, content);
+    this.area = this.asText ? this.editor() : null;
+    this.left = this.asText && !wide.matches ? null : h("div", {});
+    place.replaceChildren(this.status, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
+    this.drawCards();
     if (this.focusOn) {
       place.querySelector(this.focusOn)?.focus();
       this.focusOn = null;
     }
     this.drawHead();
+  }
+
+  drawCards() {
+    if (!this.left) return;
+    this.left.inert = false;
+    this.left.replaceChildren(this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken));
   }
 
   drawHead() {
@@ -113,10 +133,11 @@ class Builder {
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
       h("div", { class: "row spread" },
-        h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+          errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
         h("div", { class: "row" },
           this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
-          button(this.asText ? w.cards : w.yaml, () => this.flip()),
+          button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
           button(w.try, () => this.samples.dry(), { disabled: !this.ok }),
           button(w.tests, () => this.samples.tests(), { disabled: !this.ok }),
           may ? button(w.publish, () => this.publish(null), { disabled: !this.ok || !this.isDraft, class: begin.enabled ? "button main" : "button" }) : null,
@@ -124,8 +145,7 @@ class Builder {
       this.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, this.problem.detail), this.problem.remedy ? h("p", {}, this.problem.remedy) : null)) : "",
       this.draft.away ? h("p", { class: "box warn", role: "alert" }, this.draft.away) : "",
       this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
-      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "",
-      errors.length || warnings.length ? "" : h("p", { class: "quiet fine" }, w.fine));
+      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
   }
 
   /** How the draft stands. */
@@ -424,16 +444,23 @@ class Builder {
 
   flip() {
     this.asText = !this.asText;
+    this.typed = null;
     this.draw();
   }
 
   editor() {
     const area = h("textarea", { rows: "30", "aria-label": "YAML", spellcheck: "false" });
     area.value = this.text;
-    this.typed = this.text;
-    const follow = later(() => this.check(area.value, null), 400);
+    const follow = later(async () => {
+      await this.check(area.value, null);
+      if (this.text !== area.value) return;
+      this.typed = null;
+      this.drawCards();
+    }, 400);
     area.addEventListener("input", () => {
       this.typed = area.value;
+      // Until the cards say what is written here, a change on them would undo it.
+      if (this.left) this.left.inert = true;
       follow();
     });
     return area;
@@ -462,17 +489,23 @@ class Builder {
     // What a colleague did meanwhile is looked at before anything is published.
     if (!this.ok || (may && this.isDraft && !(await this.draft.settled(this.text)))) return;
     let items = null;
+    let broken = 0;
     try {
-      ({ items } = await send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }));
+      const [changes, tests] = await Promise.all([
+        send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }),
+        this.flow ? send("/flows/draft/tests", { flow: this.flow, text: this.text }) : { items: [] }]);
+      items = changes.items;
+      broken = tests.items.filter((one) => one.differences.length).length;
     } catch (error) {
       this.trouble(error);
       return;
     }
-    if (!items?.length) {
+    if (!items?.length && !broken) {
       this.store(enable);
       return;
     }
-    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, items.map((one) => h("li", {}, one))), h("div", { class: "row" }, button(w.publish, () => {
+    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, (items ?? []).map((one) => h("li", {}, one))),
+      broken ? h("p", { class: "box warn" }, h("span", {}, fill(w.testsBreak, { count: broken }))) : null, h("div", { class: "row" }, button(w.publish, () => {
       made.close();
       this.store(enable);
     }, { class: "button main" }), button(w.close, () => made.close())));
@@ -481,12 +514,12 @@ class Builder {
   async store(enable) {
     try {
       const { name: flow, version } = this.draft;
-      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, draft: version ? { flow, version } : null });
+      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, stored: begin.stored, version: begin.version, draft: version ? { flow, version } : null });
       location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
     } catch (error) {
       this.trouble(error);
-      if (error.problem?.issues) {
-        this.issues = error.problem.issues;
+      if (error.problem?.fields?.length) {
+        this.issues = error.problem.fields;
         this.drawHead();
       }
     }
@@ -494,6 +527,7 @@ class Builder {
 }
 
 const builder = new Builder();
+wide.addEventListener("change", () => builder.asText && builder.draw());
 get("/flows/nodes").then(({ items }) => {
   builder.nodes = items;
   if (!builder.asText) builder.draw();

@@ -1,0 +1,15 @@
+-- When a tenant is to be looked after next, for each thing that is done beside its runs. One process
+-- does it for all, and asks for what is due: a tenant that waits costs nothing.
+CREATE TABLE duty (
+    tenant TEXT NOT NULL,
+    what TEXT NOT NULL,
+    -- Counted down below 0 by each change of what is set up, so that none is lost while one looks.
+    due_at REAL NOT NULL,
+    PRIMARY KEY (tenant, what)
+) WITHOUT ROWID;
+CREATE INDEX duty_due ON duty (what, due_at);
+INSERT INTO duty (tenant, what, due_at)
+    SELECT tenant.id, known.what, 0 FROM tenant CROSS JOIN (
+        SELECT 'sweeps' AS what UNION ALL SELECT 'watches' UNION ALL SELECT 'polls'
+        UNION ALL SELECT 'subscriptions'
+    ) AS known;
