@@ -435,6 +435,23 @@ class TestValidation:
         found = make(thing=self.STORE).issues(schema("shop/thing", "data"), {"rows": [{}]})
         assert [one.field for one in found] == ["data.rows.0.x", "data.rows.0.y"]
 
+    @pytest.mark.parametrize(
+        ("least", "given", "says", "remedy"),
+        [
+            (1, 0, "too few rows: at least 1", "Add at least one row to data.lines."),
+            (2, 1, "too few rows: at least 2", "Add at least 2 rows to data.lines."),
+            (1, 4, "too many rows: at most 3", "Leave at most 3 rows in data.lines."),
+        ],
+    )
+    def test_a_list_with_too_few_or_too_many_rows_is_told_what_to_do(
+        self, make: Make, least: int, given: int, says: str, remedy: str
+    ) -> None:
+        lines = {"type": "array", "items": TEXT, "minItems": least, "maxItems": 3}
+        store = make(thing=an_object({"lines": lines}))
+        (issue,) = store.issues(schema("shop/thing", "data"), {"lines": ["x"] * given})
+        assert (issue.field, issue.remedy) == ("data.lines", remedy)
+        assert says in issue.message
+
     def test_good_values_and_unknown_ones_pass(self, make: Make) -> None:
         good = {"name": "abc", "kind": None, "open": "new", "rate": Decimal("22.5"), "more": 1}
         assert make(thing=self.STORE).issues(schema("shop/thing"), good) == ()

@@ -24,6 +24,7 @@ from connector.cli import (
     testing,
     versions,
 )
+from connector.cli.misspelt import warn_of_misspelt
 from connector.cli.output import fail
 from connector.errors import ConnectorError
 
@@ -60,6 +61,7 @@ def root(
     ] = False,
 ) -> None:
     """See HELP."""
+    warn_of_misspelt()
 
 
 root.__doc__ = HELP

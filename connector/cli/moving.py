@@ -234,5 +234,8 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
 def _told(progress: Progress) -> str:
     if progress.phase == "wait":
-        return f"All is there. {progress.holder} It ends the move by itself when that has stopped."
+        return (
+            f"All is there. Waiting for the server to be stopped: {progress.holder}"
+            " Stop it now; then the move ends by itself."
+        )
     return f"{PHASES[progress.phase]} …"

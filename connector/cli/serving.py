@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -49,7 +48,6 @@ def serve(
     if port is not None:
         given["port"] = port
     settings = _with_port(Settings.load(**given))
-    _warn_of_misspelt()
     _log(settings)
 
     def ready(address: str, number: int, link: str) -> None:
@@ -80,7 +78,6 @@ def worker(json: JsonOption = False) -> None:
     from connector.web.server import run as run_loop
 
     settings = Settings.load()
-    _warn_of_misspelt()
     if settings.database_path is not None:
         raise ConnectorError(
             "An SQLite database is driven by one process, and `connector serve` is that process.",
@@ -153,15 +150,6 @@ def _log(settings: Settings) -> None:
     if settings.log_level != "debug":
         # That it waits for this and that is no news to whoever runs the server.
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-
-
-def _warn_of_misspelt() -> None:
-    """A misspelt variable would be ignored in silence, and the default would count."""
-    from connector.catalog import load_catalog
-    from connector.settings import unknown_variables
-
-    for issue in unknown_variables(os.environ, load_catalog().apps):
-        say(f"warning: {issue}")
 
 
 def _with_port(settings: Settings) -> Settings:

@@ -60,7 +60,7 @@ class Beforehand(Looking):
         if made is not None:
             inputs = {**inputs, MADE: made}
         ready = await prepare(door, inputs)
-        before = next((note["read"] for note in reversed(effect.evidence) if "read" in note), None)
+        before = _read_before(effect)
         arrived = effect.sends > 0 and ready.record is not None and _shown(effect, action, ready)
         if ready.enough or arrived:
             remote_id = str(paths.get(ready.record or {}, action.identity.own_id))
@@ -81,6 +81,15 @@ class Beforehand(Looking):
             action = action.model_copy(update={"request": ready.request})
         effect.request = pack(door.render(action, ready.inputs))
         effect.payload_hash = hashlib.sha256(effect.request).hexdigest()[:16]
+
+
+def _read_before(effect: EffectRow) -> str | None:
+    """The state that was read last; a person who says that it goes again has seen a newer one."""
+    for note in reversed(effect.evidence):
+        if "read" in note or note.get("again"):
+            state: str | None = note.get("read")
+            return state
+    return None
 
 
 def _shown(effect: EffectRow, action: Action, ready: Prepared) -> bool:

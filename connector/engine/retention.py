@@ -99,8 +99,8 @@ class Retention:
             await self._runs(before, removed, mask=bool(self._masked))
         if self._payload_days:
             before = now - self._payload_days * DAY
-            if await self._store.drop_old_samples(before, really=False):
-                removed.samples = await self._store.drop_old_samples(before)
+            for tenant in await self._database.with_old_samples(before):
+                removed.samples += await self._of(tenant).drop_old_samples(before)
         if self._event_days:
             await self._events(now - self._event_days * DAY, removed)
         return removed

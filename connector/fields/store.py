@@ -265,12 +265,24 @@ def _issues(prefix: str, error: Any) -> Iterator[Issue]:
         "maxLength": f"is longer than {limit} characters.",
         "minimum": f"must be at least {limit}.",
         "maximum": f"must be at most {limit}.",
+        "minItems": f"has too few rows: at least {limit}.",
+        "maxItems": f"has too many rows: at most {limit}.",
+    }
+    name = ".".join(path)
+    mends = {
+        "minItems": f"Add at least {_rows(limit)} to {name}.",
+        "maxItems": f"Leave at most {_rows(limit)} in {name}.",
     }
     yield Issue(
         message=says.get(error.validator, f"breaks the rule {error.validator!r} of its schema."),
-        field=".".join(path) or None,
+        field=name or None,
+        remedy=mends.get(error.validator, "") if name else "",
         value_type=kind(error.instance),
     )
+
+
+def _rows(count: int) -> str:
+    return "one row" if count == 1 else f"{count} rows"
 
 
 def _either(values: Any, words: Mapping[str, str] = MappingProxyType({})) -> str:

@@ -108,6 +108,8 @@ class Decisions:
         now = self._clock()
         effect.updated_at = now
         note: dict[str, Any] = {"at": now, "message": f"{said[choice]}, decided by {who}"}
+        if choice == "send_again":
+            note |= {"again": True}
         if choice == "drop":
             note |= {"dropped": True, "remedy": "It is not written, by a replay neither."}
         effect.evidence.append(note)

@@ -99,6 +99,19 @@ def test_serve_warns_of_a_misspelt_variable(place: Path) -> None:
     assert said.err.count("warning: CONNECTOR_") == 1
 
 
+@pytest.mark.parametrize("command", [("runs", "--json"), ("apps",), ("check", "-")])
+def test_every_command_warns_of_a_misspelt_variable(
+    place: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CONNECTOR_DATABSE", "sqlite:///elsewhere.db")
+    monkeypatch.setenv("CONNECTOR_PERFEX_CRM_CLIENT_ID", "that of an app")
+    said = connector(*command, stdin="flow: a")
+    assert said.err.count("warning: CONNECTOR_") == 1
+    assert "CONNECTOR_DATABSE: There is no such setting" in said.err
+    assert "Did you mean 'CONNECTOR_DATABASE'" in said.err
+    assert "warning" not in said.out
+
+
 def test_a_flow_with_warnings_is_not_called_fine(place: Path) -> None:
     lines = EXAMPLE.read_text("utf-8").replace(
         "      data.company:", "      data.userid: 5\n      data.company:", 1

@@ -100,6 +100,23 @@ async def test_in_doubt_and_changed_by_others_a_person_decides() -> None:
     assert "otherwise: rows." in str(story.error)
 
 
+async def test_a_person_who_says_that_it_goes_again_is_obeyed_once() -> None:
+    world = World(["timeout before", "timeout before"])
+    with pytest.raises(BaseException, match="unsure"):
+        await world.driver.once(intent(world.action))
+    world.record |= {"rows": ["of others"], "updated_at": "t9"}
+    assert (await world.driver.drive(intent(world.action))).end == "parked"
+    effect = world.rows.only()
+    effect.state = "planned"
+    effect.evidence.append({"at": 0.0, "message": "sent again, decided by Ada", "again": True})
+    await world.rows.save_effect(effect)
+    with pytest.raises(BaseException, match="unsure"):
+        await world.driver.once(intent(world.action))
+    assert b'"rows":["of others","new"]' in world.remote.sent[1]
+    world.record |= {"rows": ["of others once more"], "updated_at": "t10"}
+    assert (await world.driver.drive(intent(world.action))).end == "parked"
+
+
 async def test_a_read_that_fails_sends_nothing() -> None:
     world = World()
     world.fails = [Unclear("502"), Missing("There is no such record.")]

@@ -124,7 +124,7 @@ def test_it_waits_for_the_server_and_ctrl_c_leaves_all_as_it_is(
     database.own()
     try:
         with program("migrate-store", "--to", postgres_url, folder=place) as moving:
-            moving.until("All is there. Another process")
+            moving.until("All is there. Waiting for the server to be stopped: Another process")
             said = moving.end(signal.SIGINT)
         assert said.code == 130
         assert f"(number {os.getpid()})" in said.err
@@ -140,7 +140,7 @@ def test_the_end_of_the_server_ends_the_move(place: Path, postgres_url: str) -> 
     with server as serving:
         assert serving.line()
         with program("migrate-store", "--to", postgres_url, "--json", folder=place) as moving:
-            moving.until("All is there. Another process")
+            moving.until("All is there. Waiting for the server to be stopped: Another process")
             assert serving.end(signal.SIGTERM).code == 0
             told = moving.end()
     assert told.code == 0, told

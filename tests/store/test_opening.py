@@ -306,3 +306,28 @@ async def test_a_link_to_a_new_database_leads_to_a_private_file(tmp_path: Path) 
     await database.open()
     await database.close()
     assert (tmp_path / "real.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_name_that_the_server_does_not_have_is_told_with_the_nearest(
+    postgres_url: str,
+) -> None:
+    from connector.store.postgres.database import Database as Postgres
+
+    name = postgres_url.partition("/test_")[2].partition("?")[0]
+    database = Postgres(postgres_url.replace(f"/test_{name}", f"/tset_{name}"))
+    with pytest.raises(StoreError) as caught:
+        await database.open()
+    await database.close()
+    assert caught.value.message == f"There is no database 'tset_{name}' on this PostgreSQL server."
+    assert f"Did you mean 'test_{name}'" in caught.value.remedy
+    assert f"`createdb tset_{name}`" in caught.value.remedy
+
+
+async def test_a_server_that_is_not_there_is_told_without_its_address() -> None:
+    from connector.store.postgres.database import Database as Postgres
+
+    database = Postgres("postgresql://anna:secret@127.0.0.1:1/hub")
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        await database.open()
+    await database.close()
+    assert "secret" not in str(caught.value)

@@ -97,6 +97,22 @@ async def test_a_draft_is_there_in_another_browser_and_is_published_once(tmp_pat
 
 
 @story
+async def test_nobody_publishes_over_what_they_have_not_seen(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, person(w, "anna") as anna, person(w, "bea") as bea:
+        await w.runtime.apply_flow(TEXT)
+        await w.runtime.apply_flow(TEXT.replace("flow: simple", "flow: other"))
+        seen = {"stored": "simple", "version": 1}
+        await bea.ask("publish", text=TEXT + "\n# reviewed\n", **seen)
+        late = await anna.ask("publish", 422, text=TEXT + "\n# mine\n", **seen)
+        assert "version 2" in late["detail"]
+        # Nor does a changed key make it the next version of another flow.
+        taken = TEXT.replace("flow: simple", "flow: other") + "\n# mine\n"
+        await anna.ask("publish", 422, text=taken, stored="simple", version=2)
+        versions = {one["key"]: one["version"] for one in await w.runtime.list_flows()}
+        assert versions == {"simple": 2, "other": 1}
+
+
+@story
 async def test_a_draft_of_a_stored_flow_outlives_nothing_that_others_did(tmp_path: Path) -> None:
     async with world(tmp_path) as w, person(w, "anna") as anna, person(w, "bea") as bea:
         await w.runtime.apply_flow(TEXT)

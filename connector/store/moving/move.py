@@ -172,7 +172,7 @@ class Move:
             try:
                 owner.take()
             except StoreOwned as error:
-                self._report(Progress("wait", holder=str(error)))
+                self._report(Progress("wait", holder=error.message))
                 self._pause(LOOK_SECONDS)
             else:
                 return owner

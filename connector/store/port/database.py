@@ -100,6 +100,10 @@ class Database(Protocol):
         """Of the next events by number, whoever's, those that may go; and how far this looked."""
         ...
 
+    async def with_old_samples(self, before: float) -> list[str]:
+        """The tenants with samples or tests of flows that hold a record from before a time."""
+        ...
+
     async def instance(self, name: str) -> bytes | None:
         """A value of this installation (the vault's canary)."""
         ...

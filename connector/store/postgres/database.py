@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from connector.errors import StoreBusy, StoreError
+from connector.paths import did_you_mean
 from connector.quota import Change, Clock
 from connector.store.postgres.claims import CHANNEL, Claims
 from connector.store.postgres.counter import Counter
@@ -57,11 +61,7 @@ class Database(SqlDatabase):
         try:
             connection = await self._connect()
         except psycopg.Error as error:
-            raise StoreError(
-                f"The database cannot be reached ({type(error).__name__}).",
-                remedy="Check CONNECTOR_DATABASE: host, port, name, user and password.",
-                who="user",
-            ) from None
+            raise await self._unreachable(error) from None
         try:
             await assert_durable(connection)
             await migrate(connection)
@@ -80,6 +80,24 @@ class Database(SqlDatabase):
         )
         await self._pool.open()
         await self._counter.open()
+
+    async def _unreachable(self, error: psycopg.Error) -> StoreError:
+        """Why it could not be opened: most often it is a name that the server does not have."""
+        name = str(conninfo_to_dict(self._url).get("dbname") or "")
+        with contextlib.suppress(psycopg.Error):
+            others = await _databases(make_conninfo(self._url, dbname="postgres"), self._manner())
+            if name and name not in others:
+                return StoreError(
+                    f"There is no database {name!r} on this PostgreSQL server.",
+                    remedy=f"{did_you_mean(name, others)} Correct the name in CONNECTOR_DATABASE,"
+                    f" or make it: `createdb {shlex.quote(name)}`.".strip(),
+                    who="user",
+                )
+        return StoreError(
+            f"The database cannot be reached ({type(error).__name__}).",
+            remedy="Check CONNECTOR_DATABASE: host, port, name, user and password.",
+            who="user",
+        )
 
     def own(self) -> None:
         """Any number of processes drive it: each claims what it does."""
@@ -151,6 +169,20 @@ class Database(SqlDatabase):
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
         }
+
+
+async def _databases(conninfo: str, manner: Mapping[str, Any]) -> list[str]:
+    """The databases of a server that we may connect to, as its own one tells."""
+    connection = await AsyncConnection.connect(conninfo, **manner)
+    try:
+        told = await connection.execute(
+            "SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate"
+            " AND datname <> 'postgres' AND has_database_privilege(oid, 'CONNECT')"
+            " ORDER BY datname LIMIT 200"
+        )
+        return [row[0] for row in await told.fetchall()]
+    finally:
+        await connection.close()
 
 
 async def refuse_half_moved(connection: AsyncConnection[Any]) -> None:

@@ -74,3 +74,10 @@ class Duties:
     ) -> tuple[int, list[tuple[str, int]]]:
         """Of the next events by number, whoever's, those that may go; and how far this looked."""
         return await old_events(self.all, after, before, limit)
+
+    async def with_old_samples(self, before: float) -> list[str]:
+        """The tenants with samples or tests of flows that hold a record from before a time."""
+        rows = await self.all(
+            "SELECT DISTINCT tenant FROM flow_sample WHERE personal = 1 AND saved_at < ?", before
+        )
+        return [row[0] for row in rows]

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute
 from connector.codec import decode
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.drafts import NEW
-from connector.web.pages.findings import check_told, run_told
 from connector.web.pages.site import Site
+from connector.web.pages.telling import labels
 from connector.web.pages.words import Words, mark
 
 EMPTY = "flow: {key}\nname: {name}\n\ntrigger:\n  node: ''\n\nsteps: []\n"
@@ -58,7 +58,8 @@ class Flows:
         flows = []
         for flow in await runtime.list_flows():
             last = await runtime.list_runs(1, None, None, flow["key"])
-            flows.append({**flow, **self._told(flow["document"]), "last": next(iter(last), None)})
+            told = self._told(flow["document"], self._site.words(request).language)
+            flows.append({**flow, **told, "last": next(iter(last), None)})
         drafts = await runtime.workshop.drafts.list_all()
         return await self._site.render(
             request,
@@ -126,14 +127,14 @@ class Flows:
         kept_as = draft["flow"] if draft else flow["key"] if flow else ""
         pinned = await runtime.workshop.kept.pinned(kept_as) if kept_as else None
         begin = {
-            **check_told(await runtime.workshop.check(draft["text"] if draft else text), _),
+            **_.told_data(await runtime.workshop.check(draft["text"] if draft else text)),
             "published": text,
             "pinned": pinned and kept_when(pinned, _),
             "stored": None if flow is None else flow["key"],
             "enabled": bool(flow and flow["enabled"]),
             "version": flow["version"] if flow else 0,
             "connections": connections,
-            "filters": _filters(runtime.catalog),
+            "filters": _filters(runtime.catalog, _),
             "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
             "me": self._site.who(request),
         }
@@ -166,7 +167,7 @@ class Flows:
             told = await workshop.change(text, data)
         else:
             told = await workshop.check(text)
-        return self._site.data(check_told(told, words))
+        return self._site.data(words.told_data(told))
 
     async def step(self, request: Request) -> Response:
         """What a step sees."""
@@ -187,7 +188,16 @@ class Flows:
             sample_in(asked),
             only if isinstance(only, str) else None,
         )
-        return self._site.data(check_told(told, self._site.words(request)))
+        _ = self._site.words(request)
+        fields = {
+            path: {
+                **_.told_data(one),
+                "type": _.part(one["type"]),
+                **({"note": _.part(one["note"])} if "note" in one else {}),
+            }
+            for path, one in told["fields"].items()
+        }
+        return self._site.data({**told, "fields": fields, "issues": _.told_data(told["issues"])})
 
     async def suggest(self, request: Request) -> Response:
         """What could fill a step's fields."""
@@ -203,7 +213,12 @@ class Flows:
         asked = await read_asked(request)
         workshop = self._site.runtime.workshop
         told = await workshop.dry_run(str(asked.get("text", "")), sample_in(asked))
-        return self._site.data(run_told(told, self._site.words(request)))
+        _ = self._site.words(request)
+        steps = [
+            {**_.told_data(one), "warnings": [_.told(text) for text in one["warnings"]]}
+            for one in told["steps"]
+        ]
+        return self._site.data({**_.told_data(told), "steps": steps})
 
     async def changes(self, request: Request) -> Response:
         """What publishing would change in meaning; nothing is told of a new flow."""
@@ -226,7 +241,7 @@ class Flows:
             asked.get("search", ""),
             given if isinstance(given, dict) else {},
         )
-        return self._site.data(told)
+        return self._site.data(self._site.words(request).told_data(told))
 
     async def versions(self, request: Request) -> Response:
         """Every version of a flow, and what each changed."""
@@ -263,8 +278,9 @@ class Flows:
         """Store a document as the next version of its flow."""
         asked = await read_asked(request)
         text, enable, draft = str(asked.get("text", "")), asked.get("enable"), asked.get("draft")
-        if asked.get("new"):
-            await self._refuse_known(text)
+        stored = asked.get("stored")
+        if asked.get("new") or isinstance(stored, str):
+            await self._refuse_unseen(text, stored, number_in(asked, "version"))
         made = await self._site.runtime.apply_flow(
             text, enable if isinstance(enable, bool) else None
         )
@@ -279,14 +295,20 @@ class Flows:
         )  # fmt: skip
         return self._site.data(made)
 
-    async def _refuse_known(self, text: str) -> None:
-        """Another flow must not become the next version of one that was there before."""
+    async def _refuse_unseen(self, text: str, stored: str | None, version: int) -> None:
+        """Nothing becomes the next version of another flow, or of a version that nobody saw."""
         known = await self._site.runtime.check_flow(text)
-        if known["flow"] and await self._site.runtime.get_flow(known["flow"]) is not None:
+        flow = await self._site.runtime.get_flow(known["flow"]) if known["flow"] else None
+        if flow is not None and flow["key"] != stored:
             raise FlowError(
                 f"There is a flow with the key {known['flow']!r} already.",
                 field="flow",
                 remedy="Choose another key.",
+            )
+        if flow is not None and flow["version"] != version:
+            raise FlowError(
+                f"Somebody published version {flow['version']} of this flow meanwhile.",
+                remedy="Load the page again: what you have built is kept as a draft.",
             )
 
     async def switch(self, request: Request) -> Response:
@@ -299,7 +321,7 @@ class Flows:
             return await self._site.missing(request)
         await self._site.note(request, "switch_on" if on else "switch_off", f"flow {key}")
         if made.get("problem"):
-            self._site.flash(request, str(made["problem"]), "bad")
+            self._site.flash(request, _.told(str(made["problem"])), "bad")
         else:
             self._site.flash(request, _("The flow is on.") if on else _("The flow is off."))
         return self._site.go(request, "/flows")
@@ -327,7 +349,7 @@ class Flows:
         self._site.flash(request, _("The flow %(key)s is deleted. Its history stays.", key=key))
         return self._site.go(request, "/flows")
 
-    def _told(self, text: str) -> dict[str, Any]:
+    def _told(self, text: str, language: str) -> dict[str, Any]:
         """A flow's name and nodes, as far as its text can be read."""
         from connector.building.rewrite import read_plain
 
@@ -340,20 +362,20 @@ class Flows:
         parts = [data.get("trigger"), *(given if isinstance(given, list) else [])]
         names = [str(one.get("node")) for one in parts if isinstance(one, dict)]
         catalog = self._site.runtime.catalog
-        labels = [
+        nodes = [
             {
-                "label": catalog.nodes[name].label,
+                "label": labels(catalog, name, language)["label"],
                 "app": catalog.apps[catalog.nodes[name].app].title,
             }
             for name in names
             if name in catalog.nodes
         ]
-        return {"name": str(data.get("name") or data.get("flow") or ""), "nodes": labels}
+        return {"name": str(data.get("name") or data.get("flow") or ""), "nodes": nodes}
 
 
-def _filters(catalog: Any) -> list[dict[str, str]]:
+def _filters(catalog: Any, words: Words) -> list[dict[str, str]]:
     return [
-        {"name": one.name, "help": one.help, "group": one.group}
+        {"name": one.name, "help": words.told(one.help), "group": words.part(one.group)}
         for one in catalog.filters.values()
         if one.help
     ]

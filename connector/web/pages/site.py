@@ -21,8 +21,7 @@ from connector.settings import Settings
 from connector.web.answers import PROBLEM, log_surprise, problem, problem_of, status_of
 from connector.web.pages import safety
 from connector.web.pages.assets import Assets
-from connector.web.pages.findings import issue_told
-from connector.web.pages.words import LANGUAGES, Words, choose, mark, words_of
+from connector.web.pages.words import LANGUAGES, SOURCE, Words, choose, mark, words_of
 from connector.web.ports import Receive, Runtime, Scope, Send
 
 log = logging.getLogger("connector.web.pages")
@@ -226,7 +225,7 @@ class Site:
     async def failed(self, request: Request, error: ConnectorError) -> Response:
         """What one of our errors says."""
         if self.wants_data(request):
-            kind, body = PROBLEM.decode(), issue_told(problem_of(error), self.words(request))
+            kind, body = PROBLEM.decode(), self.words(request).told_data(problem_of(error))
             return Response(encode(body), body["status"], media_type=kind)
         return await self.render(request, "error.html", status_of(error), error=error.as_data())
 
@@ -371,6 +370,9 @@ def make_environment(words: Words) -> Any:
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)
     made.filters["told"] = words.told
+    made.filters["part"] = words.part
+    made.filters["summary"] = words.summary
+    made.globals["foreign"] = lambda text: words.language != SOURCE and words.told(text) == text
     made.filters["utc_day"] = lambda at: words.date(datetime.fromtimestamp(at, UTC).date())
     made.filters["iso"] = lambda at: datetime.fromtimestamp(float(at), UTC).isoformat()
     made.filters["json"] = lambda value: encode(value).decode("utf-8")

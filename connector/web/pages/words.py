@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
@@ -11,12 +10,19 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from connector.web.pages.sentences import FILES, SUMMARIES, WORDS, Sentences
+
 FOLDER = Path(__file__).parent / "locale"
 LANGUAGES = {"en": "English", "it": "Italiano"}
-SENTENCES = "errors.po"
-"""The file of sentences that the code makes, with places where it fills something in."""
+SENTENCES = "%sentences"
+"""Where the sentences that the code makes stand among the texts of a language."""
 SOURCE = "en"
 """The language that the templates and modules are written in."""
+
+SAID = frozenset({"message", "remedy", "detail", "note"})
+"""Where an error, an issue or a problem holds a sentence."""
+HOLDING = frozenset({"error", "issue", "issues", "fields", "problem"})
+"""Where it holds others."""
 
 
 def mark(text: str) -> str:
@@ -60,12 +66,34 @@ class Words:
 
     def told(self, sentence: str) -> str:
         """A sentence that the code made, such as an error's; as it is where it is not known."""
-        for form, text in self._texts.get(SENTENCES, ()):
-            found = form.fullmatch(sentence)
-            if found:
-                said: str = text % found.groupdict()
-                return said
-        return sentence
+        known: Sentences | None = self._texts.get(SENTENCES)
+        return (known.told(sentence) if known is not None else None) or sentence
+
+    def part(self, part: str) -> str:
+        """A word or a note that the code puts beside a value; as it is where it is not known."""
+        known: Sentences | None = self._texts.get(SENTENCES)
+        told = (known.told(part) or known.part(part)) if known is not None else None
+        return told or part
+
+    def summary(self, text: str) -> str:
+        """What a step says it did."""
+        known: Sentences | None = self._texts.get(SUMMARIES)
+        return (known.told(text) if known is not None else None) or text
+
+    def told_data(self, value: Any) -> Any:
+        """An error, its issues or a problem as data, with its sentences told."""
+        if isinstance(value, list):
+            return [self.told_data(one) for one in value]
+        if not isinstance(value, dict) or SENTENCES not in self._texts:
+            return value
+        return {
+            name: self.told(one)
+            if name in SAID and isinstance(one, str)
+            else self.told_data(one)
+            if name in HOLDING
+            else one
+            for name, one in value.items()
+        }
 
     def number(self, value: float | Decimal) -> str:
         """A number with this language's separators."""
@@ -137,13 +165,6 @@ class Words:
         return format_timedelta(round(seconds), locale=self.region)
 
 
-def _form(text: str) -> re.Pattern[str]:
-    """What a sentence looks like, whatever stands in its places."""
-    parts = re.split(r"%\((\w+)\)s", text)
-    named = (f"(?P<{one}>.+?)" if place % 2 else re.escape(one) for place, one in enumerate(parts))
-    return re.compile("".join(named), re.DOTALL)
-
-
 @lru_cache(maxsize=1_000)
 def zone_of(name: str) -> tzinfo | None:
     """A time zone by its name; None for one that does not exist."""
@@ -172,12 +193,17 @@ def choose(wanted: Iterable[str], accept: str) -> str:
 def words_of(language: str) -> Words:
     """The words of a language, read once."""
     texts: dict[Any, Any] = {}
+    sentences: dict[str, str] = {}
+    words: dict[str, str] = {}
+    summaries: dict[str, str] = {}
     for path in sorted((FOLDER / language).glob("*.po")):
-        found = read_texts(path)
-        if path.name == SENTENCES:
-            texts[SENTENCES] = [(_form(one), text) for one, text in found.items()]
-        else:
-            texts.update(found)
+        place = summaries if path.stem == SUMMARIES else texts
+        if path.stem.startswith(FILES):
+            place = words if path.stem == WORDS else sentences
+        place.update(read_texts(path))
+    if sentences:
+        texts[SENTENCES] = Sentences(sentences, words)
+        texts[SUMMARIES] = Sentences(summaries, words)
     return Words(language, texts)
 
 

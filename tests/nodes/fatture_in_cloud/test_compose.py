@@ -213,3 +213,11 @@ async def test_an_e_mail_alone_finds_its_customer(office: Office) -> None:
     client = office.client()
     made = await office.do("compose_invoice", data=document(entity={"email": client["email"]}))
     assert office.document(made["id"])["entity"]["id"] == client["id"]
+
+
+@pytest.mark.parametrize("parts", [["amount", 300, Decimal("-104.80")], ["percent", 150, -50]])
+async def test_an_instalment_is_more_than_nothing(office: Office, parts: list[Any]) -> None:
+    office.client()
+    name, *values = parts
+    error = await refused(office, payment={"instalments": [{name: one} for one in values]})
+    assert told(error) == {"data.payment.instalments.1": "This instalment is not more than 0."}

@@ -154,3 +154,16 @@ class TestMailing:
             await office.do("email_issued_document", event="m", **given)
         asked = "POST /c/{company_id}/issued_documents/{id}/email"
         assert office.sandbox.fic.ledger.requests[asked] == 1
+
+
+async def test_what_is_made_of_a_document_keeps_its_subject_and_has_a_mark_of_its_own(
+    office: Office,
+) -> None:
+    office.client()
+    made = await issue(office, type="quote", subject="Ordine 1042")
+    data = {"type": "invoice", "date": "2026-03-05"}
+    new = await office.do("transform_issued_document", document_id=made["id"], data=data)
+    old, text = (office.document(one["id"])["subject"] for one in (made, new))
+    assert text.startswith("Ordine 1042 #")
+    assert text.count("#") == 1
+    assert text != old

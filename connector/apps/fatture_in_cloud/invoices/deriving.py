@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ _OF_THE_SERVER = frozenset(
 )  # fmt: skip
 _CHOSEN_AMOUNTS = ("amount_due_discount", "amount_cassa_taxable", "amount_cassa2_taxable")
 _BY_ID = ("payment_method", "template", "delivery_note_template", "acc_inv_template")
+_MARK = re.compile(r"\s*#[A-Z2-7]{12}")
 _ADJUSTED = ("date", "subject", "visible_subject", "notes", "numeration", "number")
 
 
@@ -65,6 +67,10 @@ def _derived(answer: Any, inputs: dict[str, Any], given: Mapping[str, Any]) -> P
                if value is not None}  # fmt: skip
     data = {name: _clean(name, value) for name, value in proposal.items() if _is_ours(name, value)}
     data |= {name: given[name] for name in _ADJUSTED if given.get(name) not in (None, "")}
+    if _MARK.fullmatch(str(given.get("subject") or "")):
+        # No subject was given but our mark: the old one stays, without the mark of its document.
+        kept = _MARK.sub("", str(proposal.get("subject") or "")).strip()
+        data["subject"] = f"{kept} {given['subject']}".strip()
     data |= {"type": given.get("type") or proposal.get("type")}
     data["e_invoice"] = bool(given.get("e_invoice"))
     if data["e_invoice"]:

@@ -85,6 +85,14 @@ def _plan_issues(due: Decimal, plan: Sequence[Mapping[str, Any]], at: str) -> li
         row = given[0].index(None)
         return [_issue(f"{at}.{row}", "This instalment has neither a per cent nor an amount.",
                        "Give every instalment its part, or none for equal parts.")]  # fmt: skip
+    wrong = (
+        next((row for row, one in enumerate(given[0]) if decimal_of(one) <= 0), None)
+        if given
+        else None
+    )
+    if wrong is not None:
+        return [_issue(f"{at}.{wrong}", "This instalment is not more than 0.",
+                       "Leave it out, or give what is to be paid.")]  # fmt: skip
     total = sum((decimal_of(one) for one in given[0]), ZERO) if given else ZERO
     if given and given[0] is percents and total != HUNDRED:
         return [_issue(at, f"The instalments come to {total.normalize():f} %, not to 100 %.",

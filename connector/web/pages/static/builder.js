@@ -133,7 +133,8 @@ class Builder {
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
       h("div", { class: "row spread" },
-        h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
+          errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
         h("div", { class: "row" },
           this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
           button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
@@ -144,8 +145,7 @@ class Builder {
       this.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, this.problem.detail), this.problem.remedy ? h("p", {}, this.problem.remedy) : null)) : "",
       this.draft.away ? h("p", { class: "box warn", role: "alert" }, this.draft.away) : "",
       this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
-      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "",
-      errors.length || warnings.length ? "" : h("p", { class: "quiet fine" }, w.fine));
+      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
   }
 
   /** How the draft stands. */
@@ -514,7 +514,7 @@ class Builder {
   async store(enable) {
     try {
       const { name: flow, version } = this.draft;
-      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, draft: version ? { flow, version } : null });
+      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, stored: begin.stored, version: begin.version, draft: version ? { flow, version } : null });
       location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
     } catch (error) {
       this.trouble(error);
