@@ -34,13 +34,13 @@ def routes(site: Site) -> list[BaseRoute]:
             "found": found,
             "why": Situation() if narrowed or found["items"] else await situation(site),
             "connections": {one.id: one.name for one in await site.runtime.list_connections()},
-            "tell": Telling(words),
+            "tell": Telling(words, site.runtime.catalog),
             "states": EVENT_STATES,
             "narrowed": narrowed,
         }
         if request.query_params.get("part") == "inbox":
             return await part(site, request, "inbox_body.html", values)
-        values["recovered"] = (await site.runtime.status())["recovered"]
+        values["recovered"] = await site.runtime.recovered()
         return await site.render(request, "inbox.html", **values)
 
     async def one(request: Request) -> Response:
@@ -53,7 +53,7 @@ def routes(site: Site) -> list[BaseRoute]:
             "event.html",
             event=event,
             connection=names.get(str(event["connection_id"]), event["connection_id"]),
-            tell=Telling(site.words(request)),
+            tell=Telling(site.words(request), site.runtime.catalog),
         )
 
     async def again(request: Request) -> Response:

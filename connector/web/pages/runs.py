@@ -85,7 +85,7 @@ class RunPages:
         if run is None:
             return await site.missing(request, mark("There is no such run."))
         words = site.words(request)
-        tell = Telling(words)
+        tell = Telling(words, site.runtime.catalog)
         values: dict[str, Any] = {
             "run": run,
             "tell": tell,

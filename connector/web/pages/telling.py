@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -29,6 +30,22 @@ STATES = {
     "matched": mark("matched"),
     "unmatched": mark("unmatched"),
     "silent": mark("silent"),
+}
+Plural = Callable[[str, str, int], str]
+COUNTED: Mapping[str, Callable[[Plural, int], str]] = {
+    "queued": lambda plural, n: plural("%(count)s queued", "%(count)s queued", n),
+    "waiting": lambda plural, n: plural("%(count)s waiting", "%(count)s waiting", n),
+    "succeeded": lambda plural, n: plural("%(count)s succeeded", "%(count)s succeeded", n),
+    "filtered": lambda plural, n: plural("%(count)s filtered", "%(count)s filtered", n),
+    "failed": lambda plural, n: plural("%(count)s failed", "%(count)s failed", n),
+    "failed event": lambda plural, n: plural(
+        "%(count)s failed event", "%(count)s failed events", n
+    ),
+    "parked": lambda plural, n: plural("%(count)s parked", "%(count)s parked", n),
+    "received": lambda plural, n: plural("%(count)s received", "%(count)s received", n),
+    "matched": lambda plural, n: plural("%(count)s matched", "%(count)s matched", n),
+    "unmatched": lambda plural, n: plural("%(count)s unmatched", "%(count)s unmatched", n),
+    "silent": lambda plural, n: plural("%(count)s silent", "%(count)s silent", n),
 }
 WRITES = {
     "planned": mark("not sent yet"),
@@ -121,13 +138,23 @@ CONSEQUENCES = {
 class Telling:
     """One reader's words for what the engine has stored."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: Words, catalog: Any = None) -> None:
         self._ = words
         self.language = words.language
+        self._catalog = catalog
 
     def state(self, state: str) -> str:
         """A state of a run, a step or an event."""
         return self._(STATES[state]) if state in STATES else state
+
+    def states(self, state: str, count: int) -> str:
+        """A number of runs or events in a state, such as `2 failed`, in the form that fits it."""
+        return COUNTED[state](self._.plural, count) if state in COUNTED else f"{count} {state}"
+
+    def about(self, resource: str, operation: str) -> str:
+        """What an event is about and what happened to it, as triggers name them."""
+        known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
+        return " · ".join(known.get(one) or self._.part(one) for one in (resource, operation))
 
     def write(self, state: str) -> str:
         """A state of a write."""
@@ -202,6 +229,20 @@ def body_text(body: Any, headers: Mapping[str, str]) -> str:
         return pretty(decode(body))
     except ValueError:
         return body
+
+
+@lru_cache(maxsize=8)
+def kinds_of(catalog: Any, language: str) -> Mapping[str, str]:
+    """What triggers call the kinds of records and what happens to them."""
+    from connector.building.words import words_of
+
+    found: dict[str, str] = {}
+    for node in catalog.nodes.values():
+        if node.kind == "trigger":
+            words = words_of(node.app, catalog.schemas.roots)
+            for one in (one for field in catalog.fields(node) for one in field.choices or ()):
+                found.setdefault(str(one.value), words.choice(one.label, language))
+    return found
 
 
 def labels(catalog: Any, node: str, language: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ export class Mapper {
   /** Fields that are rarely used: drawn when somebody wants them. */
   hidden(rest) {
     const inside = h("div", { class: "fields" });
-    const made = h("details", { class: "rest" }, h("summary", {}, fill(this.words.more, { count: rest.length })), inside);
+    const made = h("details", { class: "rest" }, h("summary", {}, rest.length === 1 ? this.words.moreOne : fill(this.words.more, { count: rest.length })), inside);
     made.addEventListener("toggle", () => {
       if (made.open && !inside.childElementCount) {
         this.group(inside, rest);
