@@ -304,6 +304,10 @@ class Runtime:
         alarms = await self._oversight.alarms.open()
         return {"alarms": alarms, "parked": await self._store.count_parked()}
 
+    async def recovered(self) -> list[dict[str, Any]]:
+        """The changes that no event told of, by connection and resource; cheap at any size."""
+        return await self._oversight.alarms.recovered()
+
     async def status(self) -> dict[str, Any]:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
         return {"counts": await self.counts(), **await self._oversight.status()}

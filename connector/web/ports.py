@@ -152,6 +152,10 @@ class Runtime(Hooks, Protocol):
         """What every page shows: lasting `alarms`, and how many writes are `parked`."""
         ...
 
+    async def recovered(self) -> Sequence[Row]:
+        """The changes that no event told of, by connection and resource."""
+        ...
+
     async def status(self) -> Row:
         """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
         ...

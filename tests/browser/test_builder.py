@@ -48,6 +48,7 @@ class Builder:
     def pick_node(self, text: str) -> None:
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_role("searchbox").fill(text)
+        dialog.locator("button.option").first.wait_for()
         dialog.get_by_role("searchbox").press("Enter")
         dialog.wait_for(state="hidden")
 
@@ -145,6 +146,9 @@ def test_the_same_by_keyboard_alone(played: House, visit: Callable[..., Visit]) 
     one.page.get_by_role("dialog").wait_for(state="hidden")
     one.tab_to(words["what"])
     keys.type("Clients")
+    one.page.wait_for_timeout(1_000)
+    told = "document.activeElement.selectedOptions?.[0].label"
+    assert one.page.evaluate(told) == "Clients", "the focus stays while the cards are drawn anew"
     one.page.locator(".card.trigger .pick").first.wait_for()
     one.tab_to("Created")
     keys.press("Space")

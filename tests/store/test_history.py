@@ -294,3 +294,58 @@ async def _many(database: SqlDatabase) -> None:
 
 def test_a_search_in_texts_is_bounded() -> None:
     assert LOOKED_THROUGH <= 10_000
+
+
+# --- counting -----------------------------------------------------------------------------------
+
+
+def asking(database: SqlDatabase, planner: Planner) -> TenantStore:
+    """A store whose questions are explained."""
+    return TenantStore("main", planner)  # type: ignore[arg-type]
+
+
+async def test_sqlite_counts_states_by_indexes_alone(database: SqlDatabase) -> None:
+    store = database.tenant("main")
+    await fill(store)
+    planner = Planner(database, "EXPLAIN QUERY PLAN")
+    told = await asking(database, planner).counts()
+    assert sum(told["run"].values()) == len(await store.runs(limit=1_000))
+    assert sum(told["event"].values()) == len(await store.events(limit=1_000))
+    assert sum(told["effect"].values()) == len(await store.effects())
+    for plan in planner.plans:
+        # Of the open ones SQLite reads the rows as well; they are few.
+        assert "COVERING INDEX" in plan or "INDEX run_waits" in plan, plan
+        assert "SCAN " not in plan, plan
+
+
+async def test_postgres_counts_states_by_indexes_alone(postgres_url: str) -> None:
+    from connector.store.postgres.database import Database
+
+    database = Database(postgres_url)
+    await database.open()
+    try:
+        await fill(database.tenant("main"))
+        await _many(database)
+        effects = (
+            "INSERT INTO effect (key, tenant, connection_id, run_id, step_id, node, state, marker,"
+            " inputs, created_at, updated_at) SELECT 'k' || id, tenant, 'c', id, 's', 'n', 'done',"
+            " 'm', repeat('x', 200), 0, 0 FROM run"
+        )
+        await database.write((effects, ()))
+        # As long as in real life: of short rows the planner would rather read the table.
+        await database.write(
+            ("UPDATE event SET error = repeat('x', 400)", ()),
+            ("UPDATE run SET context = repeat('x', 1500)", ()),
+        )
+        async with await database._connect() as connection:
+            for table in ("effect", "event", "run"):
+                await connection.execute(f"VACUUM (ANALYZE) {table}")
+        planner = Planner(database, "EXPLAIN")
+        told = await asking(database, planner).counts()
+        assert told["run"]["failed"] >= 800
+        assert told["effect"]["done"] >= 40_000
+        for plan in planner.plans:
+            assert "Index Only Scan" in plan, plan
+            assert "Seq Scan" not in plan, plan
+    finally:
+        await database.close()

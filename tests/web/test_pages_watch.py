@@ -78,7 +78,7 @@ async def test_runs_are_listed_filtered_and_asked_for_again_only_when_they_chang
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path) as w, reader(w) as anna:
-        assert "No run yet" in await anna.text("/runs")
+        assert "There is no flow yet" in await anna.text("/runs")
         await failing(w, "Rossi", "Bianchi")
         assert "Perfex CRM does not allow this" in await anna.text("/runs?state=failed")
         assert "No run fits" in await anna.text("/runs?state=succeeded")

@@ -23,6 +23,14 @@ from connector.store.sql.derived import Derived
 from connector.store.sql.polling import Polling
 from connector.store.sql.snapshots import Snapshots
 
+_BY_INDEX = (
+    ("event", "received_at >= 0"),
+    ("run", "finished_at >= 0"),
+    ("run", "finished_at IS NULL"),
+    ("effect", "state IN ('planned', 'sending', 'done', 'refused', 'uncertain', 'parked')"),
+)
+"""Each table in the words of an index that holds all that is asked for."""
+
 
 class Work(Snapshots, Derived, Polling):
     """A tenant's events, runs and steps."""
@@ -317,13 +325,14 @@ class Work(Snapshots, Derived, Polling):
         return sorted(outcome[-1][1])
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events and runs are in each state."""
-        return {
-            table: dict(
-                await self._backend.aside(
-                    f"SELECT state, count(*) FROM {table} WHERE tenant = ? GROUP BY state",
-                    self.tenant,
-                )
-            )
-            for table in ("event", "run", "effect")
-        }
+        """How many events, runs and writes are in each state; by indexes, without reading them."""
+        counted: dict[str, dict[str, int]] = {}
+        for table, condition in _BY_INDEX:
+            states = counted.setdefault(table, {})
+            for state, count in await self._backend.aside(
+                f"SELECT state, count(*) FROM {table} WHERE tenant = ? AND {condition}"
+                " GROUP BY state",
+                self.tenant,
+            ):
+                states[state] = states.get(state, 0) + count
+        return counted

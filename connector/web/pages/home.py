@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from connector.store.rows import RunFilter
 from connector.web.pages.play import may_play
 from connector.web.pages.site import Site
 
@@ -21,7 +22,8 @@ def routes(site: Site) -> list[BaseRoute]:
         flows = await runtime.list_flows()
         if not connections and not flows:
             return await site.render(request, "welcome.html", may_play=may_play(site))
-        counts = (await runtime.status())["counts"].get("run", {})
+        # Up to a thousand of each: the page is loaded often, and nobody reads more.
+        counts = await runtime.past.counts(RunFilter(), RUN_STATES)
         runs = await runtime.list_runs(5, None, None, None)
         return await site.render(
             request,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from connector.web.pages.asked import EVENT_STATES, Asked
+from connector.web.pages.emptiness import Situation, situation
 from connector.web.pages.runs import part
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling
@@ -25,18 +26,21 @@ def routes(site: Site) -> list[BaseRoute]:
         asked = Asked.of(request.query_params, site.clock(), words.zone, "week")
         before = asked.number("before")
         now = site.clock()
+        narrowed = bool(asked.kept("before", "part", "period", "from", "to"))
+        found = await past.events(asked.events, PAGE, before)
         values: dict[str, Any] = {
             "asked": asked,
             "account": await past.account(asked.since or 0.0, asked.until or now + 1),
-            "found": await past.events(asked.events, PAGE, before),
+            "found": found,
+            "why": Situation() if narrowed or found["items"] else await situation(site),
             "connections": {one.id: one.name for one in await site.runtime.list_connections()},
             "tell": Telling(words, site.runtime.catalog),
             "states": EVENT_STATES,
-            "narrowed": bool(asked.kept("before", "part", "period", "from", "to")),
+            "narrowed": narrowed,
         }
         if request.query_params.get("part") == "inbox":
             return await part(site, request, "inbox_body.html", values)
-        values["recovered"] = (await site.runtime.status())["recovered"]
+        values["recovered"] = await site.runtime.recovered()
         return await site.render(request, "inbox.html", **values)
 
     async def one(request: Request) -> Response:

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from connector.quota.account import MONTH, start_of
 from connector.web.pages.asked import Asked
 from connector.web.pages.drawing import ENDS, HEIGHT, LEFT, RIGHT, WIDTH, bars, burn_down, latency
+from connector.web.pages.emptiness import situation
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling
 
@@ -36,6 +37,7 @@ def routes(site: Site) -> list[BaseRoute]:
             asked=asked,
             period=name if name in STRETCHES else "day",
             unit=unit,
+            why=None if any_ended(told["spans"]) else await situation(site, flow),
             flows=[one["key"] for one in await site.runtime.list_flows()],
             told=told,
             bars=bars(told["spans"]),
@@ -47,6 +49,11 @@ def routes(site: Site) -> list[BaseRoute]:
         )
 
     return [site.page("/pictures", show)]
+
+
+def any_ended(spans: Any) -> bool:
+    """Whether there is anything to draw."""
+    return any(one["accepted"] or any(one["ends"].values()) for one in spans)
 
 
 def stretches(now: float, count: int, unit: str, zone: tzinfo | None) -> list[tuple[float, float]]:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from connector.web.pages.emptiness import situation
 from connector.web.pages.site import Site
 
 
@@ -13,6 +14,8 @@ def routes(site: Site) -> list[BaseRoute]:
     """The gauges."""
 
     async def show(request: Request) -> Response:
-        return await site.render(request, "quota.html", quotas=await site.runtime.quotas())
+        quotas = await site.runtime.quotas()
+        why = None if quotas else await situation(site)
+        return await site.render(request, "quota.html", quotas=quotas, why=why)
 
     return [site.page("/quota", show)]

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from connector.errors import ConnectorError
 from connector.web.pages.asked import RUN_STATES, Asked
+from connector.web.pages.emptiness import Situation, situation
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling, body_text, labels, pretty
 from connector.web.pages.words import mark
@@ -55,12 +56,21 @@ class RunPages:
             "newest": before is None,
             "states": RUN_STATES,
             "batch": await self._batch(asked),
+            "why": None if found["items"] else await self._why(asked),
+            "one_flow": asked.word("flow") and not asked.kept("before", "part", "flow"),
         }
         if request.query_params.get("part") == "rows":
             return await part(site, request, "runs_rows.html", values)
         values["flows"] = [flow["key"] for flow in await site.runtime.list_flows()]
         values["counts"] = await past.counts(asked.runs)
         return await site.render(request, "runs.html", **values)
+
+    async def _why(self, asked: Asked) -> Situation:
+        """What keeps runs away, where it is not the filters."""
+        flow = asked.word("flow")
+        if flow is None and asked.kept("before", "part"):
+            return Situation()
+        return await situation(self._site, flow)
 
     async def _batch(self, asked: Asked) -> dict[str, int] | None:
         """Of the runs of one bulk replay, how many are in which state."""

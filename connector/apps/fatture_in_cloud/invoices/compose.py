@@ -231,11 +231,13 @@ class _Work:
         other = "net_price" if price == "gross_price" else "gross_price"
         if value is None and given.get(other) is not None:
             # The product's price must not stand for the one that was agreed.
-            self.fault(
-                f"{at}.{other}",
-                f"Line {index + 1} is not priced {held} VAT, as this document is.",
-                f"Give {price}, or change which of the two counts (use_gross_prices).",
-            )
+            if self.given.get("use_gross_prices") is not None:
+                # Else it is told already that the lines are priced in two ways.
+                self.fault(
+                    f"{at}.{other}",
+                    f"Line {index + 1} is not priced {held} VAT, as this document is.",
+                    f"Give {price}, or change which of the two counts (use_gross_prices).",
+                )
             return None
         if value is None and product is not None:
             value = product.get(price)

@@ -18,3 +18,7 @@ INSERT INTO duty (tenant, what, due_at)
 -- runs behind the head of a long lane were read.
 CREATE INDEX run_lane_held ON run (flow_id, item_id)
     WHERE finished_at IS NULL AND ordered = 1 AND owner <> '';
+
+-- How many writes are in each state is counted without reading them. It does not begin with the
+-- tenant: a question for the writes of a run would be answered by it.
+CREATE INDEX effect_state ON effect (state, tenant);

@@ -13,3 +13,7 @@ INSERT INTO duty (tenant, what, due_at)
         SELECT 'sweeps' AS what UNION ALL SELECT 'watches' UNION ALL SELECT 'polls'
         UNION ALL SELECT 'subscriptions'
     ) AS known;
+
+-- How many writes are in each state is counted without reading them. It does not begin with the
+-- tenant: a question for the writes of a run would be answered by it.
+CREATE INDEX effect_state ON effect (state, tenant);

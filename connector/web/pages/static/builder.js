@@ -12,6 +12,19 @@ const place = document.getElementById("builder");
 /** Wide enough for cards and text side by side. */
 const wide = matchMedia("(min-width: 75rem)");
 
+const FIELDS = "button, input, select, textarea, summary, [contenteditable]";
+
+/** Gives the way back to where the focus is, when its card has been drawn anew. */
+function focused() {
+  const card = document.activeElement?.closest("#builder .card");
+  if (!card) return null;
+  const cards = () => [...place.querySelectorAll(".card")];
+  const [at, of] = [cards().indexOf(card), [...card.querySelectorAll(FIELDS)].indexOf(document.activeElement)];
+  return () => {
+    if (document.activeElement === document.body) cards()[at]?.querySelectorAll(FIELDS)[of]?.focus();
+  };
+}
+
 class Builder {
   constructor() {
     this.words = w;
@@ -25,6 +38,8 @@ class Builder {
     this.canChoose = true;
     this.draft = new Draft(begin, may, w, { show: () => this.drawHead(), take: (text) => this.check(text, null).then(() => this.draw()) });
     this.send = later(() => this.check(this.text, this.data), 400);
+    // A list may be run through by keys: the cards follow when that is over.
+    this.soon = later(() => this.changed(), 400);
     this.draw();
     this.draft.resume();
   }
@@ -107,6 +122,7 @@ class Builder {
   // --- drawing ---------------------------------------------------------------------------------
 
   draw() {
+    const back = this.focusOn ? null : focused();
     this.status = h("div", { class: "status" });
     this.area = this.asText ? this.editor() : null;
     this.left = this.asText && !wide.matches ? null : h("div", {});
@@ -116,6 +132,8 @@ class Builder {
       place.querySelector(this.focusOn)?.focus();
       this.focusOn = null;
     }
+    // The fields of a card come a moment after it.
+    if (back) requestAnimationFrame(back);
     this.drawHead();
   }
 
@@ -218,11 +236,13 @@ class Builder {
   /** One input of a trigger: a fixed value. */
   setting(field, holder) {
     const value = holder[field.path];
+    let keys = false;
     const write = (fresh) => {
       if (fresh === "" || fresh?.length === 0) delete holder[field.path];
       else holder[field.path] = fresh;
-      if (field.path === "resource") this.changed();
-      else this.edited();
+      if (field.path !== "resource") this.edited();
+      else if (keys) this.soon();
+      else this.changed();
     };
     const help = field.help ? h("span", { class: "help" }, field.help) : null;
     if (field.choices?.length && field.array === field.path) {
@@ -236,6 +256,8 @@ class Builder {
     }
     if (field.choices?.length) {
       const select = h("select", {}, h("option", { value: "" }, w.pick), field.choices.map((one) => h("option", { value: one.value, selected: one.value === value }, one.label)));
+      select.addEventListener("keydown", () => (keys = true));
+      select.addEventListener("pointerdown", () => (keys = false));
       select.addEventListener("change", () => write(select.value));
       return h("label", { class: "field" }, h("span", {}, field.label), select, help);
     }
@@ -429,7 +451,8 @@ class Builder {
     search.addEventListener("input", show);
     arrows(search, list);
     const made = dialog(kinds.includes("trigger") ? w.chooseTrigger : w.chooseStep, w, search, list);
-    show();
+    if (this.nodes) show();
+    this.whenNodes.then(show);
     search.focus();
   }
 
@@ -526,9 +549,10 @@ class Builder {
   }
 }
 
+const coming = get("/flows/nodes");
 const builder = new Builder();
 wide.addEventListener("change", () => builder.asText && builder.draw());
-get("/flows/nodes").then(({ items }) => {
+builder.whenNodes = coming.then(({ items }) => {
   builder.nodes = items;
   if (!builder.asText) builder.draw();
 }).catch((error) => builder.trouble(error));
