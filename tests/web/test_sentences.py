@@ -19,6 +19,13 @@ EN = words_of("en")
         ("This field takes a number, not a text.", "Questo campo vuole un numero, non un testo."),
         ("Text and number have no order.", "Testo e numero non si possono ordinare."),
         ("The flow invoices has 2 errors.", "Il flusso invoices ha 2 errori."),
+        (
+            "The connection 'x' was not granted cashbook:r, taxes:a.",
+            (
+                "Al collegamento 'x' non è stato concesso: Prima nota (leggere), "
+                "Tributi (F24) (leggere e modificare)."
+            ),
+        ),
         ("The flow invoices has 1 error.", "Il flusso invoices ha 1 errore."),
         ("In the flow f: There is no step 'a'.", "Nel flusso f: Non c’è un passo 'a'."),
         (

@@ -18,6 +18,7 @@ NUMBER: Final = "n_"
 SUMMARIES: Final = "summaries"
 """The file of what steps say they did."""
 _HOLE: Final = re.compile(r"%\((\w+)\)s")
+LIST: Final = ", "
 MOST_READ: Final = 2_000
 DEEPEST: Final = 4
 
@@ -87,10 +88,16 @@ class Sentences:
         text = value.strip()
         found = self.told(text, deep) if " " in text else None
         if found is None and name.startswith((PART, TOLD)):
-            found = self.part(text, deep)
+            found = self.part(text, deep) or self._listed(text, deep)
         if found is None:
             return None if name.startswith(TOLD) else value
         return value.replace(text, found, 1)
+
+    def _listed(self, text: str, deep: int) -> str | None:
+        """Several words of ours, one after the other."""
+        words = [self.part(one, deep) for one in text.split(LIST)] if LIST in text else []
+        known = [one for one in words if one is not None]
+        return LIST.join(known) if known and len(known) == len(words) else None
 
 
 def form(text: str) -> re.Pattern[str]:
