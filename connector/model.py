@@ -154,8 +154,6 @@ class Identity(Data):
     """Paths of inputs, the strongest first; `a+b` is one key made of both."""
     same_as: tuple[str, ...] = ()
     """Other actions that make, or change, the same kind of record: they wait for each other."""
-    ensures: bool = False
-    """Its `prepare` looks for the record itself, and knows what to do with one that is there."""
     find: str | None = None
     by: Mapping[str, str] = {}
     """The search is asked for the mark alone where this names the input that carries it."""
@@ -299,6 +297,8 @@ class Action(Operation):
     """What steps get when the app says yes without a word."""
     prepare: Preparing | None = Attribute(default=None, exclude=True)
     """Reads before each send and gives what is sent: an update that keeps what others wrote."""
+    finds: bool = False
+    """Whether `prepare` looks for the record itself and uses, or changes, the one that is there."""
     check: OwnCode | None = Attribute(default=None, exclude=True)
     """Reads before each send: raises Refused when this must not be sent, gives the record when
     what is wanted is there already, and nothing when it may go."""

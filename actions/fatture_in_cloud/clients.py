@@ -96,9 +96,7 @@ create_client = Action(
 ensure_client = _CLIENT.ensure(
     ("createClient", "listClients", "getClient", "modifyClient"),
     _KEYS,
-    identity=_IDENTITY.model_copy(
-        update={"natural_key": tuple(f"data.{key}" for key in _KEYS), "ensures": True}
-    ),
+    identity=_IDENTITY.model_copy(update={"natural_key": tuple(f"data.{key}" for key in _KEYS)}),
 )
 update_client = _CLIENT.update("modifyClient", "getClient")
 delete_client = _CLIENT.delete("deleteClient", what="for good")

@@ -56,9 +56,7 @@ find_product = _PRODUCT.find(
 )
 create_product = _PRODUCT.create("createProduct", require=("data.name",), identity=_IDENTITY)
 ensure_product = _PRODUCT.ensure(
-    ("createProduct", "listProducts", "getProduct", "modifyProduct"),
-    _KEYS,
-    identity=_IDENTITY.model_copy(update={"ensures": True}),
+    ("createProduct", "listProducts", "getProduct", "modifyProduct"), _KEYS, identity=_IDENTITY
 )
 update_product = _PRODUCT.update("modifyProduct", "getProduct")
 delete_product = _PRODUCT.delete("deleteProduct")

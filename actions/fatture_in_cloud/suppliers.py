@@ -69,9 +69,7 @@ create_supplier = _SUPPLIER.create("createSupplier", require=("data.name",), ide
 ensure_supplier = _SUPPLIER.ensure(
     ("createSupplier", "listSuppliers", "getSupplier", "modifySupplier"),
     _KEYS,
-    identity=_IDENTITY.model_copy(
-        update={"natural_key": tuple(f"data.{key}" for key in _KEYS), "ensures": True}
-    ),
+    identity=_IDENTITY.model_copy(update={"natural_key": tuple(f"data.{key}" for key in _KEYS)}),
 )
 update_supplier = _SUPPLIER.update("modifySupplier", "getSupplier")
 delete_supplier = _SUPPLIER.delete("deleteSupplier")

@@ -147,6 +147,7 @@ ensure_contact = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/contacts", root="data", encoding="form"),
+    finds=True,
     prepare=ensuring(
         CONTACTS,
         "contacts",

@@ -130,6 +130,7 @@ ensure_customer = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/customers", root="data", encoding="form"),
+    finds=True,
     prepare=ensuring(
         CUSTOMERS, "customers", {"vat": "vat", "company": "company"}, "/customers/{id}"
     ),
@@ -140,6 +141,8 @@ ensure_customer = Action(
         same_as=("create_customer", "ensure_customer"),
         find="find_customer",
         by={"vat": "data.vat", "company": "data.company"},
+        alike={"company": "data.company"},
+        made_at="datecreated",
         shows="data",
         gives="record",
         read=Request(method="GET", path="/customers/{id}"),

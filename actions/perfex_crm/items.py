@@ -142,6 +142,7 @@ ensure_item = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/items", root="data", encoding="form"),
+    finds=True,
     prepare=ensuring(ITEMS, "items", {"description": "description"}, "/items/{id}"),
     output=schema("perfex_crm/item"),
     identity=Identity(

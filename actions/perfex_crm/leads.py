@@ -147,6 +147,7 @@ ensure_lead = Action(
         WHEN_FOUND,
     ),
     request=Request(method="POST", path="/leads", root="data", encoding="form"),
+    finds=True,
     prepare=ensuring(
         LEADS,
         "leads",

@@ -189,8 +189,8 @@ class TestWhatWasReadSays:
             return Prepared(inputs={"data": inputs["data"]})
 
         world = World()
-        await world.driver.drive(intent(made(prepare), event_id="before"))
-        await world.driver.drive(intent(made(prepare)))
+        await world.driver.drive(intent(made(prepare, finds=True), event_id="before"))
+        await world.driver.drive(intent(made(prepare, finds=True)))
         assert [one.get(MADE) for one in given] == [None, "2"]
 
     @pytest.mark.parametrize(

@@ -197,6 +197,7 @@ class Resource:
                 schema(f"{APP}/{self.body_schema or self.schema}", "data", require=("data.name",)),
             ),
             request=Request(method="POST", path=self.path, wrap=("data",)),
+            finds=True,
             prepare=ensuring(self.path, self.id_input, keys, self.words),
             result="data",
             output=self.record,
