@@ -163,6 +163,7 @@ ensure_contact = Action(
         by={"customer_id": "customer_id", "email": "data.email"},
         shows="data",
         gives="record",
+        ensures=True,
         read=Request(method="GET", path="/contacts/{customer_id}/{id}"),
         own_id="id",
         when_unsure="repeat",

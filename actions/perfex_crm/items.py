@@ -151,6 +151,7 @@ ensure_item = Action(
         by={"description": "data.description"},
         shows="data",
         gives="record",
+        ensures=True,
         read=Request(method="GET", path="/items/{id}"),
         own_id="id",
         when_unsure="repeat",

@@ -162,6 +162,7 @@ ensure_lead = Action(
         by={"email": "data.email", "phonenumber": "data.phonenumber", "name": "data.name"},
         shows="data",
         gives="record",
+        ensures=True,
         read=Request(method="GET", path="/leads/{id}"),
         own_id="id",
         when_unsure="repeat",

@@ -129,6 +129,9 @@ class Looking:
         What merely looks alike (the same name) is remembered, so that it is never taken for ours.
         """
         identity = intent.action.identity
+        if intent.action.identity.ensures and effect.natural_key:
+            # It looks itself, and knows what to do with what is there.
+            return
         unnamed = bool(identity.marker) or not effect.natural_key
         if (
             self._search_first
@@ -138,8 +141,6 @@ class Looking:
             await self._search_past(intent, effect, store, find)
             return
         if identity.marker or not identity.find or identity.when_unsure != "resend_once":
-            return
-        if effect.natural_key and identity.ensures:
             return
         if effect.natural_key and await self._settled_by_another(intent, effect, store):
             return
@@ -193,7 +194,7 @@ class Looking:
         self, intent: Intent, effect: EffectRow, store: EffectStore
     ) -> str | None:
         """The id of a record that another write of ours has just made; no list need show it yet."""
-        if not effect.natural_key or intent.action.identity.when_unsure != "resend_once":
+        if not effect.natural_key or not intent.action.identity.ensures:
             return None
         other = await self._another(intent, effect, store)
         return other.remote_id if other is not None else None
@@ -284,7 +285,6 @@ class Looking:
             raise Wait("unsure", effect.due_at, None)
         elif policy == "resend_once" and effect.sends < 2:
             self._note(effect, None, "searched twice, not found: sent once more")
-            effect.searches = 0
             await self._save(effect, store, "planned")
         else:
             await self._park(effect, store, "It was sent and cannot be found in the app.")
@@ -293,6 +293,10 @@ class Looking:
         self, intent: Intent, effect: EffectRow, store: EffectStore, seen: Seen
     ) -> None:
         """Whether a state that was written is there; it is written again a few times if not."""
+        if intent.action.identity.ensures and _makes(effect) and len(seen.ours) != 1:
+            # An ensure that found nothing and made its record: none, or several, as with a create.
+            await self._conclude("resend_once", effect, store, seen)
+            return
         record = record_of(seen.found, seen.ours[0]) if len(seen.ours) == 1 else None
         other = not_shown(effect.inputs.get(intent.action.identity.shows or ""), record)
         if record is not None and not other:
@@ -311,6 +315,8 @@ class Looking:
     ) -> Seen:
         found = await self._found(intent, effect, find)
         if intent.action.identity.shows is not None:
+            if not ids_of(found) and intent.action.identity.ensures and _makes(effect):
+                return await self._look_alike(intent, effect, store, find)
             # Whoever changes a record has not made it: that others name it does not matter.
             return Seen(found, ids_of(found), [])
         fresh = await self._fresh(effect, store, found)

@@ -22,7 +22,8 @@ class Points:
 
     def add(self, name: str, script: Script, client: set[str], invoice: set[str]) -> None:
         self.scripts[name] = script
-        self.ends[name] = {"client": client, "invoice": invoice, "own code": client}
+        others = dict.fromkeys(("client", "own code", "ensure"), client)
+        self.ends[name] = {"invoice": invoice, **others}
 
     def tale(self, name: str, client: set[str], invoice: set[str]) -> Callable[[Script], Script]:
         def added(script: Script) -> Script:
@@ -203,9 +204,9 @@ async def edited(tale: Tale) -> None:
         return what
 
     await tale.drive(made)
-    # Own code is rendered anew by itself: what is stored, and stays, is what it is given.
-    own = tale.kind == "own code"
-    sent = [str(decode(unpack(one).body)["data"]) if own else one for one in tale.books.sent]
+    # What reads before it writes is rendered anew: what it is given is stored, and stays.
+    anew = tale.kind in ("own code", "ensure")
+    sent = [str(decode(unpack(one).body)["data"]) if anew else one for one in tale.books.sent]
     assert len(set(sent)) <= 1, "other bytes at another try"
 
 

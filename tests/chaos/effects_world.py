@@ -28,7 +28,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Action, Answer, HttpRequest, Identity
+from connector.model import Action, Answer, HttpRequest, Identity, Prepared
 from connector.store.rows import EffectRow
 from connector.store.side_journal import SideJournal
 from connector.store.sql.database import SqlDatabase
@@ -71,7 +71,31 @@ async def _written_by_own_code(caller: Any, inputs: dict[str, Any]) -> dict[str,
 OWN_CODE = CLIENT.model_copy(
     update={"key": "own_code", "request": None, "run": _written_by_own_code}
 )
-ACTIONS: Mapping[str, Action] = {"client": CLIENT, "invoice": INVOICE, "own code": OWN_CODE}
+
+
+async def _found_first(caller: Any, inputs: dict[str, Any]) -> Prepared:
+    """Uses what has the key, else makes it; a list that lags may not show it yet."""
+    found = await caller.find("", {"vat_number": inputs["data"]["vat_number"]})
+    if not found["ids"]:
+        return Prepared(inputs=inputs)
+    return Prepared(inputs=inputs, record=found["records"][0], enough=True)
+
+
+ENSURED = CLIENT.model_copy(
+    update={
+        "key": "ensure_client",
+        "prepare": _found_first,
+        "identity": Identity(
+            record_id="", natural_key=("data.vat_number",), find="find_client",
+            by={"vat_number": "data.vat_number"}, alike={"name": "data.name"}, shows="data",
+            gives="record", ensures=True,
+            when_unsure="repeat",
+        ),
+    }
+)  # fmt: skip
+ACTIONS: Mapping[str, Action] = {
+    "client": CLIENT, "ensure": ENSURED, "invoice": INVOICE, "own code": OWN_CODE,
+}  # fmt: skip
 
 
 def now() -> float:
@@ -268,6 +292,9 @@ class Process:
             return await self.tale.books.send(prepared, write=write)
         finally:
             await asyncio.sleep(self.pause_before_answer)
+
+    async def find(self, key: str, criteria: dict[str, Any]) -> dict[str, Any]:
+        return await self.tale.books.find(key, criteria)
 
     async def request(
         self, method: Any, path: str, *, body: Any = None, not_after: float | None = None, **_: Any

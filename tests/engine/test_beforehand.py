@@ -138,6 +138,11 @@ def made(prepare: Any, **more: Any) -> Action:
     )  # fmt: skip
 
 
+ENSURES = Identity(
+    record_id="data.id", natural_key=("data.name",), when_unsure="resend_once", ensures=True
+)
+
+
 class TestWhatWasReadSays:
     async def drive(self, ready: Prepared, **more: Any) -> tuple[World, Any]:
         async def prepare(caller: Caller, inputs: dict[str, Any]) -> Prepared:
@@ -189,8 +194,8 @@ class TestWhatWasReadSays:
             return Prepared(inputs={"data": inputs["data"]})
 
         world = World()
-        await world.driver.drive(intent(made(prepare), event_id="before"))
-        await world.driver.drive(intent(made(prepare)))
+        await world.driver.drive(intent(made(prepare, identity=ENSURES), event_id="before"))
+        await world.driver.drive(intent(made(prepare, identity=ENSURES)))
         assert [one.get(MADE) for one in given] == [None, "2"]
 
     @pytest.mark.parametrize(

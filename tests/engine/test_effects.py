@@ -700,6 +700,7 @@ async def test_what_a_person_dropped_is_not_written_by_a_replay(driver: Driver) 
     await driver.once(intent(INVOICE))
     (row,) = await driver.store.effects()
     row.state = "refused"
+    row.evidence.append({"at": 0, "message": "it was looked for"})
     row.evidence.append({"at": 1, "message": "dropped, decided by me", "dropped": True})
     await driver.store.save_effect(row)
     sent = len(driver.remote.sent)

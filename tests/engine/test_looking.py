@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from connector.engine.looking import SAVE_AGAIN_SECONDS
 from connector.engine.waits import Park, Wait
 from connector.errors import StoreBusy
 from connector.model import Caller, Identity, Prepared
+from connector.settings import Settings
 from tests.engine.driving import INSTALLATION, SECOND_LOOK, SETTLE, Driver, intent
-from tests.engine.remote import INVOICE, Clock, Effects as Rows, Record, Remote, action
+from tests.engine.remote import INVOICE, Clock, Crash, Effects as Rows, Record, Remote, action
 from tests.engine.virtual import simulate
 
 BY_VAT = Identity(
@@ -84,6 +86,11 @@ class TestBeforeTheFirstSend:
         world = World().there(7, vat="IT2")
         story = await world.driver.drive(wanted())
         assert (story.end, len(world.remote.sent), len(world.remote.searches)) == ("done", 1, 1)
+
+    async def test_a_key_of_two_parts_is_searched_by_both(self) -> None:
+        world = World().there(6, vat="", city="Milano").there(7, vat="")
+        story = await world.driver.drive(wanted(data={**DATA, "vat": ""}))
+        assert (story.end, story.output["id"], world.remote.sent) == ("done", 7, [])
 
     async def test_it_is_looked_for_once_however_often_it_is_sent(self) -> None:
         world = World("timeout before")
@@ -183,6 +190,95 @@ class TestInDoubt:
         story = await world.driver.drive(intent(INVOICE))
         assert story.end == "parked"
         assert world.notes()[-1] == "8 records in the app match: 1, 2, 3, 4, 5."
+
+
+PREPARED = action("compose", "POST", BY_VAT.model_copy(update={"natural_key": ()}))
+
+
+async def _as_given(caller: Any, inputs: dict[str, Any]) -> Prepared:
+    return Prepared(inputs=inputs)
+
+
+class TestOrder:
+    async def test_a_prepared_create_is_looked_for_like_any_other(self) -> None:
+        world = World("timeout before")
+        what = PREPARED.model_copy(update={"prepare": _as_given})
+        story = await world.driver.drive(wanted(what))
+        assert (story.end, len(world.remote.sent)) == ("done", 2)
+        assert len(world.remote.searches) == 3
+        assert [one["message"] for one in world.rows.only().evidence[-2:]] == [
+            "looked for in the app: it is not there yet",
+            "searched twice, not found: sent once more",
+        ]
+
+    async def test_a_second_doubt_begins_with_a_first_look(self) -> None:
+        world = World("timeout before", "timeout before")
+        story = await world.driver.drive(wanted())
+        assert (story.end, len(world.remote.sent)) == ("parked", 2)
+        # Once before, and twice after each send.
+        assert len(world.remote.searches) == 5
+
+    async def test_a_state_that_cannot_be_compared_is_not_looked_for(self) -> None:
+        update = action("change", "PUT", Identity(
+            record_id="", find="find_client", by={"vat": "data.vat"}, when_unsure="repeat",
+        ))  # fmt: skip
+        world = World(*["timeout before"] * 9)
+        story = await world.driver.drive(wanted(update))
+        assert (story.end, world.remote.searches) == ("parked", [])
+        assert "not known whether" in world.notes()[-1]
+
+    async def test_the_time_counts_from_the_send_and_not_from_the_restart(self) -> None:
+        world = World("crash after")
+        with pytest.raises(Crash):
+            await world.driver.once(wanted())
+        sent = world.clock()
+        world.clock.now += 30
+        with pytest.raises(Wait) as caught:
+            await world.driver.once(wanted())
+        assert caught.value.due_at == sent + SETTLE
+
+    async def test_one_that_stopped_while_it_was_sent_makes_others_wait(self) -> None:
+        world = World("crash before")
+        with pytest.raises(Crash):
+            await world.driver.once(wanted(event_id="before"))
+        with pytest.raises(Wait) as caught:
+            await world.driver.once(wanted())
+        assert (caught.value.reason, len(world.remote.sent)) == ("unsure", 1)
+
+    async def test_searching_first_is_by_the_mark_where_there_is_one(self) -> None:
+        marked = action("create_client", "POST", BY_VAT.model_copy(update={
+            "marker": "data.notes", "by": {"notes": "data.notes"},
+        }))  # fmt: skip
+        world = World()
+        await world.driver.drive(wanted(marked))
+        world.clock.now += 3_600
+        later = Driver(
+            world.clock, world.remote, Rows(), lambda *given: Effects(*given, search_first=True)
+        )
+        story = await later.drive(wanted(marked))
+        assert (story.end, len(world.remote.sent)) == ("done", 1)
+        assert "searched first" in later.store.only().evidence[-1]["message"]
+
+
+async def test_a_write_leaves_within_ten_seconds_of_its_intent() -> None:
+    world, moments = World(), []
+    send = world.remote.send
+
+    async def noted(prepared: Any, **how: Any) -> Any:
+        moments.append(how["not_after"])
+        return await send(prepared, **how)
+
+    world.remote.send = noted  # type: ignore[method-assign]
+    world.driver.effects = Effects(world.clock, INSTALLATION, monotonic=lambda: 500.0)
+    await world.driver.drive(wanted())
+    assert moments == [510.0]
+    request = world.rows.only().request or b""
+    assert world.rows.only().payload_hash == hashlib.sha256(request).hexdigest()[:16]
+
+
+def test_the_times_are_those_that_an_operator_is_told() -> None:
+    told = Settings()
+    assert (told.settle_seconds, told.second_look_seconds) == (SETTLE, SECOND_LOOK)
 
 
 class Away(Rows):
