@@ -218,8 +218,8 @@ async def test_what_a_check_finds_is_told_in_the_readers_language(tmp_path: Path
         anna._browser.cookies.set("connector_language", "it")
         told = await anna.ask("check", text=flow(steps=off + reads))
         (error,) = [one for one in told["issues"] if one["severity"] == "error"]
-        assert "è disattivato" in error["message"]
-        assert error["remedy"].startswith("Attiva 'create'")
+        assert "è spento" in error["message"]
+        assert error["remedy"].startswith("Accendi 'create'")
         refused = await anna.ask("tests/save", 422, flow="none", text=TEXT, name="x")
         assert refused["detail"] == "Non c'è nessun flusso 'none'."
         tried = await anna.ask("try", text=flow(steps=off))
