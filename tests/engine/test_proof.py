@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from connector.engine import proof
+from connector.engine.packing import shown_answer
 from connector.errors import NotSent
-from connector.model import Identity
+from connector.model import Answer, Identity
 from connector.store.rows import EffectRow
 from connector.store.sqlite.database import Database
 from tests.engine.driving import SECOND_LOOK, SETTLE, Driver, intent
@@ -304,3 +305,10 @@ def test_what_a_search_found_without_records_is_no_record() -> None:
     assert proof.record_of({"ids": [1]}, "1") is None
     assert proof.record_of({}, "1") is None
     assert proof.record_of({"ids": [1, 2], "records": [{"a": 1}]}, "2") is None
+
+
+def test_a_long_answer_is_kept_in_part_and_says_how_long_it_was() -> None:
+    for length, cut in ((16 * 1024, None), (16 * 1024 + 1, 16 * 1024 + 1)):
+        shown = shown_answer(Answer(status=200, body=b"a" * length))
+        assert shown["body"] == "a" * 16 * 1024
+        assert shown.get("cut") == cut
