@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from connector.engine import proof
+from connector.engine.packing import shown_answer
 from connector.errors import NotSent
-from connector.model import Identity
+from connector.model import Answer, Identity
 from connector.store.rows import EffectRow
 from connector.store.sqlite.database import Database
 from tests.engine.driving import SECOND_LOOK, SETTLE, Driver, intent
@@ -268,3 +269,46 @@ async def test_a_change_of_a_record_that_is_gone_is_parked(driver: Driver) -> No
     story = await driver.drive(intent(SHOWN, inputs={**WANTED, "number": "2"}))
     assert (story.end, len(driver.remote.sent)) == ("parked", 1)
     assert "cannot be found" in story.error.message
+
+
+# --- small parts ----------------------------------------------------------------------------------
+
+
+def test_a_search_by_the_strongest_key_holds_its_parts_and_where_to_look() -> None:
+    identity = Identity(
+        natural_key=("data.vat", "data.name+data.city"),
+        by={"vat": "data.vat", "name": "data.name", "city": "data.city", "company": "company"},
+    )
+    what = action("make", "POST", identity)
+    data = {"vat": "IT1", "name": "A", "city": "B"}
+    strong = proof.strong_criteria_of(what, {"company": 7, "data": data})
+    assert strong == {"vat": "IT1", "company": 7}
+    weaker = proof.strong_criteria_of(what, {"company": 7, "data": {**data, "vat": ""}})
+    assert weaker == {"name": "A", "city": "B", "company": 7}
+
+
+def test_whether_a_search_is_by_the_mark() -> None:
+    assert proof.by_mark(ALIKE) is True
+    unmarked = ALIKE.identity.model_copy(update={"marker": None})
+    assert proof.by_mark(ALIKE.model_copy(update={"identity": unmarked})) is False
+    elsewhere = ALIKE.identity.model_copy(update={"by": {"name": "data.name"}})
+    assert proof.by_mark(ALIKE.model_copy(update={"identity": elsewhere})) is False
+
+
+def test_a_number_is_no_other_number_and_no_text() -> None:
+    assert not proof.same(1, 2)
+    assert not proof.same(2, 1.5)
+    assert not proof.same(1, "x")
+
+
+def test_what_a_search_found_without_records_is_no_record() -> None:
+    assert proof.record_of({"ids": [1]}, "1") is None
+    assert proof.record_of({}, "1") is None
+    assert proof.record_of({"ids": [1, 2], "records": [{"a": 1}]}, "2") is None
+
+
+def test_a_long_answer_is_kept_in_part_and_says_how_long_it_was() -> None:
+    for length, cut in ((16 * 1024, None), (16 * 1024 + 1, 16 * 1024 + 1)):
+        shown = shown_answer(Answer(status=200, body=b"a" * length))
+        assert shown["body"] == "a" * 16 * 1024
+        assert shown.get("cut") == cut
