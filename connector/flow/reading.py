@@ -113,7 +113,7 @@ class _FlowReader:
         value = root.data.get("trigger")
         if value is None or not self._is_object(value, "trigger"):
             return FlowTrigger(node="", connection="")
-        self._keys(value, "trigger", _TRIGGER, ("node", "connection"))
+        self._keys(value, "trigger", _TRIGGER, _chosen(value))
         return FlowTrigger(
             node=self._text(value, "trigger", "node"),
             connection=self._text(value, "trigger", "connection"),
@@ -124,7 +124,10 @@ class _FlowReader:
         value = root.data.get("steps")
         if value is None:
             return ()
-        if not isinstance(value.data, list) or not value.data:
+        if value.data is None or value.data == []:
+            self._issue(value, "steps", "The flow has no step yet.", "Add what it should do.")
+            return ()
+        if not isinstance(value.data, list):
             self._issue(
                 value, "steps", "`steps` is a list of at least one step.", "Begin each with `- `."
             )
@@ -148,7 +151,7 @@ class _FlowReader:
             seen[name] = index
             where = f"steps.{name}"
             self._remember(value, where)
-        self._keys(value, where, _STEP, ("id", "node", "connection"))
+        self._keys(value, where, _STEP, ("id", *_chosen(value)))
         identity = self._id(value, where, seen)
         return Step(
             id=identity,
@@ -224,6 +227,11 @@ class _FlowReader:
             return text
         written = remedy or "Put it in quotes if it is meant as text."
         blank = one.data is None or isinstance(one.data, str)
+        if blank and key in ("node", "connection"):
+            noun = ("trigger" if where == "trigger" else "action") if key == "node" else key
+            problem = f"No {noun} is chosen: `{key}` is empty."
+            self._issue(one, _below(where, key), problem, "Choose what is to stand there.")
+            return ""
         what = "empty" if blank else f"{_a(one)}, not text"
         self._issue(one, _below(where, key), f"`{key}` is {what}.", written)
         return ""
@@ -276,6 +284,12 @@ class _FlowReader:
 
 def _below(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
+
+
+def _chosen(value: Value) -> tuple[str, ...]:
+    """What must stand there: no connection is asked for before it is known to which app."""
+    node = value.data.get("node")
+    return ("node",) if node is not None and not node.data else ("node", "connection")
 
 
 def _a(value: Value) -> str:

@@ -63,6 +63,10 @@ class Builder {
     return this.text !== this.published || !begin.stored;
   }
 
+  get isBare() {
+    return !begin.stored && this.readable && !this.data.trigger?.node && !this.data.steps?.length;
+  }
+
   // --- the document ----------------------------------------------------------------------------
 
   take(told) {
@@ -146,7 +150,7 @@ class Builder {
   drawHead() {
     const errors = this.issues.filter((one) => one.severity !== "warning");
     const warnings = this.issues.filter((one) => one.severity === "warning");
-    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: tone === "bad" && this.isDraft },
+    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: tone !== "warn" && this.isDraft },
       h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, one.where ? h("code", {}, `${one.where} `) : null, [one.message, one.remedy].filter(Boolean).join(" "))))) : null;
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
@@ -163,7 +167,8 @@ class Builder {
       this.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, this.problem.detail), this.problem.remedy ? h("p", {}, this.problem.remedy) : null)) : "",
       this.draft.away ? h("p", { class: "box warn", role: "alert" }, this.draft.away) : "",
       this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
-      listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
+      // Whoever has just begun has done nothing wrong yet.
+      listed(...(this.isBare ? [w.missing, "note"] : [w.issues, "bad"]), errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
   }
 
   /** How the draft stands. */
