@@ -63,3 +63,19 @@ def test_in_italian_on_a_telephone_in_the_dark(fresh: House, visit: Callable[...
         one.usable()
     one.page.get_by_role("link", name="EN English").click()
     assert one.page.locator("html").get_attribute("lang") == "en"
+
+
+def test_apps_that_another_program_emulates_can_be_played_with(
+    played: House, visit: Callable[..., Visit]
+) -> None:
+    one = visit(played)
+    one.page.get_by_role("link", name="The sandbox").click()
+    rows = one.page.locator("main tbody tr")
+    before = rows.count()
+    one.usable()
+    one.picture("play-elsewhere")
+    one.page.get_by_role("button", name="Add another client").click()
+    one.page.wait_for_url("**/runs")
+    one.page.locator("tr[data-row='2'] .badge", has_text="succeeded").wait_for()
+    one.go("/play")
+    assert rows.count() == before + 1

@@ -1,7 +1,8 @@
 """Playing with emulated apps: one click starts them, connects both and lets a flow run.
 
-They live in this process and forget everything when it ends. It is offered only where this server
-is for this machine alone: emulated apps stand at loopback addresses.
+They live in this process and forget everything when it ends, unless those of another program are
+connected already, as with `connector run`. It is offered only where this server is for this machine
+alone: emulated apps stand at loopback addresses.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute
 from connector.bundle import examples_folder
 from connector.engine.book import EMULATED_KEY
 from connector.errors import ConnectorError
+from connector.web.pages import elsewhere
 from connector.web.pages.site import Site
 
 if TYPE_CHECKING:
@@ -157,15 +159,24 @@ class Pages:
         self._ground = ground
 
     async def show(self, request: Request) -> Response:
-        """Both emulated apps side by side."""
+        """Both emulated apps side by side, or what can be seen of another program's."""
+        others = None
+        if self._ground.served is None and (address := await self._elsewhere()):
+            others = await elsewhere.clients(address)
         return await self._site.render(
             request,
             "play.html",
             running=self._ground.served is not None,
+            others=others,
             may_play=may_play(self._site),
             records=self._ground.records(),
             flow=FLOW,
         )
+
+    async def _elsewhere(self) -> str | None:
+        if not may_play(self._site):
+            return None
+        return elsewhere.emulated(await self._site.runtime.list_connections(), FATTURE)
 
     async def start(self, request: Request) -> Response:
         """Start, make a client, open its run."""
@@ -176,6 +187,13 @@ class Pages:
     async def add_client(self, request: Request) -> Response:
         """One more client."""
         _ = self._site.words(request)
+        if self._ground.served is None and (address := await self._elsewhere()):
+            await elsewhere.add(address, a_client())
+            self._site.flash(
+                request,
+                _("A client was added in the emulated Fatture in Cloud. Its runs appear here."),
+            )
+            return self._site.go(request, "/runs")
         run = await self._ground.add_client()
         if run is None:
             text = _("The run has not ended yet; it is among these.")
