@@ -150,7 +150,7 @@ class Builder {
   drawHead() {
     const errors = this.issues.filter((one) => one.severity !== "warning");
     const warnings = this.issues.filter((one) => one.severity === "warning");
-    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: tone !== "warn" && this.isDraft },
+    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: tone === "bad" && this.isDraft },
       h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, one.where ? h("code", {}, `${one.where} `) : null, [one.message, one.remedy].filter(Boolean).join(" "))))) : null;
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
@@ -168,7 +168,7 @@ class Builder {
       this.draft.away ? h("p", { class: "box warn", role: "alert" }, this.draft.away) : "",
       this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
       // Whoever has just begun has done nothing wrong yet.
-      listed(...(this.isBare ? [w.missing, "note"] : [w.issues, "bad"]), errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
+      this.isBare ? h("p", { class: "box note" }, w.begin) : listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
   }
 
   /** How the draft stands. */
