@@ -184,17 +184,29 @@ class Decisions:
         return old, flow
 
     async def begins_at(self, run_id: int, steps: Sequence[StepRow], from_step: str | None) -> int:
-        """Before which position the steps of a run are taken over. Raises ConnectorError."""
+        """Before which position the steps of a run are taken over. Raises ConnectorError.
+
+        What was only read right before is read anew: a search that found nothing then may find what
+        somebody has made since, and the record must not be made twice.
+        """
+        anew = {"done"}
         if from_step is None:
-            return len(steps)
-        named = [step.position for step in steps if step.id == from_step]
-        if not named:
-            raise ConnectorError(
-                f"Run {run_id} has no step {from_step!r} that ran.",
-                field="from",
-                remedy="The page of the run, and `connector run-show`, list its steps.",
-            )
-        return named[0]
+            begin = next((one.position for one in steps if one.state == "failed"), len(steps))
+            anew.add("skipped")
+        else:
+            named = [step.position for step in steps if step.id == from_step]
+            if not named:
+                raise ConnectorError(
+                    f"Run {run_id} has no step {from_step!r} that ran.",
+                    field="from",
+                    remedy="The page of the run, and `connector run-show`, list its steps.",
+                )
+            begin = named[0]
+        wrote = {effect.step_id for effect in await self._store.effects(run_id=run_id)}
+        before = {one.position: one for one in steps}
+        while (one := before.get(begin - 1)) and one.state in anew and one.id not in wrote:
+            begin -= 1
+        return begin
 
     def _refuse_reduced(self, old: RunRow) -> None:
         """Values that are masked or gone must never be written anywhere."""

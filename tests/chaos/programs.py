@@ -111,6 +111,17 @@ async def until(what: str, holds: Any) -> None:
         await asyncio.sleep(0.1)
 
 
+async def until_settled(rows: Query) -> None:
+    """Every event is matched and every run ends: a backlog may take long, standing still not."""
+    left = open_work(rows)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while left != (0, 0):
+        assert time.monotonic() < deadline, f"open events and runs, standing still: {left}"
+        await asyncio.sleep(0.1)
+        if (now := open_work(rows)) != left:
+            left, deadline = now, time.monotonic() + PATIENCE_SECONDS
+
+
 def environment_of(url: str, folder: Path, told: Mapping[str, Any]) -> dict[str, str]:
     return {
         "CONNECTOR_DATABASE": url,
@@ -176,10 +187,12 @@ def client(number: int) -> dict[str, Any]:
     }
 
 
-def settled(rows: Query) -> bool:
-    open_events = rows("SELECT count(*) FROM event WHERE state = 'received'")[0][0]
-    open_runs = rows("SELECT count(*) FROM run WHERE finished_at IS NULL")[0][0]
-    return not open_events and not open_runs
+def open_work(rows: Query) -> tuple[int, int]:
+    """Events that are not matched, and runs that have not ended."""
+    return (
+        rows("SELECT count(*) FROM event WHERE state = 'received'")[0][0],
+        rows("SELECT count(*) FROM run WHERE finished_at IS NULL")[0][0],
+    )
 
 
 def customers(served: Any) -> list[dict[str, Any]]:

@@ -28,8 +28,8 @@ from tests.chaos.programs import (
     environment_of,
     rows_of,
     set_up,
-    settled,
     until,
+    until_settled,
 )
 
 EVENTS = int(os.environ.get("CONNECTOR_CHAOS_EVENTS", "300"))
@@ -77,7 +77,7 @@ async def test_kill_loses_no_acknowledged_event_and_makes_no_second_customer(
         )
         rows = rows_of(url)
         began = time.monotonic()
-        await until("every event is matched and every run ends", lambda: settled(rows))
+        await until_settled(rows)
         print(f"the last run ended {time.monotonic() - began:.1f} s after the last delivery")
         assert [await program.stop() for program in programs] == [0] * len(programs)
         _judge(served, rows)

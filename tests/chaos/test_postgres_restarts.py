@@ -24,8 +24,8 @@ from tests.chaos.programs import (
     environment_of,
     rows_of,
     set_up,
-    settled,
     until,
+    until_settled,
 )
 
 RESTARTS = int(os.environ.get("CONNECTOR_CHAOS_RESTARTS", "3"))
@@ -109,7 +109,7 @@ async def test_a_database_that_breaks_off_costs_no_event_and_doubles_no_write(
             lambda: all(one.state != "pending" for one in webhooks.deliveries),
         )
         rows = rows_of(postgres.url)
-        await until("every event is matched and every run ends", lambda: settled(rows))
+        await until_settled(rows)
         # Nobody has started them again: they have healed by themselves.
         assert [await program.stop() for program in programs] == [0, 0]
         assert [program.starts for program in programs] == [1, 1]

@@ -19,9 +19,9 @@ from tests.chaos.programs import (
     config,
     customers,
     environment_of,
+    open_work,
     rows_of,
     set_up,
-    settled,
     until,
 )
 
@@ -60,11 +60,11 @@ async def test_a_worker_that_slept_past_its_lease_writes_nothing_twice(
             sleeper.signal(signal.SIGSTOP)
             made += await filling
             await asyncio.sleep(SILENT_SECONDS + 1)
-            await until("the others go on", lambda: settled(rows))
+            await until("the others go on", lambda: open_work(rows) == (0, 0))
             sleeper.signal(signal.SIGCONT)
             await asyncio.sleep(draw.uniform(0.2, 1.0))
         await until("it joins again", lambda: rows("SELECT count(*) FROM worker")[0][0] == 3)
-        await until("every run ends", lambda: settled(rows))
+        await until("every run ends", lambda: open_work(rows) == (0, 0))
         assert [await program.stop() for program in (server, *workers)] == [0, 0, 0]
         states = Counter(state for (state,) in rows("SELECT state FROM run"))
         print("runs:", dict(states))
@@ -137,7 +137,7 @@ async def test_one_expired_token_is_renewed_once_by_four_processes(
 
         def ended() -> bool:
             hands.update(owner for (owner,) in rows("SELECT DISTINCT owner FROM run"))
-            return bool(rows("SELECT count(*) FROM run")[0][0] == RUNS and settled(rows))
+            return not any(open_work(rows)) and rows("SELECT count(*) FROM run")[0][0] == RUNS
 
         await until("every run ends", ended)
         assert [await program.stop() for program in (server, *workers)] == [0] * 4

@@ -303,6 +303,37 @@ async def test_a_replay_takes_over_what_was_done_and_goes_on_where_it_failed(
         assert [one["company"] for one in w.customers] == [f"Invoice {w.documents[0]['id']}"]
 
 
+UNNAMED = """\
+  - id: find
+    node: perfex_crm.find_customer
+    connection: perfex
+    map: {company: "{{ trigger.resource.name }}"}
+  - id: create
+    node: perfex_crm.create_customer
+    connection: perfex
+    when: "{{ steps.find.count == 0 }}"
+    map: {data.company: "{{ trigger.resource.name }}"}
+"""
+
+
+@pytest.mark.parametrize("from_step", [None, "create"])
+@story
+async def test_a_replay_looks_anew_before_it_writes(tmp_path: Path, from_step: str | None) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow(steps=UNNAMED, types="[create]"))
+        w.sandbox.perfex.faults.add(kind="status", status=403, method="POST", path="/api/customers")
+        for _ in range(2):
+            w.person.create("clients", client("Rossi", vat_number=""))
+            await w.quiet()
+        assert [run["state"] for run in await w.runs()] == ["failed", "succeeded"]
+        assert len(w.customers) == 1
+        await w.runtime.replay(1, from_step)
+        await w.quiet()
+        again = await w.run()
+        assert [one["state"] for one in again["steps"]] == ["done", "skipped"]
+        assert len(w.customers) == 1, "what the search did not find then is there now"
+
+
 @story
 async def test_a_replay_from_a_step_that_wrote_does_not_write_again(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
