@@ -378,7 +378,7 @@ def _what_next(settings: Settings, world: World, client: Any, link: str) -> None
         "\nIt keeps running. Its pages, with a link that works once:\n"
         f"  {link}\n"
         "In another window:\n"
-        f"  export CONNECTOR_DATABASE={settings.database}\n"
+        f"  export CONNECTOR_DATABASE={settings.database} CONNECTOR_PORT={settings.port}\n"
         f"  {command} runs          # what ran\n"
         f"  {command} run-show 1    # one run: its steps and the exact request\n"
         f"  curl -X PUT {world.fic}/_sandbox/records/clients/{client} {change}\n"

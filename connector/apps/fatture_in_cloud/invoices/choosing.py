@@ -51,7 +51,9 @@ def vat_type(
     if found:
         several = ", ".join(shown(one) for one in found[:MOST_SHOWN])
         return None, _issue(
-            at, f"{text!r} may be several VAT types: {several}.", "Give the id of one of them."
+            at,
+            f"{text!r} may be several VAT types: {several}.",
+            "Give the id of the right one in the field for ids, `vat_id`.",
         )
     return None, _unknown(usable, repr(text), at)
 
@@ -64,7 +66,9 @@ def shown(one: Mapping[str, Any]) -> str:
 
 def _unknown(types: Iterable[Mapping[str, Any]], what: str, at: str) -> Issue:
     known = ", ".join(shown(one) for one in list(types)[:MOST_SHOWN])
-    return _issue(at, f"This company has no VAT type for {what}.", f"It has {known}.")
+    return _issue(
+        at, f"This company has no VAT type for {what}.", f"It has, with their ids: {known}."
+    )
 
 
 def by_name(

@@ -9,6 +9,8 @@ import "./token-field.js";
 
 const { begin, may, words: w } = JSON.parse(document.getElementById("begin").textContent);
 const place = document.getElementById("builder");
+/** A key made of a name: "Città nuove" is `citta-nuove`. */
+const keyOf = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[-0-9]+|-+$/g, "").slice(0, 60).replace(/-+$/, "");
 /** Wide enough for cards and text side by side. */
 const wide = matchMedia("(min-width: 75rem)");
 
@@ -196,8 +198,14 @@ class Builder {
       return h("label", { class: "field" }, h("span", {}, label), input);
     };
     return h("section", { class: "card" }, h("div", { class: "two" },
-      line(w.name, data.name, (text) => (data.name = text)),
-      line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp })), this.samples.line());
+      line(w.name, data.name, (text) => {
+        // A key that nobody has chosen follows the name.
+        const follows = !begin.stored && (data.flow === this.ownKey || this.ownKey === undefined && /^my-flow(-\d+)?$/.test(data.flow));
+        data.name = text;
+        if (follows) data.flow = this.ownKey = keyOf(text) || data.flow;
+        if (follows) this.keyInput.querySelector("input").value = data.flow;
+      }),
+      this.keyInput = line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp })), this.samples.line());
   }
 
   head(kind, node, onChange, more = []) {
