@@ -97,7 +97,7 @@ def not_granted(flow: Flow, rows: Iterable[ConnectionRow], catalog: Catalog) -> 
             issues.append(
                 Issue(
                     message=f"The connection {row.name!r} was not granted {', '.join(missing)}.",
-                    remedy=f"Ask its owner again: {again}.",
+                    remedy=f"Ask its owner again: under Connections, or by {again}.",
                     severity="warning",
                     who="connection_owner",
                 )

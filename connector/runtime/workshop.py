@@ -21,6 +21,7 @@ from connector.flow.document import DocumentFault
 from connector.model import Action, AnyNode, Search
 from connector.runtime.drafts import Drafts
 from connector.runtime.samples import Samples
+from connector.runtime.scopes import not_granted
 from connector.runtime.trying import Trying
 from connector.runtime.versions import Apply, Versions
 from connector.store.rows import GONE, MASKED, RunFilter
@@ -66,6 +67,9 @@ class Workshop:
         """What a document says as data (None when it cannot be read), and all that is wrong."""
         rows = await self._store.connections()
         told = check_flow(text, self._catalog, {row.name: row.app for row in rows})
+        issues = list(told.issues)
+        if told.flow is not None and told.compiled is not None:
+            issues += not_granted(told.flow, rows, self._catalog)
         try:
             data = read_plain(text)
         except DocumentFault:
@@ -73,8 +77,8 @@ class Workshop:
         return {
             "text": text,
             "data": data if isinstance(data, dict) else None,
-            "ok": not any(issue.severity == "error" for issue in told.issues),
-            "issues": [issue.model_dump(exclude_none=True) for issue in told.issues],
+            "ok": not any(issue.severity == "error" for issue in issues),
+            "issues": [issue.model_dump(exclude_none=True) for issue in issues],
         }
 
     async def change(self, text: str, data: Document) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.runtime.kit import COMPANY, OTHER_COMPANY, World, client, flow, story, world
+from tests.runtime.kit import COMPANY, CREATE, OTHER_COMPANY, World, client, flow, story, world
 
 PREFIX = "it.fattureincloud.webhooks."
 SUBSCRIBE = f"/c/{COMPANY}/subscriptions"
@@ -219,6 +219,10 @@ async def test_a_flow_that_needs_more_than_was_granted_is_warned_about(tmp_path:
         assert warning["message"].endswith("was not granted entity.clients:r.")
         assert "connector connect fatture_in_cloud --name fatture" in warning["remedy"]
         assert warning["who"] == "connection_owner"
+        checked = await w.runtime.workshop.check(flow(steps=CREATE))
+        said = [one["message"] for one in checked["issues"]]
+        assert warning["message"] in said, "the builder says so before anything is published"
+        assert checked["ok"]
 
 
 @story
