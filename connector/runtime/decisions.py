@@ -194,14 +194,17 @@ class Decisions:
             begin = next((one.position for one in steps if one.state == "failed"), len(steps))
             anew.add("skipped")
         else:
-            named = [step.position for step in steps if step.id == from_step]
+            named = [step for step in steps if step.id == from_step]
             if not named:
                 raise ConnectorError(
                     f"Run {run_id} has no step {from_step!r} that ran.",
                     field="from",
                     remedy="The page of the run, and `connector run-show`, list its steps.",
                 )
-            begin = named[0]
+            begin = named[0].position
+            if named[0].state == "done":
+                # Its own key knows what it wrote; on another footing it would be another write.
+                return begin
         wrote = {effect.step_id for effect in await self._store.effects(run_id=run_id)}
         before = {one.position: one for one in steps}
         while (one := before.get(begin - 1)) and one.state in anew and one.id not in wrote:
