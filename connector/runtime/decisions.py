@@ -142,7 +142,9 @@ class Decisions:
         if checked is None:
             return None
         old, flow = checked
-        before = await self.begins_at(run_id, await self._store.steps(run_id), from_step)
+        steps = await self._store.steps(run_id)
+        effects = await self._store.effects(run_id=run_id)
+        before = begins_at(run_id, steps, effects, from_step)
         new = RunRow(
             tenant=self._store.tenant,
             flow_id=old.flow_id,
@@ -183,34 +185,6 @@ class Decisions:
             )
         return old, flow
 
-    async def begins_at(self, run_id: int, steps: Sequence[StepRow], from_step: str | None) -> int:
-        """Before which position the steps of a run are taken over. Raises ConnectorError.
-
-        What was only read right before is read anew: a search that found nothing then may find what
-        somebody has made since, and the record must not be made twice.
-        """
-        anew = {"done"}
-        if from_step is None:
-            begin = next((one.position for one in steps if one.state == "failed"), len(steps))
-            anew.add("skipped")
-        else:
-            named = [step for step in steps if step.id == from_step]
-            if not named:
-                raise ConnectorError(
-                    f"Run {run_id} has no step {from_step!r} that ran.",
-                    field="from",
-                    remedy="The page of the run, and `connector run-show`, list its steps.",
-                )
-            begin = named[0].position
-            if named[0].state == "done":
-                # Its own key knows what it wrote; on another footing it would be another write.
-                return begin
-        wrote = {effect.step_id for effect in await self._store.effects(run_id=run_id)}
-        before = {one.position: one for one in steps}
-        while (one := before.get(begin - 1)) and one.state in anew and one.id not in wrote:
-            begin -= 1
-        return begin
-
     def _refuse_reduced(self, old: RunRow) -> None:
         """Values that are masked or gone must never be written anywhere."""
         what = {GONE: "is no longer kept", MASKED: "is kept with masked fields only"}
@@ -235,3 +209,34 @@ class Decisions:
     async def replay_event(self, event_id: int) -> bool:
         """Match an event once more: flows that had no run for it get one, the others do not."""
         return await self._store.reopen_event(event_id)
+
+
+def begins_at(
+    run_id: int, steps: Sequence[StepRow], effects: Sequence[EffectRow], from_step: str | None
+) -> int:
+    """Before which position the steps of a run are taken over. Raises ConnectorError.
+
+    What was only read right before is read anew: a search that found nothing then may find what
+    somebody has made since, and the record must not be made twice.
+    """
+    anew = {"done"}
+    if from_step is None:
+        begin = next((one.position for one in steps if one.state == "failed"), len(steps))
+        anew.add("skipped")
+    else:
+        named = next((one for one in steps if one.id == from_step), None)
+        if named is None:
+            raise ConnectorError(
+                f"Run {run_id} has no step {from_step!r} that ran.",
+                field="from",
+                remedy="The page of the run, and `connector run-show`, list its steps.",
+            )
+        if named.state == "done":
+            # Its own key knows what it wrote; on another footing it would be another write.
+            return named.position
+        begin = named.position
+    wrote = {effect.step_id for effect in effects}
+    before = {one.position: one for one in steps}
+    while (one := before.get(begin - 1)) and one.state in anew and one.id not in wrote:
+        begin -= 1
+    return begin

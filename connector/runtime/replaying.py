@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError
+from connector.runtime.decisions import begins_at
 from connector.store.rows import RunFilter, RunLine
 
 if TYPE_CHECKING:
@@ -110,14 +111,15 @@ class Replaying:
         try:
             await self._may(line, from_step)
             steps = await self._store.steps(line.id)
-            before = await self._decisions.begins_at(line.id, steps, from_step)
+            effects = await self._store.effects(run_id=line.id)
+            before = begins_at(line.id, steps, effects, from_step)
         except ConnectorError as error:
             told["refused"] = error.as_data()
             return told
         kept = [step for step in steps if step.position < before and step.state != "failed"]
-        effects = await self._store.effects(run_id=line.id)
         told["kept_steps"] = len(kept)
-        told["from"] = from_step or _first_open(steps, line)
+        first = next((step.id for step in steps if step.position == before), None)
+        told["from"] = first or _first_open(steps, line)
         told["writes"] = len(_written(effects))
         return told
 

@@ -52,7 +52,9 @@ async def _call(method: Method, address: str, body: bytes = b"") -> Any:
         answer = await outside.send(request, timeout=TIMEOUT_SECONDS, trusted=True)
     if answer.status != 200:
         raise ConnectorError(
-            f"The emulated app answered {answer.status}.", remedy="Start it once more."
+            f"The emulated Fatture in Cloud at {address} answered {answer.status} instead of 200.",
+            remedy="Start `connector run`, or `connector sandbox`, once more and connect it.",
+            who="user",
         )
     return answer.json()
 
