@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from connector.building.forms import labels as field_words
 from connector.errors import ConnectorError
 from connector.runtime.adopting import Unproven
 from connector.web.pages.runs import _write
 from connector.web.pages.site import Site
-from connector.web.pages.telling import Telling, labels
+from connector.web.pages.telling import Telling, field_names, labels
 from connector.web.pages.words import mark
 
 CHOICES = ("adopt", "send_again", "drop")
@@ -82,7 +80,12 @@ class ParkedPages:
             look=look,
             trouble=trouble,
             compared=compared,
-            names=self._labels(str(row["node"]), [one["field"] for one in compared], tell),
+            names=field_names(
+                site.runtime.catalog,
+                str(row["node"]),
+                [one["field"] for one in compared],
+                tell.language,
+            ),
             differing=[one for one in compared if one["same"] is False],
             wanted=wanted or (look["shown"] if look else "") or "",
             mistake=mistake,
@@ -133,16 +136,6 @@ class ParkedPages:
     async def _gone(self, request: Request) -> Response:
         text = mark("This write is not parked: somebody may have decided it meanwhile.")
         return await self._site.missing(request, text)
-
-    def _labels(self, node: str, fields: Iterable[str], tell: Telling) -> dict[str, str]:
-        """The labels of fields, whose paths may name a place in a list."""
-        catalog: Any = self._site.runtime.catalog
-        try:
-            known = field_words(catalog, catalog.node(node), tell.language)
-        except ConnectorError:
-            return {}
-        plain = {one: ".".join(p for p in one.split(".") if not p.isdecimal()) for one in fields}
-        return {one: known[path] for one, path in plain.items() if path in known}
 
     def _names(self, node: str, tell: Telling) -> dict[str, Any]:
         return labels(self._site.runtime.catalog, node, tell.language)

@@ -51,7 +51,7 @@ class RunPages:
         values: dict[str, Any] = {
             "asked": asked,
             "found": found,
-            "tell": Telling(words),
+            "tell": Telling(words, site.runtime.catalog),
             "narrowed": bool(asked.kept("before", "part")),
             "newest": before is None,
             "states": RUN_STATES,
@@ -86,11 +86,12 @@ class RunPages:
             return await site.missing(request, mark("There is no such run."))
         words = site.words(request)
         tell = Telling(words, site.runtime.catalog)
+        faulty = run["state"] not in ("succeeded", "filtered", "queued")
         values: dict[str, Any] = {
             "run": run,
             "tell": tell,
             "steps": timeline(run, tell, site.runtime.catalog),
-            "error": None if run["state"] in ("succeeded", "filtered", "queued") else run["error"],
+            "error": tell.error(run["error"]) if run["error"] and faulty else None,
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
             "driven": await site.runtime.is_driven(),
