@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.engine.book import FORMER_NAMES
+from connector.engine.waits import connection_reason
 from connector.errors import ConnectorError, Issue, NotConnected, StoreError
 from connector.flow import check_flow, parse_flow
 from connector.flow.document import DocumentFault, read_document
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 COMPANIES = "companies"
 """The choices of an app whose accounts are companies."""
+MOST_COUNTED = 1_000
 OPEN_RUNS = ("queued", "waiting", "parked")
 OPEN_WRITES = ("planned", "sending", "uncertain", "parked")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -59,6 +61,27 @@ class Accounts:
                 said.append(f"The connection {one['name']!r} was not granted {missing}.")
             for flow in one["flows"]:
                 found.setdefault(flow["key"], []).extend(said)
+        return found
+
+    async def broken(self, documents: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The connections that must be renewed, with how many runs wait (1,000 at most counted).
+
+        With the documents of flows, only those that one of them names.
+        """
+        found: list[dict[str, Any]] = []
+        for row in await self._store.connections():
+            app = self._parts.catalog.apps.get(row.app)
+            if row.status == "active" and not self._is_over(row, app):
+                continue
+            if documents is not None and not any(row.name in names_in(one) for one in documents):
+                continue
+            found.append({
+                "id": row.id,
+                "name": row.name,
+                "app": row.app,
+                "title": app.title if app else row.app,
+                "waiting": await self._store.count_waiting(connection_reason(row.id), MOST_COUNTED),
+            })  # fmt: skip
         return found
 
     async def get(self, id_or_name: str) -> dict[str, Any] | None:
@@ -204,6 +227,12 @@ class Accounts:
             return told
         by = "consent" if by_consent and life.renews else "token"
         return {"expires_at": life.expires_at, "renews": life.renews, "by": by}
+
+    def _is_over(self, row: ConnectionRow, app: App | None) -> bool:
+        """Whether its token has come to its end, though no call has met that yet."""
+        life = self._life(row, app)
+        ends = life["expires_at"]
+        return ends is not None and not life["renews"] and ends <= self._parts.clock()
 
     async def _check_free(self, row: ConnectionRow, name: str) -> None:
         for other in await self._store.connections():

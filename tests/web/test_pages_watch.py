@@ -392,3 +392,24 @@ def test_a_refused_field_is_told_by_its_name() -> None:
     assert italian["issues"][0]["message"].endswith("Con parole sue: “The Company is required.”")
     gone = Telling(words_of("en"), load_catalog()).error({**kept, "node": "gone.node"})
     assert "“company”" in gone["message"]
+
+
+@story
+async def test_a_dead_connection_is_told_on_each_page_of_its_flows_and_runs(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna, reader(w, "viewer") as vera:
+        await w.follow(flow(steps=CREATE))
+        assert "must be renewed" not in await anna.text("/flows")
+        w.sandbox.perfex.faults.add(kind="status", status=401, path="/api/customers", times=9)
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.until(lambda: w.run_state(1, "waiting"))
+        (run,) = await w.runtime.list_runs()
+        assert run["reason"].startswith("connection:"), run
+        for page in ("/", "/flows", "/flows/simple", "/runs", "/runs/1", "/runs?flow=simple"):
+            shown = (await anna.get(page)).text
+            said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
+            assert "Perfex CRM no longer lets us in" in said, page
+            assert "1 run waits for it." in said, page
+            assert "/connections/new?app=perfex_crm&amp;name=" in shown, page
+            assert "An owner can reconnect it." in await vera.text(page), page
+        assert "no longer lets us in" not in await anna.text("/parked"), "nothing of it is parked"
+        assert "no longer lets us in" not in await anna.text("/flows/new")

@@ -65,6 +65,7 @@ class Flows:
             request,
             "flows.html",
             flows=flows,
+            broken=await runtime.accounts.broken([one["document"] for one in flows]),
             new_drafts=[one for one in drafts if one["new"]],
             drafts={one["flow"]: one for one in drafts},
         )
@@ -138,7 +139,10 @@ class Flows:
             "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
             "me": self._site.who(request),
         }
-        return await self._site.render(request, "builder.html", flow=flow, begin=begin)
+        broken = await runtime.accounts.broken([draft["text"] if draft else text])
+        return await self._site.render(
+            request, "builder.html", flow=flow, begin=begin, broken=broken
+        )
 
     async def nodes(self, request: Request) -> Response:
         """Every node as a card to choose from."""

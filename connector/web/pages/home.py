@@ -30,7 +30,7 @@ def routes(site: Site) -> list[BaseRoute]:
             request,
             "home.html",
             connections=connections,
-            broken=[one for one in connections if one.status != "active"],
+            broken=await runtime.accounts.broken(),
             flows=flows,
             enabled=[one for one in flows if one["enabled"]],
             problems=[one for one in flows if one["problem"]],

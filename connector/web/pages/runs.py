@@ -61,7 +61,10 @@ class RunPages:
         }
         if request.query_params.get("part") == "rows":
             return await part(site, request, "runs_rows.html", values)
-        values["flows"] = [flow["key"] for flow in await site.runtime.list_flows()]
+        flows = await site.runtime.list_flows()
+        values["flows"] = [flow["key"] for flow in flows]
+        documents = [one["document"] for one in flows if asked.word("flow") in (None, one["key"])]
+        values["broken"] = await site.runtime.accounts.broken(documents)
         values["counts"] = await past.counts(asked.runs)
         return await site.render(request, "runs.html", **values)
 
@@ -86,6 +89,7 @@ class RunPages:
             return await site.missing(request, mark("There is no such run."))
         words = site.words(request)
         tell = Telling(words, site.runtime.catalog)
+        flow = await site.runtime.get_flow(run["flow"])
         faulty = run["state"] not in ("succeeded", "filtered", "queued")
         values: dict[str, Any] = {
             "run": run,
@@ -95,6 +99,7 @@ class RunPages:
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
             "driven": await site.runtime.is_driven(),
+            "broken": await site.runtime.accounts.broken([flow["document"]]) if flow else [],
             "newer": next((one for one in run["replays"] if one["replay"] > run["replay"]), None),
         }
         if request.query_params.get("part") == "run":
