@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.engine.book import FORMER_NAMES
@@ -13,7 +13,7 @@ from connector.errors import ConnectorError, Issue, NotConnected, StoreError
 from connector.flow import check_flow, parse_flow
 from connector.flow.document import DocumentFault, read_document
 from connector.model import App, OAuth2
-from connector.runtime.connect import ACCOUNT, checked_name
+from connector.runtime.connect import ACCOUNT, ACCOUNT_NAMES, checked_name, names_of
 from connector.runtime.scopes import covered, needed_by
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Accounts:
         if source is None or source.read is None:
             return []
         found = await source.read(await self._doors.open(self._parts.tenant, row.id), {})
-        return [
+        told = [
             {
                 "id": str(one["id"]),
                 "name": str(one["name"] or one["id"]),
@@ -108,6 +108,23 @@ class Accounts:
             }
             for one in found
         ]
+        await self._learn(row, {one["id"]: one["name"] for one in told})
+        return told
+
+    async def account_names(self) -> dict[str, str]:
+        """What the accounts of all connections are called, by their ids, as far as it is known."""
+        found: dict[str, str] = {}
+        for row in await self._store.connections():
+            found.update(names_of(row))
+        return found
+
+    async def _learn(self, row: ConnectionRow, names: Mapping[str, str]) -> None:
+        known = names_of(row)
+        if not names or names.items() <= known.items():
+            return
+        settings = {**row.settings, ACCOUNT_NAMES: {**known, **names}}
+        await self._store.change_connection(row.id, row.name, settings)
+        self._book.forget()
 
     async def choose(self, id_or_name: str, account: str, *, who: str) -> None:
         """Take an account as the one of new flows; audited."""
@@ -195,6 +212,7 @@ class Accounts:
             "status": row.status,
             "emulated": bool(row.settings.get("emulated")),
             "account": row.settings.get(ACCOUNT),
+            "account_names": names_of(row),
             "created_at": row.created_at,
             "scopes": known,
             "missing_scopes": self._missing(app, row, using, known),

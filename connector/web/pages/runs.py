@@ -98,6 +98,7 @@ class RunPages:
             "error": tell.error(run["error"]) if run["error"] and faulty else None,
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
+            "companies": await site.runtime.accounts.account_names(),
             "driven": await site.runtime.is_driven(),
             "broken": await site.runtime.accounts.broken([flow["document"]]) if flow else [],
             "newer": next((one for one in run["replays"] if one["replay"] > run["replay"]), None),
