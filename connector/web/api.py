@@ -58,7 +58,7 @@ def make_api(runtime: Runtime) -> FastAPI:
     _add_connections(router, runtime)
     _add_choices(router, runtime)
     _add_flows(router, runtime)
-    add_building(router, runtime, Exact)
+    add_building(router, runtime, Exact, WHO)
     _add_events(router, runtime)
     add_past(router, runtime, WHO)
     _add_runs(router, runtime)
@@ -178,7 +178,7 @@ def _add_flows(router: APIRouter, runtime: Runtime) -> None:
     @router.put("/flows", tags=["flows"], response_model=shapes.Record)
     async def apply_flow(asked: shapes.ApplyFlow) -> Response:
         """Store a flow document; a changed one becomes a new version."""
-        return Exact(await runtime.apply_flow(asked.text, asked.enable))
+        return Exact(await runtime.apply_flow(asked.text, asked.enable, who=WHO))
 
     @router.post("/flows/check", tags=["flows"], response_model=shapes.Record)
     async def check_flow(asked: shapes.FlowText) -> Response:
