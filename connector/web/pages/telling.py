@@ -66,6 +66,7 @@ MEANINGS = {
 WHY = {
     "retry": mark("An app could not be reached, or was unclear: it is asked again."),
     "quota": mark("The app's quota has no room at the moment."),
+    "database": mark("Connector's own database was away for a moment."),
     "unsure": mark("It is not known whether a write arrived: we look in the app before going on."),
     "connection": mark("Its connection must be renewed by its owner; then it goes on."),
 }
