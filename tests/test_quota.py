@@ -377,10 +377,10 @@ def test_an_app_that_counts_late_and_by_a_clock_of_its_own_never_counts_too_many
 
 @pytest.mark.parametrize(
     ("quota", "seconds"),
-    [(SHORT, 1.0), (HOUR, 3.6), (MONTHLY, 0.0)],
+    [(SHORT, 1.25), (HOUR, 4.5), (MONTHLY, 0.0)],
     ids=["short", "hour", "month"],
 )
-def test_reads_are_spaced_once_half_of_a_window_is_used(quota: Quota, seconds: float) -> None:
+def test_reads_are_spaced_once_half_of_their_share_is_used(quota: Quota, seconds: float) -> None:
     account = Account()
     half = int(quota.calls * SHARES["read"]) // 2
     taken(account, [quota], half - 1, "write")
