@@ -196,8 +196,8 @@ async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path
     async with world(tmp_path) as w, reader(w) as anna:
         key = await parked(w)
         page = f"/parked/{key}"
-        assert "not looked yet" in await anna.text(page)
-        assert "0 records may be it" in await anna.text(f"{page}?look=1")
+        assert "The app was not looked at yet" in await anna.text(page)
+        assert "No record in the app looks like this write" in await anna.text(f"{page}?look=1")
         number = await entered_by_hand(w)
         await w.quiet()
         shown = await anna.text(f"{page}?look=1")
