@@ -8,6 +8,7 @@ import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from connector.web.pages.telling import NOTES, Telling
 from connector.web.pages.words import Words, words_of, zone_of
 from tests.runtime.kit import COMPANY, CREATE, HUB, START, World, client, clock, flow, story, world
 from tests.runtime.test_decisions import entered_by_hand, parked
-from tests.runtime.test_writes import INVOICE
+from tests.runtime.test_writes import INVOICE, POST, follow_invoices, issue
 
 NOW = 1_800_000_000.0
 
@@ -215,6 +216,58 @@ async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path
         assert (await w.run())["state"] == "succeeded"
         assert "anna" in await anna.text("/parked")
         assert (await anna.get(page)).status_code == 404
+
+
+CHECKED = re.compile(r'name="choice" value="([^"]*)"[^>]* checked')
+
+
+@story
+async def test_of_several_records_none_is_chosen_and_ours_are_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await follow_invoices(w)
+        assert (await issue(w))["state"] == "succeeded"
+        ours = str(w.documents[0]["id"])
+        w.sandbox.fic.faults.add(kind="reset_before", **POST)
+        assert (await issue(w))["state"] == "parked"
+        (key,) = [one["key"] for one in await w.runtime.list_parked()]
+        page = f"/parked/{key}"
+        # The only one that is found is the other run's.
+        shown = (await anna.get(f"{page}?look=1")).text
+        assert "written by run 1 of the flow simple" in shown
+        assert CHECKED.findall(shown) == []
+        assert CHECKED.findall((await anna.get(f"{page}?id={ours}")).text) == []
+        assert "it is not this write" in await anna.text(f"{page}?id={ours}")
+        number = await entered_by_hand(w)
+        shown = (await anna.get(f"{page}?look=1")).text
+        assert "2 records in the app may be this write" in shown
+        assert CHECKED.findall(shown) == []
+        assert [one in shown for one in (f"adopt:{ours}", f"adopt:{number}")] == [True, True]
+        assert CHECKED.findall((await anna.get(f"{page}?id={number}")).text) == [f"adopt:{number}"]
+        refused = await anna.post(f"{page}?look=1", page, choice=f"adopt:{ours}")
+        assert "I have checked it" in refused.text
+        assert CHECKED.findall(refused.text) == [f"adopt:{ours}"], "what a person chose stays"
+        done = await anna.post(f"{page}?look=1", page, choice=f"adopt:{number}")
+        assert done.headers["location"] == "/runs/2"
+        await w.quiet()
+        assert (len(w.documents), (await w.runs())[-1]["state"]) == (2, "succeeded")
+
+
+@story
+async def test_a_comparison_is_told_in_the_readers_words(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        key = await parked(w)
+        rows = [{"name": "Work", "qty": 1, "net_price": Decimal("1290.5"), "vat": {"id": 0}}]
+        number = await entered_by_hand(w, items_list=rows)
+        shown = await anna.text(f"/parked/{key}?id={number}", accept_language="it")
+        _, _, table = shown.partition("A confronto")
+        differing, _, equal = table.partition("campi sono uguali")
+        assert "Righe, n. 1 · Prezzo netto 100,00" in differing
+        assert "1.290,50" in differing
+        for words in ("Scadenza 3 apr 2026", "Stato Non saldato", "Tipo di documento Fattura"):
+            assert words in equal, words
+            assert words not in differing
+        assert "data.items_list" not in table.partition("Come JSON")[0]
+        assert '"net_price": 1290.5' in html.unescape(table)
 
 
 @story

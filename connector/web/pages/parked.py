@@ -164,7 +164,9 @@ def beside(known: Mapping[str, Any], plainly: Plainly) -> dict[str, Any]:
     rows = known["compared"]
     names = plainly.names([row["field"] for row in rows])
     records = [one["record"] for one in known.get("shown", ())]
-    ours, theirs = currency_of(known["inputs"]), [currency_of(one) for one in records]
+    ours = currency_of(known["inputs"])
+    # An app's usual currency, beside a write that named none, would look like a difference.
+    theirs = [currency_of(one) if ours else "" for one in records]
     told: dict[str, list[dict[str, Any]]] = {"differ": [], "equal": [], "unseen": []}
     for row in rows:
         field, found = row["field"], row["found"]

@@ -51,7 +51,7 @@ class Plainly:
         for place, key in enumerate(keys):
             if key.isdecimal():
                 of = self._lists.get(_plain(".".join(keys[:place])), keys[place - 1])
-                rows.append(f"{of} {int(key) + 1}")
+                rows.append(self._("%(list)s, no. %(row)s", list=of, row=int(key) + 1))
         return " · ".join([*rows, label]) if label else ""
 
     def value(self, path: str, value: Any, currency: str = "") -> str:
