@@ -113,9 +113,19 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         assert again.status_code == 304, "the mask of a form's token is no change"
         done = await anna.post("/runs/1/replay", "/runs/1")
         assert done.headers["location"] == "/runs/2"
+        assert "It failed; a replay" not in await anna.text("/runs/1")
+        assert 'data-row="1"' in (await anna.get("/runs?state=failed")).text, "not mended yet"
         await w.quiet()
         assert "succeeded" in await anna.text("/runs/2")
         assert "It was replayed" in await anna.text("/runs/1")
+        assert "failed, mended by a replay" in await anna.text("/runs/1")
+        assert "No run fits" in await anna.text("/runs?state=failed")
+        assert re.findall(r'data-row="(\d+)"', (await anna.get("/runs?state=mended")).text) == ["1"]
+        assert "failed, mended by a replay" in await anna.text("/")
+        event = (await told_of(w, 1))["event_id"]
+        assert "1 failed and mended" in await anna.text("/inbox")
+        assert "failed, mended by a replay replayed as 2" in await anna.text(f"/inbox/{event}")
+        assert (await w.runtime.get_run(1) or {})["state"] == "failed", "what happened stays"
         (audit, *_) = await w.runtime.list_audits()
         assert (audit["who"], audit["what"], audit["subject"]) == ("anna", "replay", "run 1")
         assert (await anna.get("/runs/99")).status_code == 404
@@ -320,7 +330,7 @@ async def test_pictures_have_their_figures(tmp_path: Path) -> None:
 def test_an_address_is_read_and_gives_itself_again() -> None:
     rome = zone_of("Europe/Rome")
     asked = Asked.of({"state": "failed", "q": " rossi ", "period": "day", "flow": ""}, NOW, rome)
-    assert asked.runs == RunFilter(state="failed", text="rossi", since=NOW - 86_400)
+    assert asked.runs == RunFilter(state="failed", mended=False, text="rossi", since=NOW - 86_400)
     assert asked.kept("period", state="parked") == {"state": "parked", "q": "rossi"}
     days = Asked.of({"period": "days", "from": "2026-10-25", "to": "2026-10-25"}, NOW, rome)
     assert days.until is not None
