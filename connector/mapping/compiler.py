@@ -214,9 +214,12 @@ class Compiler:
             optional = not leaf.field.required
             if optional and not covers(mapped, keys[:-1]):
                 continue
-            also = f" when {join(leaf.keys[:-1])} is" if optional else ""
+            told = f"{leaf.path} must be mapped: it is required."
+            if optional:
+                around = join(leaf.keys[:-1])
+                told = f"{leaf.path} must be mapped when {around} is: it is required."
             missing[leaf.path] = self.found.add(
-                f"{leaf.path} must be mapped{also}: it is required.",
+                told,
                 where=where,
                 field=leaf.path,
                 remedy=f"Add a line for it ({leaf.field.label}).",
