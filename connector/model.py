@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field as Attribute
 
 from connector.codec import decode
+from connector.demands import Demand
 from connector.errors import ApiError
 
 Json = Any
@@ -284,6 +285,8 @@ class Operation(Node):
     """One line for the run list, an expression over `input` and `output`."""
     operations: tuple[str, ...] = ()
     """The operations of the app that it uses, by the app's own names."""
+    demands: tuple[Demand, ...] = ()
+    """What it needs of several inputs together."""
 
 
 class Action(Operation):
