@@ -21,6 +21,7 @@ from connector.settings import Settings
 from connector.web.answers import PROBLEM, log_surprise, problem, problem_of, status_of
 from connector.web.pages import safety
 from connector.web.pages.assets import Assets
+from connector.web.pages.bare import bare
 from connector.web.pages.telling import end_of
 from connector.web.pages.words import LANGUAGES, SOURCE, Words, choose, mark, words_of
 from connector.web.ports import Receive, Runtime, Scope, Send
@@ -32,10 +33,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE = "connector_language"
 ZONE_COOKIE = "connector_zone"
 """Set by our own script: where the browser is."""
-BARE = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>%s</title></head>'
-    "<body><main><h1>%s</h1></main></body></html>"
-)
+ASK = mark("Ask an owner to do it, or to give you another role.")
 NAVIGATION = (
     ("/flows", mark("Flows")),
     ("/runs", mark("Runs")),
@@ -150,7 +148,7 @@ class Site:
             text = mark("This page was open for too long. Load it again, and repeat what you did.")
             return await self.refused(request, 403, text)
         if not person.may(role):
-            return await self.refused(request, 403, mark("Your role does not allow this."))
+            return await self.refused(request, 403, mark("Your role does not allow this."), ASK)
         return None
 
     async def _ask_to_log_in(self, request: Request) -> Response:
@@ -228,25 +226,32 @@ class Site:
         if self.wants_data(request):
             kind, body = PROBLEM.decode(), self.words(request).told_data(problem_of(error))
             return Response(encode(body), body["status"], media_type=kind)
-        return await self.render(request, "error.html", status_of(error), error=error.as_data())
+        code = status_of(error)
+        return await self.render(request, "error.html", code, status=code, error=error.as_data())
 
-    async def refused(self, request: Request, status: int, text: str) -> Response:
-        """A refusal with a sentence."""
+    async def refused(self, request: Request, status: int, text: str, remedy: str = "") -> Response:
+        """A refusal with a sentence, and what to do about it."""
         text = self.words(request)(text)
+        remedy = self.words(request)(remedy) if remedy else ""
         if self.wants_data(request):
-            return JSONResponse(problem(status, text), status, media_type=PROBLEM.decode())
-        return await self.render(request, "error.html", status, error={"message": text})
+            body = problem(status, text, remedy=remedy)
+            return JSONResponse(body, status, media_type=PROBLEM.decode())
+        error = {"message": text, "remedy": remedy}
+        return await self.render(request, "error.html", status, status=status, error=error)
 
     async def unforeseen(self, request: Request) -> Response:
         """What nobody foresaw; the layout may be what failed."""
         text = mark("Something failed here that we did not foresee.")
         if self.wants_data(request):
             return JSONResponse(problem(500, text), 500, media_type=PROBLEM.decode())
-        return HTMLResponse(BARE % (request.state.words(text), request.state.words(text)), 500)
+        style = root_of(request.scope) + self.assets.path("base.css")
+        return HTMLResponse(bare(self.words(request), text, style, self.url(request, "/")), 500)
 
     async def missing(self, request: Request, what: str = "") -> Response:
         """There is no such thing; another tenant's looks the same."""
-        return await self.refused(request, 404, what or mark("There is nothing at this address."))
+        remedy = mark("It may have been removed, or the address may be mistyped.")
+        text = what or mark("There is nothing at this address.")
+        return await self.refused(request, 404, text, remedy)
 
     async def nothing_here(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer of every path without a route."""
