@@ -253,6 +253,7 @@ class EventFilter:
     recovered: bool = False
     since: float | None = None
     until: float | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +346,7 @@ class SweepRow:
     """How far one resource of an account was looked through for changes that no event told of.
 
     `newest` and `floor` are in the app's own words: nothing up to `floor` is ever looked for.
+    `asked_at` and `told` are kept apart: when somebody wanted a look at once, what the last showed.
     """
 
     connection_id: str
@@ -354,6 +356,8 @@ class SweepRow:
     newest: str
     floor: str
     swept_at: float
+    asked_at: float = 0
+    told: Any = None
 
 
 @dataclass(frozen=True, slots=True)
