@@ -107,7 +107,7 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         for words in (
             "An event came", "Create Customer", "not written", "Exact request", "Answer: 403",
             "Tick this resource", "The owner of the connected account must act", "Replay from here",
-            "2 calls",
+            "2 calls", "1 exact read", "/customers/search/Rossi → 404", "No data were found",
         ):  # fmt: skip
             assert words in shown, words
         same = await anna.get("/runs/1?part=run")
@@ -125,6 +125,7 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         assert re.findall(r'data-row="(\d+)"', (await anna.get("/runs?state=mended")).text) == ["1"]
         assert "failed, mended by a replay" in await anna.text("/")
         event = (await told_of(w, 1))["event_id"]
+        assert "A replay has taken this write over" in await anna.text("/runs/1")
         assert "1 failed and mended" in await anna.text("/inbox")
         assert "failed, mended by a replay replayed as 2" in await anna.text(f"/inbox/{event}")
         assert (await w.runtime.get_run(1) or {})["state"] == "failed", "what happened stays"
