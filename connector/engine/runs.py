@@ -255,7 +255,7 @@ class Runs:
         error: ConnectorError,
         calls: Tally,
     ) -> ConnectorError:
-        progress.run.error = {"step": step.id}
+        progress.run.error = {"step": step.id, "node": step.node}
         row = StepRow(
             progress.run.id,
             position,
@@ -263,7 +263,7 @@ class Runs:
             "failed",
             started,
             self._clock(),
-            error={**error.as_data(), "step": step.id},
+            error={**error.as_data(), **progress.run.error},
             exchange=_asked(calls),
         )
         await progress.store.record_step(progress.run, row)
@@ -323,8 +323,9 @@ class Runs:
     def _close(self, run: RunRow, state: Any, error: ConnectorError | None) -> None:
         run.state, run.reason = state, None
         run.finished_at = self._clock()
-        step = run.error.get("step") if isinstance(run.error, dict) else None
-        run.error = {**error.as_data(), "step": step} if error else None
+        known = run.error if isinstance(run.error, dict) else {}
+        place = {"step": known.get("step"), "node": known.get("node")}
+        run.error = {**error.as_data(), **place} if error else None
 
     async def _finish(self, run: RunRow, store: Store, state: Any, error: ConnectorError) -> None:
         self._close(run, state, error)

@@ -11,6 +11,7 @@ from connector.engine.packing import unpack
 from connector.model import App
 from connector.quota import quota_view
 from connector.redaction import redact
+from connector.runtime.connect import names_of
 from connector.store.port import Store
 from connector.store.rows import (
     GONE,
@@ -210,14 +211,17 @@ def request_view(stored: bytes) -> dict[str, Any]:
 
 async def quota_views(store: Store, apps: Mapping[str, App], now: float) -> list[dict[str, Any]]:
     """Each account with its windows; where an app counts by connection, that has its name."""
-    names = {row.id: row.name for row in await store.connections()}
+    names: dict[str, str] = {}
+    for row in await store.connections():
+        names |= {row.id: row.name, **names_of(row)}
     views = []
     for key, account in await store.quotas():
         app_key, _, whose = key.partition("/")
         app = apps.get(app_key)
         if app is None or not app.quotas:
             continue
-        view = {"app": app_key, "title": app.title, "account": names.get(whose, whose)}
+        named = names.get(whose, whose)
+        view = {"app": app_key, "title": app.title, "account": named, "account_id": whose}
         views.append({**view, **quota_view(account, app.quotas, now)})
     return views
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from connector.building.contexts import context_for, labels_for, sample_item
+from connector.building.contexts import context_for, labels_for, ranks_for, sample_item
 from connector.building.forms import form, node_cards
 from connector.building.preview import preview
 from connector.building.rewrite import read_plain, rewrite
@@ -100,6 +100,7 @@ class Workshop:
         return {
             "context": await self._context(data, step, sample),
             "labels": labels_for(self._catalog, data, step, language),
+            "ranks": ranks_for(self._catalog, data, step),
         }
 
     async def preview(

@@ -180,6 +180,7 @@ WRITES: dict[str, Call] = {
     "end_alarm": lambda store, whose: store.end_alarm(
         "webhooks_silent", f"conn-{whose.tenant}", "7", NOW
     ),
+    "count_waiting": lambda store, _: store.count_waiting("connection:one", 9),
     "release_runs": lambda store, _: store.release_runs("connection:one"),
     "reopen_event": lambda store, whose: store.reopen_event(whose.event),
     "decide": lambda store, whose: store.decide(

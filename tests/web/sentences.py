@@ -29,7 +29,7 @@ OTHERS = {
     ),
     "a developer": ("hookspecs.py", "http/memory.py", "mapping/compiled.py", "surprises.py"),
     "a reader, by a table of their own": (
-        "building/meaning_diff.py", "building/suggest.py", "web/pages",
+        "building/meaning_diff.py", "building/meaning_words.py", "building/suggest.py", "web/pages",
     ),
 }  # fmt: skip
 # Texts that only look like sentences of an error, and calls whose texts are told elsewhere.

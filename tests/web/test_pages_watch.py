@@ -16,9 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
+from connector import load_catalog
+from connector.apps.perfex_crm.answers import read_error
 from connector.engine.sweeps import GRACE_SECONDS
 from connector.errors import FlowError
 from connector.flow.reading import parse_flow
+from connector.model import Answer
 from connector.store.rows import RunFilter
 from connector.web.pages.asked import Asked
 from connector.web.pages.drawing import bars, burn_down, latency, nice
@@ -487,3 +490,58 @@ def test_times_are_told_where_the_reader_is() -> None:
     assert words_of("en").in_zone("America/New_York").time(noon) == "04:20:00"
     plain = Words("en", {})
     assert plain.in_zone("Nowhere/At_All") is plain
+
+
+@story
+async def test_a_refusal_is_told_in_plain_words_before_the_apps_own(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        w.sandbox.perfex.faults.add(kind="status", status=422, method="POST", path="/api/customers")
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.quiet()
+        said = "Perfex CRM did not accept the record, and does not say why."
+        for page in ("/runs", "/runs/1", "/"):
+            assert said in await anna.text(page), page
+        w.person.create("clients", client("B" * 200, vat_number=""))
+        await w.quiet()
+        assert "Company: The text has 200 characters; at most 191 fit." in await anna.text(
+            "/runs/2"
+        )
+
+
+def test_a_refused_field_is_told_by_its_name() -> None:
+    body = {"status": False, "message": "x", "errors": {"company": "The Company is required."}}
+    error = read_error(Answer(status=422, headers=(), body=json.dumps(body).encode()))
+    assert error is not None
+    kept = {**error.as_data(), "step": "create", "node": "perfex_crm.create_customer"}
+    told = Telling(words_of("en"), load_catalog()).error(kept)
+    assert told["message"].startswith("Perfex CRM did not accept the field “Company”: it is empty")
+    italian = Telling(words_of("it"), load_catalog()).error(kept)
+    assert italian["message"] == (
+        "Perfex CRM non ha accettato il campo “Ragione sociale”: è vuoto e va compilato."
+    )
+    assert italian["issues"][0]["name"] == "Ragione sociale"
+    assert italian["issues"][0]["message"].endswith("Con parole sue: “The Company is required.”")
+    gone = Telling(words_of("en"), load_catalog()).error({**kept, "node": "gone.node"})
+    assert "“company”" in gone["message"]
+
+
+@story
+async def test_a_dead_connection_is_told_on_each_page_of_its_flows_and_runs(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna, reader(w, "viewer") as vera:
+        await w.follow(flow(steps=CREATE))
+        assert "must be renewed" not in await anna.text("/flows")
+        w.sandbox.perfex.faults.add(kind="status", status=401, path="/api/customers", times=9)
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.until(lambda: w.run_state(1, "waiting"))
+        (run,) = await w.runtime.list_runs()
+        assert run["reason"].startswith("connection:"), run
+        for page in ("/", "/flows", "/flows/simple", "/runs", "/runs/1", "/runs?flow=simple"):
+            shown = (await anna.get(page)).text
+            said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
+            assert "Perfex CRM no longer lets us in" in said, page
+            assert "1 run waits for it." in said, page
+            assert "/connections/new?app=perfex_crm&amp;name=" in shown, page
+            assert "An owner can reconnect it." in await vera.text(page), page
+        assert "no longer lets us in" not in await anna.text("/parked"), "nothing of it is parked"
+        assert "no longer lets us in" not in await anna.text("/flows/new")

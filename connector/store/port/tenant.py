@@ -308,6 +308,10 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
         ...
 
+    async def count_waiting(self, reason: str, most: int) -> int:
+        """How many runs wait for `reason`; no more than `most` are counted."""
+        ...
+
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events and runs are in each state."""
         ...

@@ -350,6 +350,17 @@ class Work(Snapshots, Derived, Polling):
         )
         return sorted(outcome[-1][1])
 
+    async def count_waiting(self, reason: str, most: int) -> int:
+        """How many runs wait for `reason`; no more than `most` are counted."""
+        row = await self._one(
+            "SELECT count(*) FROM (SELECT 1 FROM run WHERE tenant = ? AND finished_at IS NULL"
+            " AND reason = ? LIMIT ?) AS waiting",
+            self.tenant,
+            reason,
+            most,
+        )
+        return int(row[0])
+
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and writes are in each state; by indexes, without reading them."""
         counted: dict[str, dict[str, int]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -65,6 +65,8 @@ class Flows:
             request,
             "flows.html",
             flows=flows,
+            companies=await runtime.accounts.account_names(),
+            broken=await runtime.accounts.broken([one["document"] for one in flows]),
             new_drafts=[one for one in drafts if one["new"]],
             drafts={one["flow"]: one for one in drafts},
         )
@@ -138,7 +140,10 @@ class Flows:
             "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
             "me": self._site.who(request),
         }
-        return await self._site.render(request, "builder.html", flow=flow, begin=begin)
+        broken = await runtime.accounts.broken([draft["text"] if draft else text])
+        return await self._site.render(
+            request, "builder.html", flow=flow, begin=begin, broken=broken
+        )
 
     async def nodes(self, request: Request) -> Response:
         """Every node as a card to choose from."""
@@ -370,7 +375,23 @@ class Flows:
             for name in names
             if name in catalog.nodes
         ]
-        return {"name": str(data.get("name") or data.get("flow") or ""), "nodes": nodes}
+        return {
+            "name": str(data.get("name") or data.get("flow") or ""),
+            "nodes": nodes,
+            "companies": _companies(catalog, parts),
+        }
+
+
+def _companies(catalog: Any, parts: Iterable[Any]) -> list[str]:
+    """The accounts that a flow names, each once."""
+    found: dict[str, None] = {}
+    for one in parts:
+        node = catalog.nodes.get(str(one.get("node"))) if isinstance(one, dict) else None
+        name = catalog.apps[node.app].account_input if node is not None else None
+        for holder in (one.get("with"), one.get("map")) if name else ():
+            if isinstance(holder, dict) and str(holder.get(name, "")).isdecimal():
+                found[str(holder[name])] = None
+    return list(found)
 
 
 def _filters(catalog: Any, words: Words) -> list[dict[str, str]]:

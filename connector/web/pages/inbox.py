@@ -41,6 +41,7 @@ def routes(site: Site) -> list[BaseRoute]:
         }
         if request.query_params.get("part") == "inbox":
             return await part(site, request, "inbox_body.html", values)
+        values["companies"] = await site.runtime.accounts.account_names()
         values["recovered"] = await site.runtime.recovered()
         return await site.render(request, "inbox.html", **values)
 
@@ -53,6 +54,7 @@ def routes(site: Site) -> list[BaseRoute]:
             request,
             "event.html",
             event=event,
+            companies=await site.runtime.accounts.account_names(),
             connection=names.get(str(event["connection_id"]), event["connection_id"]),
             tell=Telling(site.words(request), site.runtime.catalog),
         )

@@ -51,7 +51,7 @@ class RunPages:
         values: dict[str, Any] = {
             "asked": asked,
             "found": found,
-            "tell": Telling(words),
+            "tell": Telling(words, site.runtime.catalog),
             "narrowed": bool(asked.kept("before", "part")),
             "newest": before is None,
             "states": RUN_STATES,
@@ -61,7 +61,10 @@ class RunPages:
         }
         if request.query_params.get("part") == "rows":
             return await part(site, request, "runs_rows.html", values)
-        values["flows"] = [flow["key"] for flow in await site.runtime.list_flows()]
+        flows = await site.runtime.list_flows()
+        values["flows"] = [flow["key"] for flow in flows]
+        documents = [one["document"] for one in flows if asked.word("flow") in (None, one["key"])]
+        values["broken"] = await site.runtime.accounts.broken(documents)
         values["counts"] = await past.counts(asked.runs)
         return await site.render(request, "runs.html", **values)
 
@@ -86,14 +89,18 @@ class RunPages:
             return await site.missing(request, mark("There is no such run."))
         words = site.words(request)
         tell = Telling(words, site.runtime.catalog)
+        flow = await site.runtime.get_flow(run["flow"])
+        faulty = run["state"] not in ("succeeded", "filtered", "queued")
         values: dict[str, Any] = {
             "run": run,
             "tell": tell,
             "steps": timeline(run, tell, site.runtime.catalog),
-            "error": None if run["state"] in ("succeeded", "filtered", "queued") else run["error"],
+            "error": tell.error(run["error"]) if run["error"] and faulty else None,
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
+            "companies": await site.runtime.accounts.account_names(),
             "driven": await site.runtime.is_driven(),
+            "broken": await site.runtime.accounts.broken([flow["document"]]) if flow else [],
             "newer": next((one for one in run["replays"] if one["replay"] > run["replay"]), None),
         }
         if request.query_params.get("part") == "run":
