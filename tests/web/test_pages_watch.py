@@ -123,14 +123,14 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         await w.quiet()
         assert "succeeded" in await anna.text("/runs/2")
         assert "It was replayed" in await anna.text("/runs/1")
-        assert "failed, mended by a replay" in await anna.text("/runs/1")
+        assert "failed, mended by replay" in await anna.text("/runs/1")
         assert "No run fits" in await anna.text("/runs?state=failed")
         assert re.findall(r'data-row="(\d+)"', (await anna.get("/runs?state=mended")).text) == ["1"]
-        assert "failed, mended by a replay" in await anna.text("/")
+        assert "failed, mended by replay" in await anna.text("/")
         event = (await told_of(w, 1))["event_id"]
         assert "A replay has taken this write over" in await anna.text("/runs/1")
         assert "1 failed and mended" in await anna.text("/inbox")
-        assert "failed, mended by a replay replayed as 2" in await anna.text(f"/inbox/{event}")
+        assert "failed, mended by replay replayed as 2" in await anna.text(f"/inbox/{event}")
         assert (await w.runtime.get_run(1) or {})["state"] == "failed", "what happened stays"
         (audit, *_) = await w.runtime.list_audits()
         assert (audit["who"], audit["what"], audit["subject"]) == ("anna", "replay", "run 1")

@@ -24,7 +24,7 @@ STATES = {
     "succeeded": mark("succeeded"),
     "filtered": mark("filtered"),
     "failed": mark("failed"),
-    "mended": mark("failed, mended by a replay"),
+    "mended": mark("failed, mended by replay"),
     "parked": mark("parked"),
     "done": mark("done"),
     "skipped": mark("skipped"),
@@ -214,6 +214,15 @@ class Telling:
             )
         return _("Nothing changed, nothing was lost.") if told else ""
 
+    def subject(self, subject: str) -> str:
+        """What somebody decided about."""
+        kind, _space, number = subject.partition(" ")
+        if number.isdecimal() and kind == "run":
+            return self._("Run %(run)s", run=number)
+        if number.isdecimal() and kind == "event":
+            return self._("Event %(event)s", event=number)
+        return subject
+
     def write(self, state: str) -> str:
         """A state of a write."""
         return self._(WRITES[state]) if state in WRITES else state
@@ -236,7 +245,10 @@ class Telling:
         for pattern, text in NOTES:
             found = pattern.fullmatch(message)
             if found:
-                return self._(text, **found.groupdict()) if found.groupdict() else self._(text)
+                values = found.groupdict()
+                if "why" in values:
+                    values["why"] = self._.part(values["why"])
+                return self._(text, **values) if values else self._(text)
         return self._.told(message)
 
     def error(self, error: Mapping[str, Any]) -> dict[str, Any]:
