@@ -21,6 +21,8 @@ SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
 GONE, MASKED = "purged_at", "masked_at"
 """First in the context of a run whose payloads were removed, or masked; when, as its value."""
+COUNTED = 10_000
+"""Where counting what is in a state ends, unless more is asked for: so it never takes long."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
 
 

@@ -9,6 +9,7 @@ from connector.quota import Account
 from connector.store.past import History
 from connector.store.port.sides import Drafts, Keeping, People
 from connector.store.rows import (
+    COUNTED,
     AlarmRow,
     ConnectionRow,
     EffectRow,
@@ -300,8 +301,8 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
         ...
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events and runs are in each state."""
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and writes are in each state, of each at most `most`."""
         ...
 
     async def effect(self, key: str) -> EffectRow | None:
