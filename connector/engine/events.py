@@ -106,7 +106,7 @@ class Events:
         backoff: Backoff,
         clock: Clock,
         start: Callable[[RunRow], None],
-        room: Callable[[], Awaitable[None]] | None = None,
+        room: Callable[[str], Awaitable[None]] | None = None,
         let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
         *,
         origins: Origins | None = None,
@@ -205,7 +205,7 @@ class Events:
         queue = self._groups[group]
         while queue:
             if self._room is not None:
-                await self._room()
+                await self._room(group[0])
             await self._precedence.turn()
             batch = alike(queue, FEW_TOGETHER if self._precedence.busy else MAX_TOGETHER)
             try:
