@@ -49,7 +49,7 @@ from connector.runtime.views import (
 )
 from connector.runtime.watching import Watch
 from connector.runtime.workshop import Workshop
-from connector.store.rows import EventRow, RunRow
+from connector.store.rows import COUNTED, EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
 
@@ -300,9 +300,9 @@ class Runtime:
         """Record what a person decided."""
         await self._store.audit(self._clock(), who, what, subject, details or {})
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events, runs and effects are in each state, and what sweeps recovered."""
-        return {**await self._store.counts(), "sweep": await self._oversight.swept()}
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and effects are in each state, up to `most`; what sweeps found."""
+        return {**await self._store.counts(most), "sweep": await self._oversight.swept()}
 
     async def notices(self) -> dict[str, Any]:
         """What every page shows: lasting `alarms`, and how many writes are `parked`."""
@@ -314,8 +314,12 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
-        return {"counts": await self.counts(), **await self._oversight.status()}
+        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`.
+
+        A count as high as `counted_to` means at least so many.
+        """
+        counts = await self.counts()
+        return {"counts": counts, "counted_to": COUNTED, **await self._oversight.status()}
 
     async def quotas(self) -> list[dict[str, Any]]:
         """What the accounts in use have used of their apps' quotas, and where that leads."""

@@ -9,6 +9,7 @@ from connector.quota import Account
 from connector.store.past import History
 from connector.store.port.sides import Drafts, Keeping, People
 from connector.store.rows import (
+    COUNTED,
     AlarmRow,
     ConnectionRow,
     EffectRow,
@@ -304,8 +305,8 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """How many runs wait for `reason`; no more than `most` are counted."""
         ...
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events and runs are in each state."""
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and writes are in each state, of each at most `most`."""
         ...
 
     async def effect(self, key: str) -> EffectRow | None:
