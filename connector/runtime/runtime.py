@@ -146,7 +146,7 @@ class Runtime:
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
-        self.past = LookingBack(self._store, self._book, parts.clock, replaying)
+        self.past = LookingBack(self._store, self._book, parts.clock, replaying, tuning)
         self.workshop = Workshop(
             parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
         )

@@ -255,6 +255,7 @@ class EventFilter:
     recovered: bool = False
     since: float | None = None
     until: float | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +348,7 @@ class SweepRow:
     """How far one resource of an account was looked through for changes that no event told of.
 
     `newest` and `floor` are in the app's own words: nothing up to `floor` is ever looked for.
+    `asked_at` and `told` are kept apart: when somebody wanted a look at once, what the last showed.
     """
 
     connection_id: str
@@ -356,6 +358,8 @@ class SweepRow:
     newest: str
     floor: str
     swept_at: float
+    asked_at: float = 0
+    told: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,14 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Store how far a sweep has come."""
         ...
 
+    async def ask_sweeps(self, now: float) -> None:
+        """Let every sweep of this tenant look at once."""
+        ...
+
+    async def tell_sweep(self, place: tuple[str, str, str], told: Any) -> None:
+        """Keep what the last look at a place (connection, account, resource) showed."""
+        ...
+
     async def drop_sweep(self, row: SweepRow) -> None:
         """Forget a sweep: nobody follows its records any more."""
         ...

@@ -323,10 +323,10 @@ class Work(Snapshots, Derived, Polling):
     def _mended(self, run: RunRow) -> list[Statement]:
         """What a replay that ended well says of the runs that failed; whichever ends first."""
         held = (
-            "EXISTS (SELECT 1 FROM run AS held WHERE held.id = ? AND held.epoch = ?"
-            " AND held.owner = ?)"
+            "EXISTS (SELECT 1 FROM run AS held WHERE held.tenant = ? AND held.id = ?"
+            " AND held.epoch = ? AND held.owner = ?)"
         )
-        whose = (run.id, run.epoch, run.owner)
+        whose = (self.tenant, run.id, run.epoch, run.owner)
         same = (self.tenant, run.flow_id, run.event_id, run.item_id, run.replay)
         of = "tenant = ? AND flow_id = ? AND event_id = ? AND item_id = ? AND replay"
         if run.replay and run.state in MENDING:
@@ -340,8 +340,8 @@ class Work(Snapshots, Derived, Polling):
         if run.state == "failed":
             well = f"SELECT min(id) FROM run WHERE {of} > ? AND state IN ('succeeded', 'filtered')"
             return [
-                (f"UPDATE run SET mended_by = ({well}) WHERE id = ? AND {held}",
-                 (*same, run.id, *whose))
+                (f"UPDATE run SET mended_by = ({well}) WHERE tenant = ? AND id = ?"
+                 f" AND {held}", (*same, self.tenant, run.id, *whose))
             ]  # fmt: skip
         return []
 
