@@ -9,8 +9,9 @@ import pytest
 
 from connector import load_catalog
 from connector.building.forms import form, labels, node_label
+from connector.building.places import places_in, places_of
 from connector.building.preview import preview
-from connector.building.suggest import places_in, places_of, suggest
+from connector.building.suggest import suggest
 from connector.building.words import words_of
 
 CATALOG = load_catalog()
