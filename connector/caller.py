@@ -20,6 +20,7 @@ from connector.errors import (
     Throttled,
     Unauthorized,
     Unclear,
+    Uncounted,
 )
 from connector.model import (
     Action,
@@ -221,8 +222,12 @@ class AppCaller:
         self._hear(answer)
         return answer
 
+    def spacing(self) -> float:
+        """How many seconds apart reads that can wait should be, as far as the quota is known."""
+        return self._limiter.spacing(self._quota_key, self.app.quotas)
+
     async def _reserve(self, priority: Priority) -> None:
-        """Count this call before it is made. Raises Throttled, or NotSent without the count.
+        """Count this call before it is made. Raises Throttled, or Uncounted.
 
         A call that was then not sent keeps its place: what an answer has told meanwhile may have
         taken the place of our count already, and giving one back would make it one too few.
@@ -230,7 +235,7 @@ class AppCaller:
         try:
             wait = await self._limiter.reserve(self._quota_key, self.app.quotas, priority)
         except StoreError as error:
-            raise NotSent(
+            raise Uncounted(
                 f"The quota of {self.app.title} cannot be counted: {error.message}",
                 remedy="Nothing was sent; it is tried again.",
             ) from error

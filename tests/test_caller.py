@@ -28,6 +28,7 @@ from connector.errors import (
     Throttled,
     Unauthorized,
     Unclear,
+    Uncounted,
 )
 from connector.http import HttpClient, asgi_client
 from connector.model import (
@@ -255,7 +256,7 @@ async def test_what_the_app_says_about_waiting_holds_everybody(status: int) -> N
 async def test_without_the_count_nothing_is_sent() -> None:
     one = door()
     one.caller._limiter = Limiter(lambda: NOW, Away())
-    with pytest.raises(NotSent) as caught:
+    with pytest.raises(Uncounted) as caught:
         await one.caller.send(POST, write=True)
     assert "cannot be counted" in str(caught.value)
     assert one.vendor.asked == []

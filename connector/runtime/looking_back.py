@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError
 from connector.runtime.views import account_view, event_view, line_view, run_details
-from connector.store.rows import EventFilter, RunFilter
+from connector.store.rows import MENDING, EventFilter, RunFilter
 
 if TYPE_CHECKING:
     from connector.engine.book import Book
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Span = tuple[float, float]
 
-ATTENTION = ("failed", "parked", "waiting")
+ATTENTION = ("failed", "mended", "parked", "waiting")
 """Ends that a person may want to know of, and what has not ended for a reason."""
 SHARES = (50, 95, 99)
 
@@ -49,7 +49,10 @@ class LookingBack:
         }
 
     async def counts(self, asked: RunFilter, states: Sequence[str] = ATTENTION) -> dict[str, int]:
-        """How many of these runs are in each state; a thousand means at least so many."""
+        """How many of these runs are in each state; a thousand means at least so many.
+
+        A run that failed is counted as `mended` when a replay of it has ended well.
+        """
         return await self._store.count_runs(asked, states)
 
     async def run(self, run_id: int) -> dict[str, Any] | None:
@@ -61,11 +64,14 @@ class LookingBack:
         effects = await self._store.effects(run_id=run_id)
         flows = await self._store.flow_keys()
         event = await self._store.event(run.event_id)
+        same = await self._same(run)
+        well = [one["id"] for one in same if one["replay"] > run.replay and one["state"] in MENDING]
         return {
             **run_details(run, flows, steps, effects),
+            "mended_by": min(well) if well and run.state == "failed" else None,
             "plan": await self._plan(run),
             "event": event_view(event, 0) if event else None,
-            "replays": await self._same(run),
+            "replays": same,
         }
 
     async def _plan(self, run: RunRow) -> list[dict[str, Any]]:

@@ -39,7 +39,14 @@ from connector.runtime.people import People
 from connector.runtime.removing import Removing
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
-from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
+from connector.runtime.views import (
+    event_details,
+    event_view,
+    flow_view,
+    quota_views,
+    run_details,
+    run_view,
+)
 from connector.runtime.watching import Watch
 from connector.runtime.workshop import Workshop
 from connector.store.rows import EventRow, RunRow
@@ -233,9 +240,7 @@ class Runtime:
         if event is None:
             return None
         runs = await self._store.runs(event_id=event_id, limit=1_000)
-        flows = await self._flow_keys()
-        listed = [run_view(run, flows, None) for run in runs]
-        return {**event_view(event, len(runs)), "runs": listed}
+        return event_details(event, runs, await self._flow_keys())
 
     async def list_runs(
         self,

@@ -15,6 +15,7 @@ from connector.store.port import Store
 from connector.store.rows import (
     GONE,
     MASKED,
+    MENDING,
     EffectRow,
     EventRow,
     FlowRow,
@@ -78,8 +79,26 @@ def run_view(run: RunRow, flows: Mapping[int, str], summary: str | None) -> dict
     }
 
 
+def event_details(
+    event: EventRow, runs: Sequence[RunRow], flows: Mapping[int, str]
+) -> dict[str, Any]:
+    """An event with its runs; those that failed with the replay that has mended them."""
+    well = [run for run in runs if run.replay and run.state in MENDING]
+    listed = []
+    for run in runs:
+        mending = [
+            one.id
+            for one in well
+            if run.state == "failed"
+            and one.replay > run.replay
+            and (one.flow_id, one.item_id) == (run.flow_id, run.item_id)
+        ]
+        listed.append({**run_view(run, flows, None), "mended_by": min(mending, default=None)})
+    return {**event_view(event, len(runs)), "runs": listed}
+
+
 def line_view(line: RunLine, summary: str | None) -> dict[str, Any]:
-    """A run in a list that was looked up; `newer` is the latest run that replays the same."""
+    """A run in a list that was looked up; `newer` replays the same, `mended_by` did so well."""
     return {
         "id": line.id,
         "flow": line.flow,
@@ -96,6 +115,7 @@ def line_view(line: RunLine, summary: str | None) -> dict[str, Any]:
         "error": line.error,
         "summary": summary,
         "newer": line.newer,
+        "mended_by": line.mended_by,
     }
 
 
@@ -103,7 +123,7 @@ def account_view(told: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """Where the events of a time ended; every sum is made here from the parts that are shown."""
     events, runs = told["events"], told["runs"]
     known = ("matched", "unmatched", "silent", "failed", "received")
-    all_ends = ("succeeded", "filtered", "failed", "parked", "waiting", "queued")
+    all_ends = ("succeeded", "filtered", "failed", "mended", "parked", "waiting", "queued")
     accepted = sum(events.values())
     made = sum(runs.values())
     return {

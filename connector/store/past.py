@@ -22,7 +22,10 @@ class History(Protocol):
         ...
 
     async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
-        """How many runs that fit are in each of these states, counted up to a thousand."""
+        """How many runs that fit are in each of these states, counted up to a thousand.
+
+        `failed` are those that no replay has mended, `mended` those that one has.
+        """
         ...
 
     async def look_up_events(

@@ -21,6 +21,8 @@ SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
 GONE, MASKED = "purged_at", "masked_at"
 """First in the context of a run whose payloads were removed, or masked; when, as its value."""
+MENDING: frozenset[str] = frozenset({"succeeded", "filtered"})
+"""Ends of a replay after which its failed run needs nobody any more."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
 
 
@@ -231,6 +233,15 @@ class RunFilter:
     first: int | None = None
     last: int | None = None
     ids: tuple[int, ...] | None = None
+    mended: bool | None = None
+    """Of the failed ones only: those that a replay has mended, or those that none has."""
+
+
+def in_state(state: str) -> dict[str, Any]:
+    """What a RunFilter says of a state, where `failed` is told apart from `mended`."""
+    if state in ("failed", "mended"):
+        return {"state": "failed", "mended": state == "mended"}
+    return {"state": state, "mended": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +274,8 @@ class RunLine:
     finished_at: float | None
     error: Any
     newer: int | None
+    mended_by: int | None = None
+    """The replay that ended well, of a run that failed."""
 
 
 @dataclass(slots=True)

@@ -170,6 +170,11 @@ class Books(Remote):
         """The record and the step of every search that a run made, in order."""
         self.script: Script | None = None
         self.mark: Callable[[], Awaitable[None]] | None = None
+        self.apart = 0.0
+        """How many seconds apart the quota wants reads to be."""
+
+    def spacing(self) -> float:
+        return self.apart
 
     async def read(self, request: Request, inputs: Mapping[str, Any]) -> Any:
         await asyncio.sleep(0)

@@ -121,6 +121,47 @@ async def test_a_replayed_run_names_the_latest(store: TenantStore) -> None:
     assert await ids(store, replays=True) == [new.id]
 
 
+async def replayed(store: TenantStore, old: RunRow, state: str) -> RunRow:
+    """A replay of a run that has ended so."""
+    again = run_row("main", old.event_id, flow_id=old.flow_id, item_id=old.item_id)
+    new = await store.add_run(again, copy_of=old.id)
+    new.state, new.finished_at = state, NOW + 9 * HOUR  # type: ignore[assignment]
+    await store.record_run(new)
+    return new
+
+
+async def test_a_failed_run_is_mended_by_a_replay_that_ends_well(store: TenantStore) -> None:
+    once, twice, never = [await run(store, number, "failed") for number in (1, 2, 3)]
+    well = await replayed(store, once, "succeeded")
+    amiss = await replayed(store, twice, "failed")
+    assert await ids(store, state="failed", mended=False) == [amiss.id, never.id, twice.id]
+    assert await ids(store, state="failed", mended=True) == [once.id]
+    late = await replayed(store, twice, "filtered")
+    assert await ids(store, state="failed", mended=False) == [never.id]
+    lines, _ = await store.look_up_runs(RunFilter(state="failed"), 50)
+    mended = {line.id: line.mended_by for line in lines}
+    assert mended == {amiss.id: late.id, never.id: None, twice.id: late.id, once.id: well.id}
+    counted = await store.count_runs(RunFilter(), ("failed", "mended", "succeeded"))
+    assert (counted["failed"], counted["mended"]) == (1, 3)
+    assert await store.ends_of_events([once.event_id]) == {
+        once.event_id: {"mended": 1, "succeeded": 1}
+    }
+    told = await store.account((NOW + 1, NOW + 9 * HOUR))
+    assert told["runs"] == {"mended": 2, "failed": 1}
+    assert told["replays"] == {"succeeded": 1, "mended": 1, "filtered": 1}
+
+
+async def test_a_run_that_fails_after_its_replay_has_succeeded_is_mended(
+    store: TenantStore,
+) -> None:
+    slow = await run(store, 1, "waiting")
+    await replayed(store, slow, "succeeded")
+    slow.state, slow.finished_at = "failed", NOW + 10 * HOUR
+    await store.record_run(slow)
+    assert await ids(store, state="failed", mended=False) == []
+    assert await ids(store, state="failed", mended=True) == [slow.id]
+
+
 async def test_counts_fit_the_lists(store: TenantStore) -> None:
     for number, state in enumerate(("failed", "failed", "waiting", "parked"), 1):
         await run(store, number, state)
@@ -185,6 +226,8 @@ SPANS = [(NOW, NOW + HOUR), (NOW + HOUR, NOW + 2 * HOUR)]
 QUESTIONS: dict[str, Callable[[History], Any]] = {
     "runs": lambda one: one.look_up_runs(RunFilter(), 50),
     "runs by state": lambda one: one.look_up_runs(RunFilter(state="failed"), 50),
+    "failed runs": lambda one: one.look_up_runs(RunFilter(state="failed", mended=False), 50),
+    "mended runs": lambda one: one.look_up_runs(RunFilter(state="failed", mended=True), 50),
     "runs by open state": lambda one: one.look_up_runs(RunFilter(state="waiting"), 50),
     "runs by flow": lambda one: one.look_up_runs(RunFilter(flow="sync"), 50),
     "runs by record": lambda one: one.look_up_runs(RunFilter(record="7"), 50),
@@ -208,6 +251,8 @@ QUESTIONS: dict[str, Callable[[History], Any]] = {
 
 BY = {
     "runs by state": "run_state",
+    "failed runs": "run_amiss",
+    "mended runs": "run_mended",
     "runs by open state": "run_waits",
     "runs by flow": "run_flow",
     "runs by record": "run_item",

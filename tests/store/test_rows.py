@@ -354,9 +354,9 @@ async def test_only_the_ids_of_done_writes_are_claimed(store: TenantStore) -> No
             effect_row("main", 1, key=f"k{number}", state=state, remote_id=str(number))
         )
     node = "books.create_client"
-    assert await store.claimed_ids("conn-main", node, ["0", "1", "9"]) == {"0"}
-    assert await store.claimed_ids("conn-main", "books.other", ["0"]) == set()
-    assert await store.claimed_ids("conn-main", node, []) == set()
+    assert await store.claimed_ids("conn-main", node, ["0", "1", "9"]) == {"0": 1}
+    assert await store.claimed_ids("conn-main", "books.other", ["0"]) == {}
+    assert await store.claimed_ids("conn-main", node, []) == {}
 
 
 async def test_a_decision_its_audit_and_the_run_that_goes_on_are_one_commit(

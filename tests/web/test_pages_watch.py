@@ -8,6 +8,7 @@ import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from connector.web.pages.telling import NOTES, Telling
 from connector.web.pages.words import Words, words_of, zone_of
 from tests.runtime.kit import COMPANY, CREATE, HUB, START, World, client, clock, flow, story, world
 from tests.runtime.test_decisions import entered_by_hand, parked
-from tests.runtime.test_writes import INVOICE
+from tests.runtime.test_writes import INVOICE, POST, follow_invoices, issue
 
 NOW = 1_800_000_000.0
 
@@ -112,9 +113,19 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         assert again.status_code == 304, "the mask of a form's token is no change"
         done = await anna.post("/runs/1/replay", "/runs/1")
         assert done.headers["location"] == "/runs/2"
+        assert "It failed; a replay" not in await anna.text("/runs/1")
+        assert 'data-row="1"' in (await anna.get("/runs?state=failed")).text, "not mended yet"
         await w.quiet()
         assert "succeeded" in await anna.text("/runs/2")
         assert "It was replayed" in await anna.text("/runs/1")
+        assert "failed, mended by a replay" in await anna.text("/runs/1")
+        assert "No run fits" in await anna.text("/runs?state=failed")
+        assert re.findall(r'data-row="(\d+)"', (await anna.get("/runs?state=mended")).text) == ["1"]
+        assert "failed, mended by a replay" in await anna.text("/")
+        event = (await told_of(w, 1))["event_id"]
+        assert "1 failed and mended" in await anna.text("/inbox")
+        assert "failed, mended by a replay replayed as 2" in await anna.text(f"/inbox/{event}")
+        assert (await w.runtime.get_run(1) or {})["state"] == "failed", "what happened stays"
         (audit, *_) = await w.runtime.list_audits()
         assert (audit["who"], audit["what"], audit["subject"]) == ("anna", "replay", "run 1")
         assert (await anna.get("/runs/99")).status_code == 404
@@ -196,8 +207,8 @@ async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path
     async with world(tmp_path) as w, reader(w) as anna:
         key = await parked(w)
         page = f"/parked/{key}"
-        assert "not looked yet" in await anna.text(page)
-        assert "0 records may be it" in await anna.text(f"{page}?look=1")
+        assert "The app was not looked at yet" in await anna.text(page)
+        assert "No record in the app looks like this write" in await anna.text(f"{page}?look=1")
         number = await entered_by_hand(w)
         await w.quiet()
         shown = await anna.text(f"{page}?look=1")
@@ -215,6 +226,58 @@ async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path
         assert (await w.run())["state"] == "succeeded"
         assert "anna" in await anna.text("/parked")
         assert (await anna.get(page)).status_code == 404
+
+
+CHECKED = re.compile(r'name="choice" value="([^"]*)"[^>]* checked')
+
+
+@story
+async def test_of_several_records_none_is_chosen_and_ours_are_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await follow_invoices(w)
+        assert (await issue(w))["state"] == "succeeded"
+        ours = str(w.documents[0]["id"])
+        w.sandbox.fic.faults.add(kind="reset_before", **POST)
+        assert (await issue(w))["state"] == "parked"
+        (key,) = [one["key"] for one in await w.runtime.list_parked()]
+        page = f"/parked/{key}"
+        # The only one that is found is the other run's.
+        shown = (await anna.get(f"{page}?look=1")).text
+        assert "written by run 1 of the flow simple" in shown
+        assert CHECKED.findall(shown) == []
+        assert CHECKED.findall((await anna.get(f"{page}?id={ours}")).text) == []
+        assert "it is not this write" in await anna.text(f"{page}?id={ours}")
+        number = await entered_by_hand(w)
+        shown = (await anna.get(f"{page}?look=1")).text
+        assert "2 records in the app may be this write" in shown
+        assert CHECKED.findall(shown) == []
+        assert [one in shown for one in (f"adopt:{ours}", f"adopt:{number}")] == [True, True]
+        assert CHECKED.findall((await anna.get(f"{page}?id={number}")).text) == [f"adopt:{number}"]
+        refused = await anna.post(f"{page}?look=1", page, choice=f"adopt:{ours}")
+        assert "I have checked it" in refused.text
+        assert CHECKED.findall(refused.text) == [f"adopt:{ours}"], "what a person chose stays"
+        done = await anna.post(f"{page}?look=1", page, choice=f"adopt:{number}")
+        assert done.headers["location"] == "/runs/2"
+        await w.quiet()
+        assert (len(w.documents), (await w.runs())[-1]["state"]) == (2, "succeeded")
+
+
+@story
+async def test_a_comparison_is_told_in_the_readers_words(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        key = await parked(w)
+        rows = [{"name": "Work", "qty": 1, "net_price": Decimal("1290.5"), "vat": {"id": 0}}]
+        number = await entered_by_hand(w, items_list=rows)
+        shown = await anna.text(f"/parked/{key}?id={number}", accept_language="it")
+        _, _, table = shown.partition("A confronto")
+        differing, _, equal = table.partition("campi sono uguali")
+        assert "Righe, n. 1 · Prezzo netto 100,00" in differing
+        assert "1.290,50" in differing
+        for words in ("Scadenza 3 apr 2026", "Stato Non saldato", "Tipo di documento Fattura"):
+            assert words in equal, words
+            assert words not in differing
+        assert "data.items_list" not in table.partition("Come JSON")[0]
+        assert '"net_price": 1290.5' in html.unescape(table)
 
 
 @story
@@ -267,7 +330,7 @@ async def test_pictures_have_their_figures(tmp_path: Path) -> None:
 def test_an_address_is_read_and_gives_itself_again() -> None:
     rome = zone_of("Europe/Rome")
     asked = Asked.of({"state": "failed", "q": " rossi ", "period": "day", "flow": ""}, NOW, rome)
-    assert asked.runs == RunFilter(state="failed", text="rossi", since=NOW - 86_400)
+    assert asked.runs == RunFilter(state="failed", mended=False, text="rossi", since=NOW - 86_400)
     assert asked.kept("period", state="parked") == {"state": "parked", "q": "rossi"}
     days = Asked.of({"period": "days", "from": "2026-10-25", "to": "2026-10-25"}, NOW, rome)
     assert days.until is not None

@@ -320,8 +320,10 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Writes of the same record by its natural key, the newest first."""
         ...
 
-    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]:
-        """Those of these remote ids that a write of ours has made or adopted already."""
+    async def claimed_ids(
+        self, connection_id: str, node: str, ids: Sequence[str]
+    ) -> Mapping[str, int]:
+        """Those of these remote ids that a write of ours has made or adopted, with its run."""
         ...
 
     async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine
+from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine, in_state
 from connector.store.sql.backend import TenantRows
 from connector.store.sql.columns import EVENT_COLUMNS, event_row, json_value
 
@@ -27,8 +27,11 @@ _LINE = (
     # Answered from the unique index of a flow, event and record.
     " (SELECT newer.id FROM run AS newer WHERE newer.flow_id = run.flow_id"
     " AND newer.event_id = run.event_id AND newer.item_id = run.item_id"
-    " AND newer.replay > run.replay ORDER BY newer.replay DESC LIMIT 1)"
+    " AND newer.replay > run.replay ORDER BY newer.replay DESC LIMIT 1), run.mended_by"
 )
+_END = "CASE WHEN run.mended_by IS NULL THEN run.state ELSE 'mended' END"
+"""How a run ended, and whether it still matters."""
+_NULL = {True: "NOT NULL", False: "NULL"}
 Where = tuple[list[str], list[Any]]
 
 
@@ -69,8 +72,12 @@ class History(TenantRows):
         elif asked.state:
             # The index holds what has ended: said in its own words, or it is not used.
             terms.append("run.finished_at IS NOT NULL")
+        if asked.mended is not None:
+            # Literal, because only then the index of these is used.
+            terms.append(f"run.state = 'failed' AND run.mended_by IS {_NULL[asked.mended]}")
         for name, value in (
-            ("state", asked.state), ("item_id", asked.record), ("event_id", asked.event_id),
+            ("state", asked.state if asked.mended is None else None),
+            ("item_id", asked.record), ("event_id", asked.event_id),
         ):  # fmt: skip
             if value is not None:
                 terms.append(f"run.{name} = ?")
@@ -138,10 +145,14 @@ class History(TenantRows):
         return first, last
 
     async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
-        """How many runs that fit are in each of these states, counted up to a thousand."""
+        """How many runs that fit are in each of these states, counted up to a thousand.
+
+        `failed` are those that no replay has mended, `mended` those that one has.
+        """
         counted = {}
         for state in states:
-            terms, values = await self._run_terms(replace(asked, state=state, text=None), None)
+            which = replace(asked, text=None, **in_state(state))
+            terms, values = await self._run_terms(which, None)
             rows = await self._backend.aside(
                 f"SELECT count(*) FROM (SELECT 1 FROM run WHERE {' AND '.join(terms)} LIMIT ?)"
                 " AS counted",
@@ -193,8 +204,8 @@ class History(TenantRows):
         marks = ",".join("?" * len(events))
         found: dict[int, dict[str, int]] = {}
         for event_id, state, count in await self._all(
-            "SELECT event_id, state, count(*) FROM run WHERE tenant = ?"
-            f" AND event_id IN ({marks}) GROUP BY event_id, state",
+            f"SELECT event_id, {_END}, count(*) FROM run WHERE tenant = ?"
+            f" AND event_id IN ({marks}) GROUP BY 1, 2",
             self.tenant,
             *events,
         ):
@@ -241,7 +252,7 @@ class History(TenantRows):
         again = "CASE WHEN run.replay > 0 THEN 1 ELSE 0 END AS again"
         if have[0][0] == count:
             runs = await self._backend.aside(
-                f"SELECT run.state, {again}, count(*) {where} GROUP BY run.state, again",
+                f"SELECT {_END}, {again}, count(*) {where} GROUP BY 1, again",
                 first,
                 last,
                 self.tenant,
@@ -250,9 +261,9 @@ class History(TenantRows):
         # Numbers and times disagree a little, or something is lost: each event is asked.
         within = "event.tenant = ? AND event.received_at >= ? AND event.received_at < ?"
         runs = await self._backend.aside(
-            f"SELECT run.state, {again}, count(*) FROM event CROSS JOIN run WHERE {within}"
+            f"SELECT {_END}, {again}, count(*) FROM event CROSS JOIN run WHERE {within}"
             " AND run.event_id = event.id AND run.tenant = event.tenant"
-            " GROUP BY run.state, again",
+            " GROUP BY 1, again",
             *at,
         )
         lost = await self._backend.aside(
@@ -331,7 +342,7 @@ def _line(row: Sequence[Any]) -> RunLine:
         id=row[0], flow_id=row[1], flow=row[2] or str(row[1]), flow_version=row[3],
         event_id=row[4], item_id=row[5], replay=row[6], state=row[7], reason=row[8],
         attempts=row[9], due_at=row[10], created_at=row[11], finished_at=row[12],
-        error=json_value(row[13]), newer=row[14],
+        error=json_value(row[13]), newer=row[14], mended_by=row[15],
     )  # fmt: skip
 
 

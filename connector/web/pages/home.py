@@ -10,7 +10,7 @@ from connector.store.rows import RunFilter
 from connector.web.pages.play import may_play
 from connector.web.pages.site import Site
 
-RUN_STATES = ("succeeded", "waiting", "queued", "parked", "failed", "filtered")
+RUN_STATES = ("succeeded", "waiting", "queued", "parked", "failed", "mended", "filtered")
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -24,7 +24,7 @@ def routes(site: Site) -> list[BaseRoute]:
             return await site.render(request, "welcome.html", may_play=may_play(site))
         # Up to a thousand of each: the page is loaded often, and nobody reads more.
         counts = await runtime.past.counts(RunFilter(), RUN_STATES)
-        runs = await runtime.list_runs(5, None, None, None)
+        runs = (await runtime.past.runs(RunFilter(), 5))["items"]
         return await site.render(
             request,
             "home.html",

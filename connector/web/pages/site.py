@@ -21,6 +21,7 @@ from connector.settings import Settings
 from connector.web.answers import PROBLEM, log_surprise, problem, problem_of, status_of
 from connector.web.pages import safety
 from connector.web.pages.assets import Assets
+from connector.web.pages.telling import end_of
 from connector.web.pages.words import LANGUAGES, SOURCE, Words, choose, mark, words_of
 from connector.web.ports import Receive, Runtime, Scope, Send
 
@@ -369,6 +370,7 @@ def make_environment(words: Words) -> Any:
         made.filters[name] = getattr(words, name)
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)
+    made.globals["end_of"] = end_of
     made.filters["told"] = words.told
     made.filters["part"] = words.part
     made.filters["summary"] = words.summary

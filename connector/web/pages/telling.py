@@ -15,6 +15,7 @@ TONES = {
     "succeeded": "good", "done": "good", "matched": "good", "active": "good",
     "failed": "bad", "refused": "bad",
     "parked": "warn", "uncertain": "warn",
+    "mended": "note",
     "waiting": "note", "queued": "note", "received": "note", "sending": "note", "planned": "note",
 }  # fmt: skip
 STATES = {
@@ -23,6 +24,7 @@ STATES = {
     "succeeded": mark("succeeded"),
     "filtered": mark("filtered"),
     "failed": mark("failed"),
+    "mended": mark("failed, mended by a replay"),
     "parked": mark("parked"),
     "done": mark("done"),
     "skipped": mark("skipped"),
@@ -30,6 +32,8 @@ STATES = {
     "matched": mark("matched"),
     "unmatched": mark("unmatched"),
     "silent": mark("silent"),
+    # An event does not fail: its records could not be read, or one of its runs failed.
+    "unread": mark("could not be read"),
 }
 Plural = Callable[[str, str, int], str]
 COUNTED: Mapping[str, Callable[[Plural, int], str]] = {
@@ -38,8 +42,11 @@ COUNTED: Mapping[str, Callable[[Plural, int], str]] = {
     "succeeded": lambda plural, n: plural("%(count)s succeeded", "%(count)s succeeded", n),
     "filtered": lambda plural, n: plural("%(count)s filtered", "%(count)s filtered", n),
     "failed": lambda plural, n: plural("%(count)s failed", "%(count)s failed", n),
-    "failed event": lambda plural, n: plural(
-        "%(count)s failed event", "%(count)s failed events", n
+    "mended": lambda plural, n: plural(
+        "%(count)s failed and mended", "%(count)s failed and mended", n
+    ),
+    "unread": lambda plural, n: plural(
+        "%(count)s could not be read", "%(count)s could not be read", n
     ),
     "parked": lambda plural, n: plural("%(count)s parked", "%(count)s parked", n),
     "received": lambda plural, n: plural("%(count)s received", "%(count)s received", n),
@@ -61,11 +68,13 @@ MEANINGS = {
     "succeeded": mark("Every step is done, or was left out by its own condition."),
     "filtered": mark("Nothing was to be done for this record."),
     "failed": mark("Something is wrong that waiting does not mend. Correct it, then replay."),
+    "mended": mark("It failed; a replay has done since what it did not. Nothing is left to do."),
     "parked": mark("It is not known whether a write arrived: a person decides."),
 }
 WHY = {
     "retry": mark("An app could not be reached, or was unclear: it is asked again."),
     "quota": mark("The app's quota has no room at the moment."),
+    "database": mark("Connector's own database was away for a moment."),
     "unsure": mark("It is not known whether a write arrived: we look in the app before going on."),
     "connection": mark("Its connection must be renewed by its owner; then it goes on."),
 }
@@ -135,6 +144,11 @@ CONSEQUENCES = {
 }
 
 
+def end_of(run: Mapping[str, Any]) -> str:
+    """The state of a run for people: one that failed may be mended since."""
+    return "mended" if run.get("mended_by") else str(run["state"])
+
+
 class Telling:
     """One reader's words for what the engine has stored."""
 
@@ -150,6 +164,14 @@ class Telling:
     def states(self, state: str, count: int) -> str:
         """A number of runs or events in a state, such as `2 failed`, in the form that fits it."""
         return COUNTED[state](self._.plural, count) if state in COUNTED else f"{count} {state}"
+
+    def event(self, state: str) -> str:
+        """A state of an event."""
+        return self.state("unread" if state == "failed" else state)
+
+    def events(self, state: str, count: int) -> str:
+        """A number of events in a state."""
+        return self.states("unread" if state == "failed" else state, count)
 
     def about(self, resource: str, operation: str) -> str:
         """What an event is about and what happened to it, as triggers name them."""
