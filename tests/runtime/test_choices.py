@@ -436,4 +436,3 @@ async def test_where_a_name_is_asked_for_the_name_is_chosen(tmp_path: Path) -> N
         assert (await offered("payment.method_id"))[386_683] == "Bonifico"
         by_id = await offered("payment.account_id")
         assert set(await offered("payment.account")) == set(by_id.values())
-        assert await offered("entity.id")
