@@ -314,12 +314,9 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`.
-
-        A count as high as `counted_to` means at least so many.
-        """
-        counts = await self.counts()
-        return {"counts": counts, "counted_to": COUNTED, **await self._oversight.status()}
+        """The `counts` (up to `counted_to`), changes no event told of (`recovered`), and `alarms`."""
+        told = await self._oversight.status()
+        return {"counts": await self.counts(), "counted_to": COUNTED, **told}
 
     async def quotas(self) -> list[dict[str, Any]]:
         """What the accounts in use have used of their apps' quotas, and where that leads."""
