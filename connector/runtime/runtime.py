@@ -314,7 +314,7 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """The `counts` (up to `counted_to`), changes no event told of (`recovered`), and `alarms`."""
+        """The `counts` (each up to `counted_to`), what sweeps `recovered`, and lasting `alarms`."""
         told = await self._oversight.status()
         return {"counts": await self.counts(), "counted_to": COUNTED, **told}
 
@@ -348,15 +348,17 @@ class Runtime:
             "issues": [issue.model_dump(exclude_none=True) for issue in check.issues],
         }
 
-    async def apply_flow(self, text: str, enable: bool | None = None) -> dict[str, Any]:
-        """Store a flow; a changed document is its next version. Raises FlowError.
+    async def apply_flow(
+        self, text: str, enable: bool | None = None, *, who: str = ""
+    ) -> dict[str, Any]:
+        """Store a flow; a changed document is its next version, by `who`. Raises FlowError.
 
         Without `enable` it stays on or off as it was; a new one is off.
         """
         check = await self._choosing.checked(text)
         check.raise_for_errors()
         assert check.flow is not None  # without one there are errors
-        row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
+        row = await self._store.save_flow(check.flow.key, text, self._clock(), enable, who)
         self._book.forget()
         connections = await self._store.connections()
         issues = [*check.issues, *not_granted(check.flow, connections, self.catalog)]

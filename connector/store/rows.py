@@ -170,10 +170,11 @@ class SampleRow:
 
 @dataclass(slots=True)
 class FlowVersionRow:
-    """One version of a flow's document: its number, and when it was stored."""
+    """One version of a flow's document: its number, when it was stored, and who did."""
 
     version: int
     created_at: float
+    who: str = ""
 
 
 @dataclass(slots=True)

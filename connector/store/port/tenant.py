@@ -112,7 +112,9 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Every version of a flow without its text, the newest first."""
         ...
 
-    async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
+    async def save_flow(
+        self, key: str, document: str, now: float, enable: bool | None, who: str = ""
+    ) -> FlowRow:
         """Store a flow; a changed document becomes its next version, the old ones stay."""
         ...
 
