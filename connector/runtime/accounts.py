@@ -151,7 +151,7 @@ class Accounts:
         settings = {**row.settings, FORMER_NAMES: [*former, row.name]}
         await self._store.change_connection(row.id, name, settings)
         for flow, text in changed:
-            await self._store.save_flow(flow.key, text, self._parts.clock(), None)
+            await self._store.save_flow(flow.key, text, self._parts.clock(), None, who)
         self._book.forget()
         flows = [flow.key for flow, _ in changed]
         await self._audit(who, "rename_connection", row, to=name, flows=flows)

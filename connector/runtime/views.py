@@ -211,17 +211,18 @@ def request_view(stored: bytes) -> dict[str, Any]:
 
 async def quota_views(store: Store, apps: Mapping[str, App], now: float) -> list[dict[str, Any]]:
     """Each account with its windows; where an app counts by connection, that has its name."""
-    names: dict[str, str] = {}
-    for row in await store.connections():
-        names |= {row.id: row.name, **names_of(row)}
+    rows = await store.connections()
+    names = {row.id: row.name for row in rows}
+    called = {id_: name for row in rows for id_, name in names_of(row).items()}
     views = []
     for key, account in await store.quotas():
         app_key, _, whose = key.partition("/")
         app = apps.get(app_key)
         if app is None or not app.quotas:
             continue
-        named = names.get(whose, whose)
-        view = {"app": app_key, "title": app.title, "account": named, "account_id": whose}
+        shown = names.get(whose, whose)
+        view = {"app": app_key, "title": app.title, "account": shown}
+        view["account_name"] = called.get(whose, shown)
         views.append({**view, **quota_view(account, app.quotas, now)})
     return views
 

@@ -23,6 +23,8 @@ GONE, MASKED = "purged_at", "masked_at"
 """First in the context of a run whose payloads were removed, or masked; when, as its value."""
 MENDING: frozenset[str] = frozenset({"succeeded", "filtered"})
 """Ends of a replay after which its failed run needs nobody any more."""
+COUNTED = 10_000
+"""Where counting what is in a state ends, unless more is asked for: so it never takes long."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
 
 
@@ -168,10 +170,11 @@ class SampleRow:
 
 @dataclass(slots=True)
 class FlowVersionRow:
-    """One version of a flow's document: its number, and when it was stored."""
+    """One version of a flow's document: its number, when it was stored, and who did."""
 
     version: int
     created_at: float
+    who: str = ""
 
 
 @dataclass(slots=True)

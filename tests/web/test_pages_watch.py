@@ -393,7 +393,7 @@ async def test_pictures_have_their_figures(tmp_path: Path) -> None:
             assert 'class="k-failed"' in page
         shown = await anna.text("/pictures")
         assert "1 run ended in this time" in shown
-        assert f"What is left of the month: Fatture in Cloud {COMPANY}" in shown
+        assert "What is left of the month: Fatture in Cloud Officine Esempio S.r.l." in shown
 
 
 # --- parts --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from connector.quota import Account
 from connector.store.past import History
 from connector.store.port.sides import Drafts, Keeping, People
 from connector.store.rows import (
+    COUNTED,
     AlarmRow,
     ConnectionRow,
     EffectRow,
@@ -111,7 +112,9 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Every version of a flow without its text, the newest first."""
         ...
 
-    async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
+    async def save_flow(
+        self, key: str, document: str, now: float, enable: bool | None, who: str = ""
+    ) -> FlowRow:
         """Store a flow; a changed document becomes its next version, the old ones stay."""
         ...
 
@@ -312,8 +315,8 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """How many runs wait for `reason`; no more than `most` are counted."""
         ...
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events and runs are in each state."""
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and writes are in each state, of each at most `most`."""
         ...
 
     async def effect(self, key: str) -> EffectRow | None:

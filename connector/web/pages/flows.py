@@ -270,7 +270,7 @@ class Flows:
         key = request.path_params["key"]
         version = str((await request.form()).get("version", ""))
         made = await self._site.runtime.workshop.versions.roll_back(
-            key, int(version) if version.isdecimal() else 0
+            key, int(version) if version.isdecimal() else 0, who=self._site.who(request)
         )
         await self._site.note(request, "roll_back", f"flow {key}", version=version)
         self._site.flash(
@@ -287,7 +287,7 @@ class Flows:
         if asked.get("new") or isinstance(stored, str):
             await self._refuse_unseen(text, stored, number_in(asked, "version"))
         made = await self._site.runtime.apply_flow(
-            text, enable if isinstance(enable, bool) else None
+            text, enable if isinstance(enable, bool) else None, who=self._site.who(request)
         )
         if isinstance(draft, dict):
             workshop, name = self._site.runtime.workshop, str(draft.get("flow", ""))
