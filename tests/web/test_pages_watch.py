@@ -28,7 +28,7 @@ from connector.web.pages.drawing import bars, burn_down, latency, nice
 from connector.web.pages.pictures import stretches
 from connector.web.pages.telling import NOTES, Telling
 from connector.web.pages.words import Words, words_of, zone_of
-from tests.runtime.kit import COMPANY, CREATE, HUB, START, World, client, clock, flow, story, world
+from tests.runtime.kit import CREATE, HUB, START, World, client, clock, flow, story, world
 from tests.runtime.test_decisions import entered_by_hand, parked
 from tests.runtime.test_writes import INVOICE, POST, follow_invoices, issue
 
