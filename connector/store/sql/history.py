@@ -72,7 +72,7 @@ class History(TenantRows):
         values: list[Any] = [self.tenant]
         if asked.state in ("queued", "waiting"):
             terms.append("run.finished_at IS NULL")
-        elif asked.state:
+        elif asked.state and asked.mended is None:
             # The index holds what has ended: said in its own words, or it is not used.
             terms.append("run.finished_at IS NOT NULL")
         if asked.mended is not None:
