@@ -22,6 +22,7 @@ BENCHES = (
     "composing",
     "enrich",
     "postgres",
+    "status",
     "startup",
 )
 

@@ -527,7 +527,10 @@ class App(Data):
     probe: Callable[[Caller], Awaitable[Mapping[str, Json]]] | None = Attribute(
         default=None, exclude=True
     )
-    """Asks an installation what it can do: kept in the settings of the connection."""
+    """Asks an installation what it can do: kept in the settings of the connection.
+
+    `account_names` among it (by the id of the account) is what pages show instead of the id.
+    """
     read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
     """Turns an answer into the error it means, or None when it is a success."""
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)

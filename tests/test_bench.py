@@ -24,6 +24,7 @@ UNITS = {
     "composing": ["ms"],
     "enrich": ["calls"],
     "postgres": ["/s", "runs/s", "s", "ms"],
+    "status": ["ms", "ms"],
     "startup": ["s", "s", "MB"],
 }
 

@@ -114,7 +114,7 @@ class Events:
         backoff: Backoff,
         clock: Clock,
         start: Callable[[RunRow], None],
-        room: Callable[[], Awaitable[None]] | None = None,
+        room: Callable[[str], Awaitable[None]] | None = None,
         let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
         *,
         origins: Origins | None = None,
@@ -214,7 +214,7 @@ class Events:
         queue = self._groups[group]
         while queue:
             if self._room is not None:
-                await self._room()
+                await self._room(group[0])
             await asyncio.sleep(self._pacing.pause(_place(group), len(queue)))
             await self._precedence.turn()
             batch = alike(queue, MAX_TOGETHER)

@@ -49,7 +49,7 @@ from connector.runtime.views import (
 )
 from connector.runtime.watching import Watch
 from connector.runtime.workshop import Workshop
-from connector.store.rows import EventRow, RunRow
+from connector.store.rows import COUNTED, EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
 
@@ -146,7 +146,7 @@ class Runtime:
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
-        self.past = LookingBack(self._store, self._book, parts.clock, replaying)
+        self.past = LookingBack(self._store, self._book, parts.clock, replaying, tuning)
         self.workshop = Workshop(
             parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
         )
@@ -300,9 +300,9 @@ class Runtime:
         """Record what a person decided."""
         await self._store.audit(self._clock(), who, what, subject, details or {})
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events, runs and effects are in each state, and what sweeps recovered."""
-        return {**await self._store.counts(), "sweep": await self._oversight.swept()}
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and effects are in each state, up to `most`; what sweeps found."""
+        return {**await self._store.counts(most), "sweep": await self._oversight.swept()}
 
     async def notices(self) -> dict[str, Any]:
         """What every page shows: lasting `alarms`, and how many writes are `parked`."""
@@ -314,8 +314,9 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
-        return {"counts": await self.counts(), **await self._oversight.status()}
+        """The `counts` (each up to `counted_to`), what sweeps `recovered`, and lasting `alarms`."""
+        told = await self._oversight.status()
+        return {"counts": await self.counts(), "counted_to": COUNTED, **told}
 
     async def quotas(self) -> list[dict[str, Any]]:
         """What the accounts in use have used of their apps' quotas, and where that leads."""
@@ -347,15 +348,17 @@ class Runtime:
             "issues": [issue.model_dump(exclude_none=True) for issue in check.issues],
         }
 
-    async def apply_flow(self, text: str, enable: bool | None = None) -> dict[str, Any]:
-        """Store a flow; a changed document is its next version. Raises FlowError.
+    async def apply_flow(
+        self, text: str, enable: bool | None = None, *, who: str = ""
+    ) -> dict[str, Any]:
+        """Store a flow; a changed document is its next version, by `who`. Raises FlowError.
 
         Without `enable` it stays on or off as it was; a new one is off.
         """
         check = await self._choosing.checked(text)
         check.raise_for_errors()
         assert check.flow is not None  # without one there are errors
-        row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
+        row = await self._store.save_flow(check.flow.key, text, self._clock(), enable, who)
         self._book.forget()
         connections = await self._store.connections()
         issues = [*check.issues, *not_granted(check.flow, connections, self.catalog)]

@@ -11,6 +11,7 @@ from connector.engine.packing import unpack
 from connector.model import App
 from connector.quota import quota_view
 from connector.redaction import redact
+from connector.runtime.connect import names_of
 from connector.store.port import Store
 from connector.store.rows import (
     GONE,
@@ -164,6 +165,7 @@ def run_details(
                 "warnings": (step.exchange or {}).get("warnings", []),
                 "chosen": (step.exchange or {}).get("chosen", []),
                 "calls": (step.exchange or {}).get("calls"),
+                "reads": (step.exchange or {}).get("reads", []),
                 "off": (step.exchange or {}).get("off", False),
                 "started_at": step.started_at,
                 "finished_at": step.finished_at,
@@ -209,14 +211,18 @@ def request_view(stored: bytes) -> dict[str, Any]:
 
 async def quota_views(store: Store, apps: Mapping[str, App], now: float) -> list[dict[str, Any]]:
     """Each account with its windows; where an app counts by connection, that has its name."""
-    names = {row.id: row.name for row in await store.connections()}
+    rows = await store.connections()
+    names = {row.id: row.name for row in rows}
+    called = {id_: name for row in rows for id_, name in names_of(row).items()}
     views = []
     for key, account in await store.quotas():
         app_key, _, whose = key.partition("/")
         app = apps.get(app_key)
         if app is None or not app.quotas:
             continue
-        view = {"app": app_key, "title": app.title, "account": names.get(whose, whose)}
+        shown = names.get(whose, whose)
+        view = {"app": app_key, "title": app.title, "account": shown}
+        view["account_name"] = called.get(whose, shown)
         views.append({**view, **quota_view(account, app.quotas, now)})
     return views
 

@@ -177,8 +177,8 @@ async def test_open_runs_are_those_without_an_end_in_the_order_they_came(
     await store.record_run(two)
     await store.record_run(three)
     assert await database.open_runs() == [
-        (one.id, 1, "a", 0.0, None, 1),
-        (three.id, 1, "c", NOW + 5, "quota", 1),
+        (one.id, 1, "a", 0.0, None, 1, "main"),
+        (three.id, 1, "c", NOW + 5, "quota", 1, "main"),
     ]
 
 
@@ -238,8 +238,11 @@ async def test_releasing_makes_due_only_what_waits_for_this_reason(
     ]  # fmt: skip
     a, _, c, _ = await store.match(event, rows)
     before = await database.revision()
+    assert await store.count_waiting("connection:x", 100) == 2
+    assert await store.count_waiting("connection:x", 1) == 1
     assert await store.release_runs("connection:x") == [(a.id, 1, "a"), (c.id, 1, "c")]
     assert await store.release_runs("connection:x") == []
+    assert await store.count_waiting("connection:x", 100) == 0
     assert await database.revision() != before, "another process drives them"
     released = await store.run(a.id)
     assert released is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
 import json
@@ -15,15 +16,19 @@ from typing import Any
 import httpx
 import pytest
 
+from connector import load_catalog
+from connector.apps.perfex_crm.answers import read_error
+from connector.engine.sweeps import GRACE_SECONDS
 from connector.errors import FlowError
 from connector.flow.reading import parse_flow
+from connector.model import Answer
 from connector.store.rows import RunFilter
 from connector.web.pages.asked import Asked
 from connector.web.pages.drawing import bars, burn_down, latency, nice
 from connector.web.pages.pictures import stretches
 from connector.web.pages.telling import NOTES, Telling
 from connector.web.pages.words import Words, words_of, zone_of
-from tests.runtime.kit import COMPANY, CREATE, HUB, START, World, client, clock, flow, story, world
+from tests.runtime.kit import CREATE, HUB, START, World, client, clock, flow, story, world
 from tests.runtime.test_decisions import entered_by_hand, parked
 from tests.runtime.test_writes import INVOICE, POST, follow_invoices, issue
 
@@ -105,7 +110,7 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         for words in (
             "An event came", "Create Customer", "not written", "Exact request", "Answer: 403",
             "Tick this resource", "The owner of the connected account must act", "Replay from here",
-            "2 calls",
+            "2 calls", "1 exact read", "/customers/search/Rossi → 404", "No data were found",
         ):  # fmt: skip
             assert words in shown, words
         same = await anna.get("/runs/1?part=run")
@@ -123,6 +128,7 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         assert re.findall(r'data-row="(\d+)"', (await anna.get("/runs?state=mended")).text) == ["1"]
         assert "failed, mended by a replay" in await anna.text("/")
         event = (await told_of(w, 1))["event_id"]
+        assert "A replay has taken this write over" in await anna.text("/runs/1")
         assert "1 failed and mended" in await anna.text("/inbox")
         assert "failed, mended by a replay replayed as 2" in await anna.text(f"/inbox/{event}")
         assert (await w.runtime.get_run(1) or {})["state"] == "failed", "what happened stays"
@@ -203,6 +209,71 @@ async def test_sums_of_the_inbox_add_up(tmp_path: Path) -> None:
 
 
 @story
+async def test_the_inbox_is_searched_and_an_address_keeps_its_filters(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await failing(w, "Rossi", "Bianchi")
+        runs = {run["id"]: run for run in await w.runtime.list_runs()}
+        for text in ("bianchi", str(runs[2]["item_id"])):
+            page = (await anna.get(f"/inbox?q={text}&period=hour&state=matched")).text
+            assert re.findall(r'data-row="(\d+)"', page) == [str(runs[2]["event_id"])], text
+            assert f'value="{text}"' in page
+            assert '<option value="hour" selected' in page
+            assert '<option value="matched" selected' in page
+            (live,) = re.findall(r'data-live="([^"]+)"', page)
+            assert f"q={text}" in live, "what is live keeps them too"
+        event = await w.runtime.get_event(runs[1]["event_id"])
+        assert event is not None
+        page = (await anna.get(f"/inbox?q={event['delivery_id']}")).text
+        assert re.findall(r'data-row="(\d+)"', page) == [str(event["id"])]
+        assert "No event fits" in await anna.text("/inbox?q=nobody")
+
+
+@story
+async def test_a_look_for_lost_changes_is_asked_for_and_tells_what_it_found(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, settings=SWEPT) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        await asyncio.sleep(30)
+        assert "It noted where things stand." in await anna.text("/inbox")
+        w.sandbox.fic.faults.add(kind="drop", type="*", times=1)
+        w.person.create("clients", client("Lost", vat_number=""))
+        await asyncio.sleep(60)
+        asked = w.fic.seen("GET", "/entities/clients")
+        done = await anna.post("/inbox/look", "/inbox")
+        assert done.headers["location"] == "/inbox#sweeps"
+        assert "looking now" in await anna.text("/inbox")
+        await asyncio.sleep(10)
+        assert len(w.fic.seen("GET", "/entities/clients")) == len(asked) + 1, "one call, no more"
+        shown = await anna.text("/inbox")
+        assert "1 record changed without an event" in shown
+        assert "looking now" not in shown
+        await asyncio.sleep(GRACE_SECONDS + 10)
+        await w.quiet()
+        assert "1 lost change found" in await anna.text("/inbox")
+        assert [run["state"] for run in await w.runtime.list_runs()] == ["succeeded"]
+        (audit, *_) = await w.runtime.list_audits()
+        assert (audit["who"], audit["what"]) == ("anna", "sweep")
+    async with world(tmp_path, settings=SWEPT) as w, reader(w, "viewer") as viewer:
+        assert "/inbox/look" not in (await viewer.get("/inbox")).text
+
+
+@story
+async def test_a_look_stays_inside_the_quota(tmp_path: Path) -> None:
+    async with world(tmp_path, settings=SWEPT) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        await asyncio.sleep(30)
+        now, refused = clock(), {"status": 429, "retry_after": 900, "times": 1}
+        clients = {"method": "GET", "path": "/c/*/entities/clients"}
+        w.sandbox.fic.faults.add(kind="status", **refused, **clients)
+        await w.runtime.past.sweep_now()
+        await asyncio.sleep(10)
+        assert "The quota has no room for it now" in await anna.text("/inbox")
+        (told,) = await w.runtime.past.sweeps()
+        assert told["due_at"] >= now + 900
+
+
+@story
 async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path) -> None:
     async with world(tmp_path) as w, reader(w) as anna:
         key = await parked(w)
@@ -228,6 +299,7 @@ async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path
         assert (await anna.get(page)).status_code == 404
 
 
+SWEPT = {"sweep_seconds": 3_600.0}
 CHECKED = re.compile(r'name="choice" value="([^"]*)"[^>]* checked')
 
 
@@ -321,7 +393,7 @@ async def test_pictures_have_their_figures(tmp_path: Path) -> None:
             assert 'class="k-failed"' in page
         shown = await anna.text("/pictures")
         assert "1 run ended in this time" in shown
-        assert f"What is left of the month: Fatture in Cloud {COMPANY}" in shown
+        assert "What is left of the month: Fatture in Cloud Officine Esempio S.r.l." in shown
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -418,3 +490,58 @@ def test_times_are_told_where_the_reader_is() -> None:
     assert words_of("en").in_zone("America/New_York").time(noon) == "04:20:00"
     plain = Words("en", {})
     assert plain.in_zone("Nowhere/At_All") is plain
+
+
+@story
+async def test_a_refusal_is_told_in_plain_words_before_the_apps_own(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        w.sandbox.perfex.faults.add(kind="status", status=422, method="POST", path="/api/customers")
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.quiet()
+        said = "Perfex CRM did not accept the record, and does not say why."
+        for page in ("/runs", "/runs/1", "/"):
+            assert said in await anna.text(page), page
+        w.person.create("clients", client("B" * 200, vat_number=""))
+        await w.quiet()
+        assert "Company: The text has 200 characters; at most 191 fit." in await anna.text(
+            "/runs/2"
+        )
+
+
+def test_a_refused_field_is_told_by_its_name() -> None:
+    body = {"status": False, "message": "x", "errors": {"company": "The Company is required."}}
+    error = read_error(Answer(status=422, headers=(), body=json.dumps(body).encode()))
+    assert error is not None
+    kept = {**error.as_data(), "step": "create", "node": "perfex_crm.create_customer"}
+    told = Telling(words_of("en"), load_catalog()).error(kept)
+    assert told["message"].startswith("Perfex CRM did not accept the field “Company”: it is empty")
+    italian = Telling(words_of("it"), load_catalog()).error(kept)
+    assert italian["message"] == (
+        "Perfex CRM non ha accettato il campo “Ragione sociale”: è vuoto e va compilato."
+    )
+    assert italian["issues"][0]["name"] == "Ragione sociale"
+    assert italian["issues"][0]["message"].endswith("Con parole sue: “The Company is required.”")
+    gone = Telling(words_of("en"), load_catalog()).error({**kept, "node": "gone.node"})
+    assert "“company”" in gone["message"]
+
+
+@story
+async def test_a_dead_connection_is_told_on_each_page_of_its_flows_and_runs(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna, reader(w, "viewer") as vera:
+        await w.follow(flow(steps=CREATE))
+        assert "must be renewed" not in await anna.text("/flows")
+        w.sandbox.perfex.faults.add(kind="status", status=401, path="/api/customers", times=9)
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.until(lambda: w.run_state(1, "waiting"))
+        (run,) = await w.runtime.list_runs()
+        assert run["reason"].startswith("connection:"), run
+        for page in ("/", "/flows", "/flows/simple", "/runs", "/runs/1", "/runs?flow=simple"):
+            shown = (await anna.get(page)).text
+            said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
+            assert "Perfex CRM no longer lets us in" in said, page
+            assert "1 run waits for it." in said, page
+            assert "/connections/new?app=perfex_crm&amp;name=" in shown, page
+            assert "An owner can reconnect it." in await vera.text(page), page
+        assert "no longer lets us in" not in await anna.text("/parked"), "nothing of it is parked"
+        assert "no longer lets us in" not in await anna.text("/flows/new")

@@ -10,7 +10,8 @@ from typing import Any
 
 from connector.apps.fatture_in_cloud.invoices.choosing import vat_type
 from connector.apps.fatture_in_cloud.invoices.totals import decimal_of
-from connector.model import Caller, ChoiceSource, Request
+from connector.errors import ConnectorError
+from connector.model import Caller, ChoiceSource, Json, Request
 
 _C = "/c/{company_id}"
 _DAY = 24 * 3_600.0
@@ -45,6 +46,17 @@ async def companies(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
     # Each may carry a credential of the old API: nothing but what names it goes on.
     kept = ("id", "name", "vat_number", "tax_code")
     return [{**{key: one.get(key) for key in kept}, "through": name} for one, name in pairs]
+
+
+async def company_names(caller: Caller) -> dict[str, Json]:
+    """What the companies of a token are called, for the settings of its connection."""
+    try:
+        found = await companies(caller, {})
+    except ConnectorError:
+        # Names are for people: a connection works without them.
+        return {}
+    names = {str(one["id"]): str(one["name"]) for one in found if one["id"] and one["name"]}
+    return {"account_names": names}
 
 
 def _get(path: str, **query: str) -> Request:

@@ -9,6 +9,7 @@ from connector.quota import Account
 from connector.store.past import History
 from connector.store.port.sides import Drafts, Keeping, People
 from connector.store.rows import (
+    COUNTED,
     AlarmRow,
     ConnectionRow,
     EffectRow,
@@ -111,7 +112,9 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Every version of a flow without its text, the newest first."""
         ...
 
-    async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
+    async def save_flow(
+        self, key: str, document: str, now: float, enable: bool | None, who: str = ""
+    ) -> FlowRow:
         """Store a flow; a changed document becomes its next version, the old ones stay."""
         ...
 
@@ -195,6 +198,14 @@ class Store(History, Drafts, Keeping, People, Protocol):
 
     async def save_sweep(self, row: SweepRow) -> None:
         """Store how far a sweep has come."""
+        ...
+
+    async def ask_sweeps(self, now: float) -> None:
+        """Let every sweep of this tenant look at once."""
+        ...
+
+    async def tell_sweep(self, place: tuple[str, str, str], told: Any) -> None:
+        """Keep what the last look at a place (connection, account, resource) showed."""
         ...
 
     async def drop_sweep(self, row: SweepRow) -> None:
@@ -300,8 +311,12 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
         ...
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events and runs are in each state."""
+    async def count_waiting(self, reason: str, most: int) -> int:
+        """How many runs wait for `reason`; no more than `most` are counted."""
+        ...
+
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and writes are in each state, of each at most `most`."""
         ...
 
     async def effect(self, key: str) -> EffectRow | None:

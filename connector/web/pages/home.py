@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from connector.store.rows import RunFilter
 from connector.web.pages.play import may_play
 from connector.web.pages.site import Site
+from connector.web.pages.telling import Telling
 
 RUN_STATES = ("succeeded", "waiting", "queued", "parked", "failed", "mended", "filtered")
 
@@ -29,12 +30,13 @@ def routes(site: Site) -> list[BaseRoute]:
             request,
             "home.html",
             connections=connections,
-            broken=[one for one in connections if one.status != "active"],
+            broken=await runtime.accounts.broken(),
             flows=flows,
             enabled=[one for one in flows if one["enabled"]],
             problems=[one for one in flows if one["problem"]],
             counts=[(state, counts[state]) for state in RUN_STATES if counts.get(state)],
             runs=runs,
+            tell=Telling(site.words(request), runtime.catalog),
             may_play=may_play(site),
         )
 

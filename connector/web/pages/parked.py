@@ -49,7 +49,11 @@ class ParkedPages:
         audits = [one for one in await site.runtime.list_audits(300) if one["what"] in DECISIONS][
             :50
         ]
-        return await site.render(request, "parked.html", rows=rows, audits=audits, tell=tell)
+        uses = {row["connection_id"] for row in rows}
+        broken = [one for one in await site.runtime.accounts.broken() if one["id"] in uses]
+        return await site.render(
+            request, "parked.html", rows=rows, audits=audits, tell=tell, broken=broken
+        )
 
     async def show(self, request: Request) -> Response:
         """One write; with `look`, what its app shows now."""
@@ -80,6 +84,11 @@ class ParkedPages:
             code,
             row={**_write(row, tell), **self._names(str(row["node"]), tell)},
             connection=names.get(row["connection_id"], row["connection_id"]),
+            broken=[
+                one
+                for one in await site.runtime.accounts.broken()
+                if one["id"] == row["connection_id"]
+            ],
             look=look,
             trouble=trouble,
             beside=beside(known, Plainly(site.runtime.catalog, str(row["node"]), words)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -178,6 +178,42 @@ class Telling:
         known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
         return " · ".join(known.get(one) or self._.part(one) for one in (resource, operation))
 
+    def kind(self, resource: str) -> str:
+        """A kind of records, as triggers name it."""
+        known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
+        return known.get(resource) or self._.part(resource)
+
+    def swept(self, told: Mapping[str, Any]) -> str:
+        """What a look for lost changes has shown."""
+        _ = self._
+        if told.get("waits"):
+            return _("The quota has no room for it now.")
+        if told.get("error"):
+            return _("The app could not be asked: %(why)s", why=_.told(str(told["error"])))
+        if told.get("unheard"):
+            return _.plural(
+                "%(count)s record changed without an event. If none comes by %(time)s, it is run.",
+                "%(count)s records changed without an event. If none comes by %(time)s, they are"
+                " run.",
+                told["unheard"],
+                time=_.time(told["judged_at"]),
+            )
+        if told.get("recovered"):
+            return _.plural(
+                "%(count)s lost change found: it is in the list as recovered.",
+                "%(count)s lost changes found: they are in the list as recovered.",
+                told["recovered"],
+            )
+        if told.get("first"):
+            return _("It noted where things stand.")
+        if told.get("changed"):
+            return _.plural(
+                "%(count)s changed record, known already. Nothing was lost.",
+                "%(count)s changed records, all known already. Nothing was lost.",
+                told["changed"],
+            )
+        return _("Nothing changed, nothing was lost.") if told else ""
+
     def write(self, state: str) -> str:
         """A state of a write."""
         return self._(WRITES[state]) if state in WRITES else state
@@ -202,6 +238,35 @@ class Telling:
             if found:
                 return self._(text, **found.groupdict()) if found.groupdict() else self._(text)
         return self._.told(message)
+
+    def error(self, error: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run's error says, with the names of fields instead of their paths."""
+        issues = [one for one in error.get("issues") or () if isinstance(one, dict)]
+        fields = [str(one["field"]) for one in issues if one.get("field")]
+        names: Mapping[str, str] = {}
+        if self._catalog is not None and fields and error.get("node"):
+            names = field_names(self._catalog, str(error["node"]), fields, self.language)
+        message = self.note(str(error["message"]))
+        for path, name in names.items():
+            message = message.replace(f"“{path}”", f"“{name}”")
+        told = [
+            {**one, "message": self.note(one["message"]), "name": names.get(one.get("field") or "")}
+            for one in issues
+        ]
+        if error.get("kind") == "MappingError" and len(told) == 1 and told[0].get("field"):
+            # It names the mapping of a flow, where one value is what a person looks for.
+            only = told[0]
+            message = f"{only['name'] or only['field']}: {only['message']}"
+            return {**error, **only, "message": message, "kind": error["kind"], "issues": []}
+        return {**error, "message": message, "issues": told}
+
+    def step(self, error: Mapping[str, Any]) -> str:
+        """The step in which an error lies: what it does, and its name in the flow."""
+        if self._catalog is None or not error.get("node"):
+            return str(error["step"])
+        return (
+            f"{labels(self._catalog, str(error['node']), self.language)['label']} ({error['step']})"
+        )
 
     def consequence(self, choice: str) -> str:
         """What follows from a decision."""
@@ -265,6 +330,21 @@ def kinds_of(catalog: Any, language: str) -> Mapping[str, str]:
             for one in (one for field in catalog.fields(node) for one in field.choices or ()):
                 found.setdefault(str(one.value), words.choice(one.label, language))
     return found
+
+
+def field_names(catalog: Any, node: str, fields: Iterable[str], language: str) -> dict[str, str]:
+    """The names of inputs of a node, by their paths, which may name a place in a list."""
+    from connector.building.forms import labels as field_words
+    from connector.errors import ConnectorError
+
+    try:
+        known = field_words(catalog, catalog.node(node), language)
+    except ConnectorError:
+        return {}
+    plain = {one: ".".join(p for p in one.split(".") if not p.isdecimal()) for one in fields}
+    # An app may name a field without the part that our inputs put before it.
+    found = {one: known.get(path) or known.get(f"data.{path}") for one, path in plain.items()}
+    return {one: name for one, name in found.items() if name}
 
 
 def labels(catalog: Any, node: str, language: str) -> dict[str, Any]:
