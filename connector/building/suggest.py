@@ -232,6 +232,9 @@ class _Judge:
         return found or ""
 
     def _both(self, key: str) -> str:
+        known = WORDS.get(meaning(key) or "")
+        if known is not None:
+            return (f"Both are the {known[0]}.", f"È in entrambi i casi: {known[1]}.")[self.at]
         return (f"Both are called {key}.", f"Si chiamano entrambi {key}.")[self.at]
 
     def _by_meaning(
