@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -163,6 +164,12 @@ class Runtime:
         await self._parts.http.aclose()
         await self._database.close()
 
+    async def for_tenant(self, tenant: str) -> Runtime:
+        """The same installation as another tenant sees it; it ends with this one, not by itself."""
+        other = Runtime(replace(self._parts, tenant=tenant))
+        await other._store.ensure(self._clock())
+        return other
+
     async def start(self) -> None:
         """Drive the runs of this store: unfinished ones go on. Raises StoreOwned."""
         self._database.own()
@@ -233,7 +240,7 @@ class Runtime:
         if event is None:
             return None
         runs = await self._store.runs(event_id=event_id, limit=1_000)
-        flows = await self._flow_keys()
+        flows = await self._store.flow_keys()
         listed = [run_view(run, flows, None) for run in runs]
         return {**event_view(event, len(runs)), "runs": listed}
 
@@ -246,7 +253,7 @@ class Runtime:
     ) -> list[dict[str, Any]]:
         """The newest runs first; `state` and `flow` narrow them, `before` is a run's id."""
         runs = await self._store.runs(limit=limit, before=before, state=state, flow=flow)
-        flows = await self._flow_keys()
+        flows = await self._store.flow_keys()
         summaries = await self._store.summaries([run.id for run in runs])
         return [run_view(run, flows, summaries.get(run.id)) for run in runs]
 
@@ -257,7 +264,7 @@ class Runtime:
             return None
         steps = await self._store.steps(run_id)
         effects = await self._store.effects(run_id=run_id)
-        return run_details(run, await self._flow_keys(), steps, effects)
+        return run_details(run, await self._store.flow_keys(), steps, effects)
 
     async def replay(
         self, run_id: int, from_step: str | None = None, *, who: str = ""
@@ -441,6 +448,3 @@ class Runtime:
         """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
         rows = await self._store.connections()
         return {connection_reason(row.id) for row in rows if row.status == "active"}
-
-    async def _flow_keys(self) -> dict[int, str]:
-        return await self._store.flow_keys()
