@@ -39,7 +39,7 @@ MAX_TOGETHER = 200
 FEW_TOGETHER = 10
 """While other events arrive: matching these takes about as long as answering one or two."""
 AT_ONCE = 32
-"""Of so many places the store is asked side by side: more would wait in its own queue, and give up."""
+"""Of so many places the store is asked side by side: more would queue there, and give up."""
 STORE_RETRY_SECONDS = 1.0
 BASELINE_SECONDS = 5.0
 NO_BASELINE = ConnectorError(
