@@ -130,8 +130,8 @@ class Looking:
         What merely looks alike (the same name) is remembered, so that it is never taken for ours.
         """
         identity = intent.action.identity
-        if intent.action.identity.ensures and effect.natural_key:
-            # It looks itself, and knows what to do with what is there.
+        if identity.witness or (identity.ensures and effect.natural_key):
+            # It is looked for when it is prepared, or looks itself and knows what to do.
             return
         unnamed = bool(identity.marker) or not effect.natural_key
         if (
