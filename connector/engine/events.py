@@ -40,6 +40,8 @@ logger = logging.getLogger("connector.engine")
 MAX_TOGETHER = 200
 FEW_TOGETHER = 10
 """While other events arrive: matching these takes about as long as answering one or two."""
+AT_ONCE = 32
+"""Of so many places the store is asked side by side: more would queue there, and give up."""
 STORE_RETRY_SECONDS = 1.0
 BASELINE_SECONDS = 5.0
 NO_BASELINE = ConnectorError(
@@ -139,6 +141,7 @@ class Events:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._postponed: dict[int, EventRow] = {}
         self._known: set[int] = set()
+        self._hands = asyncio.Semaphore(AT_ONCE)
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -252,13 +255,28 @@ class Events:
 
     async def _batch(self, group: Group, batch: Sequence[EventRow]) -> None:
         store = self._store_of(group[0])
+        known: dict[int, set[tuple[int, str]]] = {}
+        ids: dict[str, bool] = {}
+        async with self._hands:
+            wanted = await self._wanted(batch, store, known, ids)
+        # Without a hand: an app may take its time.
+        found = await self._read(group, ids)
+        async with self._hands:
+            await self._match_all(batch, wanted, found, known, store)
+
+    async def _wanted(
+        self,
+        batch: Sequence[EventRow],
+        store: Store,
+        known: dict[int, set[tuple[int, str]]],
+        ids: dict[str, bool],
+    ) -> list[tuple[EventRow, list[ActiveFlow]]]:
+        """Who wants each event; fills in the runs that are `known`, and the `ids` to be read."""
         wanted = await self._takers(batch)
         if self._let_go is not None and any(not takers for _, takers in wanted):
             # A flow may have been switched on elsewhere a moment ago.
             self._book.ask_again()
             wanted = await self._takers(batch)
-        known: dict[int, set[tuple[int, str]]] = {}
-        ids: dict[str, bool] = {}
         for event, takers in wanted:
             if event.attempts or event.error is not None:
                 # It was deferred or matched before: some of its runs may be there.
@@ -270,7 +288,16 @@ class Events:
                     for one in event.ids
                     if any((taker.row.id, one) not in done for taker in takers)
                 )
-        found = await self._read(group, ids)
+        return wanted
+
+    async def _match_all(
+        self,
+        batch: Sequence[EventRow],
+        wanted: Sequence[tuple[EventRow, list[ActiveFlow]]],
+        found: Mapping[str, Found],
+        known: Mapping[int, set[tuple[int, str]]],
+        store: Store,
+    ) -> None:
         told = await self._told(batch, wanted, store)
         while wanted:
             # Read together, for that is one call; matched in pieces, for that takes the processor.

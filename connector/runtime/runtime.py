@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -170,6 +171,12 @@ class Runtime:
         await self._parts.http.aclose()
         await self._database.close()
 
+    async def for_tenant(self, tenant: str) -> Runtime:
+        """The same installation as another tenant sees it; it ends with this one, not by itself."""
+        other = Runtime(replace(self._parts, tenant=tenant))
+        await other._store.ensure(self._clock())
+        return other
+
     async def start(self) -> None:
         """Drive the runs of this store: unfinished ones go on. Raises StoreOwned."""
         self._database.own()
@@ -240,7 +247,7 @@ class Runtime:
         if event is None:
             return None
         runs = await self._store.runs(event_id=event_id, limit=1_000)
-        return event_details(event, runs, await self._flow_keys())
+        return event_details(event, runs, await self._store.flow_keys())
 
     async def list_runs(
         self,
@@ -251,7 +258,7 @@ class Runtime:
     ) -> list[dict[str, Any]]:
         """The newest runs first; `state` and `flow` narrow them, `before` is a run's id."""
         runs = await self._store.runs(limit=limit, before=before, state=state, flow=flow)
-        flows = await self._flow_keys()
+        flows = await self._store.flow_keys()
         summaries = await self._store.summaries([run.id for run in runs])
         return [run_view(run, flows, summaries.get(run.id)) for run in runs]
 
@@ -262,7 +269,7 @@ class Runtime:
             return None
         steps = await self._store.steps(run_id)
         effects = await self._store.effects(run_id=run_id)
-        return run_details(run, await self._flow_keys(), steps, effects)
+        return run_details(run, await self._store.flow_keys(), steps, effects)
 
     async def replay(
         self, run_id: int, from_step: str | None = None, *, who: str = ""
@@ -445,6 +452,3 @@ class Runtime:
         """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
         rows = await self._store.connections()
         return {connection_reason(row.id) for row in rows if row.status == "active"}
-
-    async def _flow_keys(self) -> dict[int, str]:
-        return await self._store.flow_keys()
