@@ -333,9 +333,8 @@ class Looking:
         return await self._look_alike(intent, effect, store, find)
 
     async def _witnessed(
-        self, action: Action, effect: EffectRow, store: EffectStore, found: dict[str, Any],
-        fresh: list[str],
-    ) -> Seen:  # fmt: skip
+        self, action: Action, effect: EffectRow, store: EffectStore, found: Any, fresh: list[str]
+    ) -> Seen:
         """By what was sent and when; what fits as well for another write of ours proves nothing."""
         records = {one: record_of(found, one) for one in fresh}
         alike = [one for one in fresh if witness.fits(action, effect, records[one])]

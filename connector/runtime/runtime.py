@@ -182,7 +182,7 @@ class Runtime:
         self._database.own()
         await self._confirmed.settle()
         self._started = True
-        await self._drive.start(await self._usable())
+        await self._drive.start(await self.accounts.usable())
         await self._watch.start()
 
     async def stop(self) -> None:
@@ -447,8 +447,3 @@ class Runtime:
     def _go_on(self, run: RunRow) -> None:
         if self._started:
             self._drive.run(run)
-
-    async def _usable(self) -> set[str]:
-        """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
-        rows = await self._store.connections()
-        return {connection_reason(row.id) for row in rows if row.status == "active"}
