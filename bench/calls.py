@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.figures import Pairs, Row, Size, Target, folder, in_pairs, run_loop
 from bench.runs import accept_all
-from bench.world import HTTP_FLOW, NOWHERE, bench_catalog, open_bench, prepare
+from bench.world import ALL, HTTP_FLOW, NOWHERE, bench_catalog, open_bench, prepare
 from connector.catalog import Catalog
 from connector.engine.dispatch import WORKERS
 from connector.engine.packing import unpack
@@ -81,7 +81,7 @@ async def _drive(place: Path, count: int, catalog: Catalog, cpu: list[float]) ->
         await runtime.settled()
         seconds = time.perf_counter() - start
         cpu.append((time.process_time() - spent) / count * 1_000)
-        done = await runtime.counts()
+        done = await runtime.counts(most=ALL)
         if done["run"] != {"succeeded": count} or done["effect"] != {"done": count}:
             raise RuntimeError(f"{count} writes were expected, there is {done}")
     return count / seconds

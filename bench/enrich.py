@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from bench.figures import Row, Size, Target, folder, run_loop
-from bench.world import ENRICH_FLOW, NOWHERE, bench_catalog, bench_settings, event, prepare
+from bench.world import ALL, ENRICH_FLOW, NOWHERE, bench_catalog, bench_settings, event, prepare
 from connector.http import asgi_client
 from connector.runtime import open_runtime
 from connector.sandbox import Sandbox, SandboxConfig
@@ -55,7 +55,7 @@ async def _enrich(place: Path) -> tuple[int, float]:
         await runtime.start()
         await runtime.settled()
         seconds = time.perf_counter() - start
-        done = (await runtime.counts())["run"]
+        done = (await runtime.counts(most=ALL))["run"]
         if done != {"succeeded": IDS}:
             raise RuntimeError(f"{IDS} runs were expected, there are {dict(done)}")
     return sum(sandbox.fic.ledger.requests.values()), seconds

@@ -15,7 +15,7 @@ import psycopg
 
 from bench.figures import Row, Size, Target, folder, in_pairs, run_loop
 from bench.runs import accept_all
-from bench.world import NOOP_FLOW, bench_catalog, event, open_bench, prepare
+from bench.world import ALL, NOOP_FLOW, bench_catalog, event, open_bench, prepare
 from connector.codec import encode_text
 from connector.runtime import Tuning
 from connector.store.postgres.database import Database
@@ -157,7 +157,7 @@ async def _drive(place: Path, count: int, url: str) -> float:
         await runtime.start()
         await runtime.settled()
         seconds = time.perf_counter() - start
-        done = (await runtime.counts())["run"]
+        done = (await runtime.counts(most=ALL))["run"]
         if done != {"succeeded": count}:
             raise RuntimeError(f"{count} runs were expected, there are {dict(done)}")
     return count / seconds

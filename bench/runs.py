@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.figures import Pairs, Row, Size, Target, folder, in_pairs, run_loop
-from bench.world import NOOP_FLOW, bench_catalog, bench_settings, event, open_bench, prepare
+from bench.world import ALL, NOOP_FLOW, bench_catalog, bench_settings, event, open_bench, prepare
 from connector.catalog import Catalog
 from connector.runtime import Runtime
 from connector.store import open_database
@@ -130,7 +130,7 @@ async def _drive(place: Path, count: int, catalog: Catalog, told: Told, *, keep:
         seconds = time.perf_counter() - start
         told.cpu.append((time.process_time() - cpu) / count * 1_000)
         if keep:
-            done = (await runtime.counts())["run"]
+            done = (await runtime.counts(most=ALL))["run"]
             if done != {"succeeded": count}:
                 raise RuntimeError(f"{count} runs were expected, there are {dict(done)}")
     return count / seconds

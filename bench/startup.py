@@ -84,7 +84,7 @@ def _memory(rest: float) -> float:
             with urllib.request.urlopen(f"http://127.0.0.1:{told['port']}/readyz") as answer:
                 answer.read()
             time.sleep(rest)
-            return _resident(process.pid)
+            return resident(process.pid)
         finally:
             process.terminate()
             process.communicate(timeout=60)
@@ -102,7 +102,7 @@ def _first_object(lines: Iterable[str]) -> str:
     raise RuntimeError("the server did not start")
 
 
-def _resident(process: int) -> float:
+def resident(process: int) -> float:
     """The resident set in megabytes, as `ps` tells it on every Unix."""
     told = subprocess.run(
         ["ps", "-o", "rss=", "-p", str(process)], check=True, capture_output=True, text=True

@@ -43,6 +43,9 @@ NOWHERE = "http://127.0.0.1:9"
 """The address of both apps where no step calls them."""
 KIND = "entities.clients"
 
+ALL = 1 << 40
+"""More than there ever is: a count of everything."""
+
 NOOP_FLOW = f"""\
 flow: bench-noop
 trigger:

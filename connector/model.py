@@ -170,6 +170,12 @@ class Identity(Data):
     """Path of the moment a record was made."""
     shows: str | None = None
     """The input whose values the found record must show: what a mere yes says is not believed."""
+    witness: Mapping[str, str] = {}
+    """Without a mark: places of a found record, and those of what was sent that they must show. It
+    is ours only if it was also made at that moment (`made_at`), and no other write sent the same.
+    """
+    clock_hours: tuple[int, ...] = (0,)
+    """So many hours the clock of `made_at` may be before UTC, where it tells no zone."""
     gives: Literal["answer", "record"] = "answer"
     """What later steps get: what was answered, or the record that was read back (by `shows`)."""
     list_lag_seconds: float = 5

@@ -18,8 +18,10 @@ from connector.reach import Reach, is_this_machine, parse_networks, parse_ports
 
 PREFIX = "CONNECTOR_"
 SQLITE = "sqlite:///"
-OTHERS = re.compile(rf"{PREFIX}(?:TOKEN|CHAOS_\w+)")
-"""What begins like a setting and is read elsewhere: by `connector connect`, by the chaos tests."""
+OTHERS = re.compile(rf"{PREFIX}CHAOS_\w+")
+"""What begins like a setting and is read by the chaos tests."""
+SHORT = 5
+"""Of a name with so few letters one may be wrong, of a longer one two: more is another name."""
 LEAST_EVENT_DAYS = 30
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
@@ -248,25 +250,38 @@ class Settings(BaseSettings):
         return found
 
 
-def unknown_variables(names: Iterable[str], apps: Iterable[str]) -> list[Issue]:
-    """Warnings for names of environment variables that look like settings of ours and are none.
+def misspelt_variables(names: Iterable[str], apps: Iterable[str]) -> dict[str, str]:
+    """Environment variables that are a slip of the pen away from a setting, which is the value.
 
-    `apps` are the keys of the installed apps, each of which may have an OAuth client.
+    `apps` are the keys of the installed apps, each of which may have an OAuth client. What merely
+    begins like ours may be anybody's, and nothing is said of it.
     """
-    known = {name for name, _ in _variables()}
+    known = {name for name, _ in _variables()} | {f"{PREFIX}TOKEN"}
     known |= {f"{PREFIX}{app.upper()}_CLIENT_{half}" for app in apps for half in ("ID", "SECRET")}
-    return [
-        Issue(
-            field=name,
-            message="There is no such setting, so it is ignored.",
-            remedy=did_you_mean(name.upper(), sorted(known)),
-            severity="warning",
-        )
-        for name in sorted(names)
-        if name.upper().startswith(PREFIX)
-        and not OTHERS.fullmatch(name.upper())
-        and name.upper() not in known
-    ]
+    found = {}
+    for name in sorted(names):
+        own = name.upper()
+        if not own.startswith(PREFIX) or own in known or OTHERS.fullmatch(own):
+            continue
+        most = 1 if len(own) - len(PREFIX) <= SHORT else 2
+        near = min(known, key=lambda one: (_slips(own, one), one))
+        if _slips(own, near) <= most:
+            found[name] = near
+    return found
+
+
+def _slips(one: str, other: str) -> int:
+    """How many letters were left out, added, mistaken, or swapped with their neighbour."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        last, before, row = before, row, [at]
+        for to, wanted in enumerate(other, 1):
+            least = min(before[to] + 1, row[-1] + 1, before[to - 1] + (letter != wanted))
+            if last and to > 1 and one[at - 2 : at] == wanted + other[to - 2]:
+                least = min(least, last[to - 2] + 1)
+            row.append(least)
+    return row[-1]
 
 
 def _variables() -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from bench.__main__ import BENCHES, line, main
+from bench.__main__ import BENCHES, LONG, line, main
 from bench.figures import Pairs, Row, Size, Target, in_pairs, percentile
 
 TINY = Size(scale=0.002, rounds=1)
@@ -24,12 +24,14 @@ UNITS = {
     "composing": ["ms"],
     "enrich": ["calls"],
     "postgres": ["/s", "runs/s", "s", "ms"],
+    "status": ["ms", "ms"],
+    "tenants": ["runs/s", "/min", "ms"] * 2,
     "startup": ["s", "s", "MB"],
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.parametrize("name", [*BENCHES, *LONG])
 def test_benchmark_yields_its_figures(name: str) -> None:
     rows = import_module(f"bench.{name}").measure(TINY)
     assert [row.unit for row in rows] == UNITS[name]

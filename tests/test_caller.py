@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from connector.apps import fatture_in_cloud, perfex_crm
-from connector.caller import AppCaller
+from connector.caller import MOST_READS, AppCaller, Tally, counting_calls
 from connector.codec import encode
 from connector.connections import Tokens, auth_headers
 from connector.errors import (
@@ -219,6 +219,28 @@ async def test_writes_use_a_fresh_connection_and_reads_a_kept_one(
     await one.caller.request("GET", "/user/info")
     await one.caller.request("POST", "/c/7/x", body={})
     assert fresh == [False, True]
+
+
+async def test_reads_are_kept_as_they_may_be_shown_and_writes_are_not() -> None:
+    one = door((200, {"data": {}}), (404, {"error": {"message": "none"}}), (200, {}))
+    one.vendor.break_at = 4
+    tally = Tally()
+    with counting_calls(tally):
+        for path in ("/c/7/x?q=Rossi&access_token=abcdefgh12", "/c/7/y"):
+            await one.caller.send(HttpRequest(method="GET", url=BASE + path), write=False)
+        await one.caller.send(POST, write=True)
+        with pytest.raises(Unclear):
+            await one.caller.send(HttpRequest(method="GET", url=f"{BASE}/z"), write=False)
+        for _ in range(MOST_READS):
+            await one.caller.send(HttpRequest(method="GET", url=f"{BASE}/more"), write=False)
+    first, second, third, *more = tally.reads
+    assert first == {
+        "method": "GET", "url": f"{BASE}/c/7/x?q=Rossi&access_token=•••", "status": 200,
+    }  # fmt: skip
+    assert (second["status"], second["answer"]) == (404, '{"error":{"message":"none"}}')
+    assert (third["url"], third["status"]) == (f"{BASE}/z", None)
+    assert len(more) == MOST_READS - 3
+    assert tally.calls == 4 + MOST_READS
 
 
 # --- quota --------------------------------------------------------------------------------------

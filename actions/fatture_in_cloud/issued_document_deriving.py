@@ -91,8 +91,22 @@ email_issued_document = Action(
     ),
     prepare=mailing.compose,
     output=schema("fatture_in_cloud/done"),
-    # It answers nothing, and two e-mails may be alike: a doubt waits for a person.
-    identity=Identity(record_id="", when_unsure="park"),
+    # It answers nothing and bears no mark. What the list of sent e-mails does not prove waits for a
+    # person: an e-mail twice is worse than one late.
+    identity=Identity(
+        record_id="",
+        find="list_emails",
+        by={
+            "company_id": "company_id",
+            "to_email": "data.recipient_email",
+            "subject_contains": "data.subject",
+        },
+        witness={"to_email": "data.recipient_email", "subject": "data.subject"},
+        made_at="sent_date",
+        # As is usual there, the zone is not told: UTC, or Italian time in winter or summer.
+        clock_hours=(0, 1, 2),
+        when_unsure="park",
+    ),
     scopes=READING,
     summary="Document {{ input.document_id }} sent by e-mail",
     operations=("scheduleEmail", "getEmailData"),

@@ -89,7 +89,8 @@ def _derive_issues(node: DerivedTrigger, catalog: Catalog) -> Iterator[Issue]:
 def _identity_issues(node: Action, inputs: list[str], catalog: Catalog) -> Iterator[Issue]:
     identity = node.identity
     keys = [place for key in identity.natural_key for place in key.split("+")]
-    named = [*keys, *identity.by.values(), *identity.alike.values()]
+    seen = identity.witness.values()
+    named = [*keys, *identity.by.values(), *identity.alike.values(), *seen]
     for path in (*named, *((identity.marker,) if identity.marker else ())):
         if path not in inputs:
             yield _issue("identity", f"names the input {path!r}.", did_you_mean(path, inputs))

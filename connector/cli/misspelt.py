@@ -8,16 +8,18 @@ from connector.cli.output import say
 
 
 def warn_of_misspelt() -> None:
-    """Say on standard error which variables look like settings of ours and are none."""
+    """Say on standard error, in one line, which variables are settings of ours spelt wrong."""
     # Before anything is loaded for it: most commands are told nothing by the environment.
     if not any(name.upper().startswith("CONNECTOR_") for name in os.environ):
         return
-    from connector.settings import unknown_variables
+    from connector.settings import misspelt_variables
 
-    if not unknown_variables(os.environ, ()):
+    if not misspelt_variables(os.environ, ()):
         return
     # It may be the OAuth client of an app that a plugin brings.
     from connector.catalog import load_catalog
 
-    for issue in unknown_variables(os.environ, load_catalog().apps):
-        say(f"warning: {issue}")
+    found = misspelt_variables(os.environ, load_catalog().apps)
+    if found:
+        told = ", ".join(f"{name} (did you mean {meant}?)" for name, meant in found.items())
+        say(f"warning: no setting, so ignored: {told}")

@@ -6,6 +6,7 @@ import hashlib
 
 from connector import paths
 from connector.codec import decode
+from connector.engine import witness
 from connector.engine.door import Door
 from connector.engine.looking import EffectStore, Intent, Looking
 from connector.engine.packing import pack, unpack
@@ -81,6 +82,8 @@ class Beforehand(Looking):
             action = action.model_copy(update={"request": ready.request})
         effect.request = pack(door.render(action, ready.inputs))
         effect.payload_hash = hashlib.sha256(effect.request).hexdigest()[:16]
+        if action.identity.witness:
+            effect.natural_key = witness.key_of(action, effect)
 
 
 def _read_before(effect: EffectRow) -> str | None:

@@ -67,6 +67,8 @@ class Book:
         self._active: dict[str, list[ActiveFlow]] = {}
         self._connections: dict[tuple[str, str], ConnectionRow] = {}
         self._compiled: dict[tuple[int, int], CompiledFlow] = {}
+        self._of_text: dict[str, CompiledFlow] = {}
+        """A platform gives thousands of tenants one and the same flow: it is checked once."""
         self._problems: dict[str, dict[str, str]] = {}
 
     def forget(self) -> None:
@@ -184,7 +186,10 @@ class Book:
             document = await self._database.tenant(tenant).flow_document(flow_id, version)
             if document is None:
                 raise FlowError(f"Version {version} of this flow is no longer stored.")
-            known = self._compile(document)
+            known = self._of_text.get(document)
+            if known is None:
+                known = self._of_text[document] = self._compile(document)
+                _keep_newest(self._of_text)
             self._compiled[(flow_id, version)] = known
             _keep_newest(self._compiled)
         return known

@@ -1,4 +1,4 @@
-"""Which run goes next in this process: a flow's record one at a time, many records at once."""
+"""Which run goes next in this process: a record's one at a time, many at once, tenants in turn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from connector.engine.fair import FairQueue
 from connector.engine.waits import Clock
 from connector.errors import StoreError
 from connector.store.rows import RunRow
@@ -35,6 +36,7 @@ class Ticket:
     run: RunRow | None = None
     due_at: float = 0
     """When it may go on; inf means when it is released."""
+    tenant: str = ""
     released: bool = False
     """Released while it was in progress, so that it must not begin to wait for that."""
 
@@ -58,14 +60,13 @@ class Dispatcher:
         self._clock = clock
         self._workers = workers
         self._lanes: dict[LaneKey, deque[Ticket]] = {}
-        self._ready: asyncio.Queue[Ticket] = asyncio.Queue()
+        self._ready: FairQueue[Ticket] = FairQueue()
         self._tasks: list[asyncio.Task[None]] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._known: dict[int, LaneKey] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._rooms: dict[str, asyncio.Event] = {}
 
     def start(self) -> None:
         """Begin working."""
@@ -86,7 +87,7 @@ class Dispatcher:
 
     def enqueue(self, ticket: Ticket) -> None:
         """Give a run its place at the end of its lane; a run that has one keeps it."""
-        if ticket.run is not None and self._ready.qsize() > KEEP_IN_MEMORY:
+        if ticket.run is not None and self._ready.size() > KEEP_IN_MEMORY:
             ticket.run = None
         if ticket.run_id in self._known:
             if ticket.due_at <= self._clock():
@@ -118,17 +119,19 @@ class Dispatcher:
             timer.cancel()
         ticket.due_at = 0
         ticket.run = None
-        self._ready.put_nowait(ticket)
+        self._ready.put(ticket)
 
     async def settled(self) -> None:
         """Return when no run is open (waiting ones count as open)."""
         await self._idle.wait()
 
-    async def room(self) -> None:
-        """Return when few enough runs wait for their turn that it makes sense to add some."""
-        if self._ready.qsize() > AHEAD:
-            self._room.clear()
-            await self._room.wait()
+    async def room(self, tenant: str = "") -> None:
+        """Return when few enough runs wait for their turn that it makes sense to add some.
+
+        Of a tenant with less than its part of them, that is now: its events wait for nobody else's.
+        """
+        if self._ready.is_above_share(tenant, AHEAD):
+            await self._rooms.setdefault(tenant, asyncio.Event()).wait()
 
     @property
     def open(self) -> int:
@@ -138,26 +141,33 @@ class Dispatcher:
     def _offer(self, ticket: Ticket) -> None:
         delay = ticket.due_at - self._clock()
         if delay <= 0:
-            self._ready.put_nowait(ticket)
+            self._ready.put(ticket)
         elif math.isfinite(delay):
             loop = asyncio.get_running_loop()
             self._timers[ticket.run_id] = loop.call_later(delay, self._ripe, ticket)
 
     def _ripe(self, ticket: Ticket) -> None:
         self._timers.pop(ticket.run_id, None)
-        self._ready.put_nowait(ticket)
+        self._ready.put(ticket)
 
     async def _work(self) -> None:
         while True:
             ticket = await self._ready.get()
-            if self._ready.qsize() <= AHEAD:
-                self._room.set()
+            self._make_room(ticket.tenant)
             again = await self._go_on(ticket)
             if again is None:
                 self._leave(ticket)
                 continue
             ticket.due_at = 0 if ticket.released and math.isinf(again) else again
             self._offer(ticket)
+
+    def _make_room(self, tenant: str) -> None:
+        if self._rooms and not self._ready.is_above_share(tenant, AHEAD):
+            all_may = self._ready.size() <= AHEAD
+            for one in tuple(self._rooms) if all_may else (tenant,):
+                room = self._rooms.pop(one, None)
+                if room is not None:
+                    room.set()
 
     async def _go_on(self, ticket: Ticket) -> float | None:
         ticket.due_at, ticket.released = 0, False

@@ -23,7 +23,7 @@ class MakeEvents(Protocol):
     def __call__(
         self,
         start: Callable[[RunRow], None],
-        room: Callable[[], Awaitable[None]] | None = None,
+        room: Callable[[str], Awaitable[None]] | None = None,
         let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
     ) -> Events: ...
 
@@ -105,7 +105,7 @@ class LocalDrive:
     def run(self, run: RunRow) -> None:
         """Give a run its place in its lane."""
         lane = _lane(run.flow_id, run.item_id, run.id, run.ordered)
-        self._dispatcher.enqueue(Ticket(run.id, lane, run))
+        self._dispatcher.enqueue(Ticket(run.id, lane, run, tenant=run.tenant))
 
     def released(self, runs: Iterable[int], connection_id: str) -> None:
         """These runs wait no more, and events of this connection can be read again."""
@@ -139,10 +139,19 @@ class LocalDrive:
     async def _resume(self, usable: frozenset[str]) -> None:
         for event in await self._database.open_events():
             self._events.enqueue(event)
-        for run_id, flow_id, item_id, due_at, reason, ordered in await self._database.open_runs():
+        for (
+            run_id,
+            flow_id,
+            item_id,
+            due_at,
+            reason,
+            ordered,
+            tenant,
+        ) in await self._database.open_runs():
             waits = reason and reason.startswith("connection:") and reason not in usable
             lane = _lane(flow_id, item_id, run_id, bool(ordered))
-            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=math.inf if waits else due_at))
+            due_at = math.inf if waits else due_at
+            self._dispatcher.enqueue(Ticket(run_id, lane, due_at=due_at, tenant=tenant))
 
 
 def _lane(flow_id: int, item_id: str, run_id: int, ordered: bool) -> LaneKey:

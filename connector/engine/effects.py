@@ -125,6 +125,8 @@ class Effects(Beforehand):
             await self._check(intent.action.check, intent, effect, store, door)
         if effect.state == "planned" and intent.action.prepare is not None:
             await self._prepare(intent.action.prepare, intent, effect, store, door)
+        if effect.state == "planned" and self._search_first and intent.action.identity.witness:
+            await self._search_past(intent, effect, store, find)
         if effect.state == "planned":
             await self._send(intent, effect, store, door, find, turn)
         return self._end(effect)

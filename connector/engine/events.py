@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from connector.engine.covering import alike
 from connector.engine.deriving import Derived
-from connector.engine.enrich import Asker, Found, enrich
+from connector.engine.enrich import Found
 from connector.engine.making import Known, Making
 from connector.engine.origins import CHAIN, Origins, place_of_states
-from connector.engine.pacing import Pacing, Place
 from connector.engine.precedence import Precedence
+from connector.engine.reading import Askers, Group, Reading
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import (
     ApiError,
     ConnectorError,
-    NotConnected,
     Raced,
     StoreBusy,
     StoreError,
     TakenOver,
-    Throttled,
 )
 from connector.model import App, Trigger
 from connector.store.rows import HEALED, EventRow, FlowRow, RunRow
@@ -40,6 +38,8 @@ logger = logging.getLogger("connector.engine")
 MAX_TOGETHER = 200
 FEW_TOGETHER = 10
 """While other events arrive: matching these takes about as long as answering one or two."""
+AT_ONCE = 32
+"""Of so many places the store is asked side by side: more would queue there, and give up."""
 STORE_RETRY_SECONDS = 1.0
 BASELINE_SECONDS = 5.0
 NO_BASELINE = ConnectorError(
@@ -87,22 +87,6 @@ class FlowBook(Protocol):
     def ask_again(self) -> None: ...
 
 
-class PacedAsker(Asker, Protocol):
-    """An asker whose quota may be short."""
-
-    def spacing(self) -> float: ...
-
-
-class Askers(Protocol):
-    """Opens the way to read an app."""
-
-    async def open(self, tenant: str, connection: str, *, account: str = "") -> PacedAsker: ...
-
-
-Group = tuple[str, str, str, str]
-"""Tenant, connection, resource, account: events of one group are read together, in order."""
-
-
 class Events:
     """Matches accepted events; what cannot be read now stays open and is tried again."""
 
@@ -114,7 +98,7 @@ class Events:
         backoff: Backoff,
         clock: Clock,
         start: Callable[[RunRow], None],
-        room: Callable[[], Awaitable[None]] | None = None,
+        room: Callable[[str], Awaitable[None]] | None = None,
         let_go: Callable[[Sequence[EventRow], float], Awaitable[None]] | None = None,
         *,
         origins: Origins | None = None,
@@ -123,7 +107,7 @@ class Events:
     ) -> None:
         """`let_go` gives events back until a time; without it, those that wait do so here."""
         self._book = book
-        self._askers = askers
+        self._reading = Reading(book, askers, clock)
         self._store_of = store_of
         self._backoff = backoff
         self._clock = clock
@@ -133,12 +117,12 @@ class Events:
         self._origins = origins
         self._precedence = precedence or Precedence()
         self._making = Making(clock, chain)
-        self._pacing = Pacing(clock)
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._postponed: dict[int, EventRow] = {}
         self._known: set[int] = set()
+        self._hands = asyncio.Semaphore(AT_ONCE)
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -214,8 +198,8 @@ class Events:
         queue = self._groups[group]
         while queue:
             if self._room is not None:
-                await self._room()
-            await asyncio.sleep(self._pacing.pause(_place(group), len(queue)))
+                await self._room(group[0])
+            await asyncio.sleep(self._reading.pause(group, len(queue)))
             await self._precedence.turn()
             batch = alike(queue, MAX_TOGETHER)
             try:
@@ -252,13 +236,28 @@ class Events:
 
     async def _batch(self, group: Group, batch: Sequence[EventRow]) -> None:
         store = self._store_of(group[0])
+        known: dict[int, set[tuple[int, str]]] = {}
+        ids: dict[str, bool] = {}
+        async with self._hands:
+            wanted = await self._wanted(batch, store, known, ids)
+        # Without a hand: an app may take its time.
+        found = await self._reading.read(group, ids)
+        async with self._hands:
+            await self._match_all(batch, wanted, found, known, store)
+
+    async def _wanted(
+        self,
+        batch: Sequence[EventRow],
+        store: Store,
+        known: dict[int, set[tuple[int, str]]],
+        ids: dict[str, bool],
+    ) -> list[tuple[EventRow, list[ActiveFlow]]]:
+        """Who wants each event; fills in the runs that are `known`, and the `ids` to be read."""
         wanted = await self._takers(batch)
         if self._let_go is not None and any(not takers for _, takers in wanted):
             # A flow may have been switched on elsewhere a moment ago.
             self._book.ask_again()
             wanted = await self._takers(batch)
-        known: dict[int, set[tuple[int, str]]] = {}
-        ids: dict[str, bool] = {}
         for event, takers in wanted:
             if event.attempts or event.error is not None:
                 # It was deferred or matched before: some of its runs may be there.
@@ -270,7 +269,16 @@ class Events:
                     for one in event.ids
                     if any((taker.row.id, one) not in done for taker in takers)
                 )
-        found = await self._read(group, ids)
+        return wanted
+
+    async def _match_all(
+        self,
+        batch: Sequence[EventRow],
+        wanted: Sequence[tuple[EventRow, list[ActiveFlow]]],
+        found: Mapping[str, Found],
+        known: Mapping[int, set[tuple[int, str]]],
+        store: Store,
+    ) -> None:
         told = await self._told(batch, wanted, store)
         while wanted:
             # Read together, for that is one call; matched in pieces, for that takes the processor.
@@ -367,31 +375,6 @@ class Events:
         event.state = "received"
         await self._put_back([event], self._clock() + STORE_RETRY_SECONDS)
 
-    async def _read(self, group: Group, ids: Mapping[str, bool]) -> dict[str, Found]:
-        tenant, connection_id, resource, account = group
-        if not ids:
-            return {}
-        app = await self._book.app(tenant, connection_id)
-        reader = app.readers.get(resource)
-        if reader is None:
-            return {one: Found("denied") for one in ids}
-        place = _place(group)
-        held = self._pacing.held(place)
-        if held is not None:
-            return {one: Found("deferred", cause=held) for one in ids}
-        try:
-            asker = await self._askers.open(tenant, connection_id, account=account)
-        except (ApiError, NotConnected) as error:
-            return {one: Found("deferred", cause=error) for one in ids}
-        inputs = {app.account_input: account} if app.account_input else {}
-        apart = {one for one, alone in ids.items() if alone}
-        found = await enrich(asker, reader, ids, inputs, app.id_filter, apart)
-        self._pacing.did_read(place, asker.spacing())
-        for one in found.values():
-            if isinstance(one.cause, Throttled):
-                self._pacing.hold(place, one.cause)
-        return found
-
     def _settle(
         self,
         event: EventRow,
@@ -436,8 +419,3 @@ class Events:
             # The owner must reconnect; look again now and then in case somebody else mended it.
             event.error["reason"] = connection_reason(event.connection_id)
             event.due_at = self._clock() + 300
-
-
-def _place(group: Group) -> Place:
-    tenant, connection_id, _, account = group
-    return tenant, connection_id, account

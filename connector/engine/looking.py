@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from connector import paths
+from connector.engine import witness
 from connector.engine.confirmed import Confirmed
 from connector.engine.packing import unpack
 from connector.engine.proof import (
@@ -131,8 +132,8 @@ class Looking:
         What merely looks alike (the same name) is remembered, so that it is never taken for ours.
         """
         identity = intent.action.identity
-        if intent.action.identity.ensures and effect.natural_key:
-            # It looks itself, and knows what to do with what is there.
+        if identity.witness or (identity.ensures and effect.natural_key):
+            # It is looked for when it is prepared, or looks itself and knows what to do.
             return
         unnamed = bool(identity.marker) or not effect.natural_key
         if (
@@ -322,12 +323,26 @@ class Looking:
             # Whoever changes a record has not made it: that others name it does not matter.
             return Seen(found, ids_of(found), [])
         fresh = await self._fresh(effect, store, found)
+        if intent.action.identity.witness:
+            return await self._witnessed(intent.action, effect, store, found, fresh)
         if fresh and not intent.action.identity.marker:
             return Seen(found, fresh, [])
         seen = self._sorted(intent.action, effect, found, fresh)
         if seen.ours or seen.alike:
             return seen
         return await self._look_alike(intent, effect, store, find)
+
+    async def _witnessed(
+        self, action: Action, effect: EffectRow, store: EffectStore, found: Any, fresh: list[str]
+    ) -> Seen:
+        """By what was sent and when; what fits as well for another write of ours proves nothing."""
+        records = {one: record_of(found, one) for one in fresh}
+        alike = [one for one in fresh if witness.fits(action, effect, records[one])]
+        ours = [one for one in alike if witness.about_then(action, effect, records[one])]
+        others = await store.effects_about(effect.connection_id, effect.node, effect.natural_key)
+        if len(ours) != 1 or any(witness.twins(effect, one) for one in others):
+            return Seen(found, [], alike)
+        return Seen({"ids": ours, "records": [witness.shown(action, records[ours[0]])]}, ours, [])
 
     async def _look_alike(
         self, intent: Intent, effect: EffectRow, store: EffectStore, find: Find
@@ -359,7 +374,8 @@ class Looking:
         identity = intent.action.identity
         if not identity.find:
             return {}
-        criteria = criteria_of(intent.action, effect.inputs, effect.marker)
+        inputs = witness.known_of(intent.action, effect)
+        criteria = criteria_of(intent.action, inputs, effect.marker)
         return await find(identity.find, criteria) if criteria else {}
 
     async def _doubt(

@@ -17,6 +17,7 @@ from connector.engine.proof import (
     unlike,
 )
 from connector.engine.runs import read
+from connector.engine.witness import against, known_of
 from connector.errors import ApiError, BundleError, ConnectorError, Missing, NotConnected
 from connector.model import Action, Search
 from connector.store.rows import EffectRow
@@ -60,7 +61,8 @@ class Witness:
                 raise _refusal(error, remote_id) from error
             return Testimony(output_of(None, number), error.message)
         doubt = unlike(action, effect.inputs, effect.marker, record, remote_id)
-        if not doubt and not action.identity.marker and not effect.natural_key:
+        keyed = effect.natural_key and not action.identity.witness
+        if not doubt and not action.identity.marker and not keyed:
             doubt = "it was written without a mark and without a key, so nothing tells that it is"
         if doubt and not force:
             raise Unproven(
@@ -83,7 +85,7 @@ class Witness:
         door = await self._door(node, effect)
         seen: dict[str, dict[str, Any]] = {}
         for criteria in (
-            criteria_of(node, effect.inputs, effect.marker),
+            criteria_of(node, known_of(node, effect), effect.marker),
             alike_of(node, effect.inputs),
         ):
             found = await read(search, criteria, door) if criteria else {}
@@ -96,7 +98,8 @@ class Witness:
                         "record": record,
                         "marked": carries(node, record, effect.marker),
                         "before": one in effect.known,
-                        "doubt": unlike(node, effect.inputs, effect.marker, record, one),
+                        "doubt": unlike(node, effect.inputs, effect.marker, record, one)
+                        or against(node, effect, record),
                     },
                 )
         return sorted(seen.values(), key=lambda one: (not one["marked"], bool(one["doubt"])))

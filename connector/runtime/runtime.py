@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -49,7 +50,7 @@ from connector.runtime.views import (
 )
 from connector.runtime.watching import Watch
 from connector.runtime.workshop import Workshop
-from connector.store.rows import EventRow, RunRow
+from connector.store.rows import COUNTED, EventRow, RunRow
 
 logger = logging.getLogger("connector.runtime")
 
@@ -146,7 +147,7 @@ class Runtime:
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
-        self.past = LookingBack(self._store, self._book, parts.clock, replaying)
+        self.past = LookingBack(self._store, self._book, parts.clock, replaying, tuning)
         self.workshop = Workshop(
             parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
         )
@@ -170,12 +171,18 @@ class Runtime:
         await self._parts.http.aclose()
         await self._database.close()
 
+    async def for_tenant(self, tenant: str) -> Runtime:
+        """The same installation as another tenant sees it; it ends with this one, not by itself."""
+        other = Runtime(replace(self._parts, tenant=tenant))
+        await other._store.ensure(self._clock())
+        return other
+
     async def start(self) -> None:
         """Drive the runs of this store: unfinished ones go on. Raises StoreOwned."""
         self._database.own()
         await self._confirmed.settle()
         self._started = True
-        await self._drive.start(await self._usable())
+        await self._drive.start(await self.accounts.usable())
         await self._watch.start()
 
     async def stop(self) -> None:
@@ -240,7 +247,7 @@ class Runtime:
         if event is None:
             return None
         runs = await self._store.runs(event_id=event_id, limit=1_000)
-        return event_details(event, runs, await self._flow_keys())
+        return event_details(event, runs, await self._store.flow_keys())
 
     async def list_runs(
         self,
@@ -251,7 +258,7 @@ class Runtime:
     ) -> list[dict[str, Any]]:
         """The newest runs first; `state` and `flow` narrow them, `before` is a run's id."""
         runs = await self._store.runs(limit=limit, before=before, state=state, flow=flow)
-        flows = await self._flow_keys()
+        flows = await self._store.flow_keys()
         summaries = await self._store.summaries([run.id for run in runs])
         return [run_view(run, flows, summaries.get(run.id)) for run in runs]
 
@@ -262,7 +269,7 @@ class Runtime:
             return None
         steps = await self._store.steps(run_id)
         effects = await self._store.effects(run_id=run_id)
-        return run_details(run, await self._flow_keys(), steps, effects)
+        return run_details(run, await self._store.flow_keys(), steps, effects)
 
     async def replay(
         self, run_id: int, from_step: str | None = None, *, who: str = ""
@@ -300,9 +307,9 @@ class Runtime:
         """Record what a person decided."""
         await self._store.audit(self._clock(), who, what, subject, details or {})
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events, runs and effects are in each state, and what sweeps recovered."""
-        return {**await self._store.counts(), "sweep": await self._oversight.swept()}
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and effects are in each state, up to `most`; what sweeps found."""
+        return {**await self._store.counts(most), "sweep": await self._oversight.swept()}
 
     async def notices(self) -> dict[str, Any]:
         """What every page shows: lasting `alarms`, and how many writes are `parked`."""
@@ -314,8 +321,9 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`."""
-        return {"counts": await self.counts(), **await self._oversight.status()}
+        """The `counts` (each up to `counted_to`), what sweeps `recovered`, and lasting `alarms`."""
+        told = await self._oversight.status()
+        return {"counts": await self.counts(), "counted_to": COUNTED, **told}
 
     async def quotas(self) -> list[dict[str, Any]]:
         """What the accounts in use have used of their apps' quotas, and where that leads."""
@@ -439,11 +447,3 @@ class Runtime:
     def _go_on(self, run: RunRow) -> None:
         if self._started:
             self._drive.run(run)
-
-    async def _usable(self) -> set[str]:
-        """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
-        rows = await self._store.connections()
-        return {connection_reason(row.id) for row in rows if row.status == "active"}
-
-    async def _flow_keys(self) -> dict[int, str]:
-        return await self._store.flow_keys()

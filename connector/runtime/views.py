@@ -165,6 +165,7 @@ def run_details(
                 "warnings": (step.exchange or {}).get("warnings", []),
                 "chosen": (step.exchange or {}).get("chosen", []),
                 "calls": (step.exchange or {}).get("calls"),
+                "reads": (step.exchange or {}).get("reads", []),
                 "off": (step.exchange or {}).get("off", False),
                 "started_at": step.started_at,
                 "finished_at": step.finished_at,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from connector.building.contexts import context_for, labels_for, ranks_for, sample_item
 from connector.building.forms import form, node_cards
+from connector.building.places import places_seen
 from connector.building.preview import preview
 from connector.building.rewrite import read_plain, rewrite
-from connector.building.suggest import places_in, suggest
+from connector.building.suggest import suggest
 from connector.engine.book import as_connection
 from connector.engine.dry import dry_run
 from connector.engine.waits import Clock
@@ -126,7 +127,7 @@ class Workshop:
         if not isinstance(node, Action | Search):
             return []
         context = await self._context(data, step, sample)
-        places = [*places_in("trigger", context["trigger"]), *places_in("steps", context["steps"])]
+        places = places_seen(self._catalog, data, step, context)
         found = suggest(self._catalog, node, places, mapping, language)
         return [one.as_data() for one in found]
 

@@ -30,8 +30,8 @@ class History(Protocol):
 
     async def look_up_events(
         self, asked: EventFilter, limit: int, before: int | None = None
-    ) -> list[EventRow]:
-        """The newest events that fit."""
+    ) -> tuple[list[EventRow], int | None]:
+        """The newest events that fit; and the event that a search stopped at, if it did."""
         ...
 
     async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -23,6 +23,8 @@ GONE, MASKED = "purged_at", "masked_at"
 """First in the context of a run whose payloads were removed, or masked; when, as its value."""
 MENDING: frozenset[str] = frozenset({"succeeded", "filtered"})
 """Ends of a replay after which its failed run needs nobody any more."""
+COUNTED = 10_000
+"""Where counting what is in a state ends, unless more is asked for: so it never takes long."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
 
 
@@ -254,6 +256,7 @@ class EventFilter:
     recovered: bool = False
     since: float | None = None
     until: float | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +349,7 @@ class SweepRow:
     """How far one resource of an account was looked through for changes that no event told of.
 
     `newest` and `floor` are in the app's own words: nothing up to `floor` is ever looked for.
+    `asked_at` and `told` are kept apart: when somebody wanted a look at once, what the last showed.
     """
 
     connection_id: str
@@ -355,6 +359,8 @@ class SweepRow:
     newest: str
     floor: str
     swept_at: float
+    asked_at: float = 0
+    told: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,9 +151,13 @@ class Sentences(BaseModel):
 
 
 class Status(BaseModel):
-    """Counts by state, what no event told of, and the alarms that last."""
+    """Counts by state, what no event told of, and the alarms that last.
+
+    A count as high as `counted_to` means at least so many.
+    """
 
     counts: dict[str, dict[str, int]]
+    counted_to: int
     recovered: list[dict[str, Any]]
     alarms: list[dict[str, Any]]
 

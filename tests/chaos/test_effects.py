@@ -257,6 +257,7 @@ class KeyOfTheRun(Edited):
 BROKEN: list[tuple[str, Build, str]] = [
     *((one.__name__, Build(effects=one), kind) for one, kind in (
         (RetriesAfterTimeout, "client"),
+        (RetriesAfterTimeout, "email"),
         (RetriesAfterTimeout, "invoice"),
         (LooksAtOnce, "client"),
         (IgnoresTheMark, "invoice"),

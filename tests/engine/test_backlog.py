@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from connector.engine import dispatch as dispatch_module
-from tests.engine.test_dispatch import Desk, play
+from connector.engine.dispatch import Ticket
+from tests.engine.test_dispatch import Desk, play, run_row
 
 
 @pytest.fixture(autouse=True)
@@ -57,5 +58,56 @@ def test_several_that_wait_for_room_all_get_it() -> None:
         for number in range(6):
             desk.add(number, str(number))
         await asyncio.gather(*(desk.dispatcher.room() for _ in range(3)))
+
+    play(story, workers=1)
+
+
+# --- tenants ------------------------------------------------------------------------------------
+
+
+def put(desk: Desk, number: int, tenant: str) -> None:
+    desk.items[number] = str(number)
+    row = run_row(number, str(number))
+    desk.dispatcher.enqueue(Ticket(number, (1, str(number)), row, tenant=tenant))
+
+
+def test_tenants_take_turns_and_each_keeps_its_order() -> None:
+    async def story(desk: Desk) -> None:
+        for number in range(6):
+            put(desk, number, "noisy")
+        for number in (10, 11):
+            put(desk, number, "calm")
+        put(desk, 20, "small")
+        await desk.dispatcher.settled()
+
+    assert play(story, workers=1).begun() == [0, 10, 20, 1, 11, 2, 3, 4, 5]
+
+
+def test_events_of_a_tenant_without_runs_wait_for_nobody_elses() -> None:
+    async def story(desk: Desk) -> None:
+        for number in range(10):
+            put(desk, number, "noisy")
+        async with asyncio.timeout(1):
+            await desk.dispatcher.room("calm")
+        waits = asyncio.create_task(desk.dispatcher.room("noisy"))
+        await asyncio.sleep(0)
+        assert not waits.done()
+        await waits
+        assert len(desk.begun()) == 7
+        await desk.dispatcher.settled()
+
+    play(story, workers=1)
+
+
+def test_room_of_a_tenant_with_its_share_comes_back_when_its_own_had_their_turn() -> None:
+    async def story(desk: Desk) -> None:
+        for number in range(10):
+            put(desk, number, "noisy")
+        for number in (20, 21):
+            put(desk, number, "calm")
+        await desk.dispatcher.room("calm")
+        # One of its two has begun, while far more of the other wait than there is room for.
+        assert desk.begun() == [0, 20]
+        await desk.dispatcher.settled()
 
     play(story, workers=1)

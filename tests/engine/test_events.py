@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from connector.engine.events import AT_ONCE
 from connector.errors import (
     ConnectorError,
     FlowError,
@@ -710,3 +711,33 @@ def test_after_any_bad_day_every_event_is_matched_and_every_run_is_there_once(
 
     for seed in range(12):
         simulate(lambda seed=seed: whole(seed))
+
+
+# --- many places ------------------------------------------------------------------------------
+
+
+def test_of_hundreds_of_places_the_store_is_asked_for_few_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def story(world: World) -> None:
+        book: Any = world.events._book
+        following, now = book.following, 0
+
+        async def slow(*given: Any) -> Any:
+            nonlocal now
+            now += 1
+            asked.append(now)
+            await asyncio.sleep(0.1)
+            now -= 1
+            return await following(*given)
+
+        monkeypatch.setattr(book, "following", slow)
+        for number in range(3 * AT_ONCE):
+            await world.deliver(str(number), account=f"company {number}")
+        await world.settled()
+
+    play(tmp_path, story)
+    assert len(asked) == 3 * AT_ONCE
+    assert max(asked) == AT_ONCE

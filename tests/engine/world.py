@@ -323,16 +323,21 @@ class World:
         return self.books
 
     def enqueue(self, run: RunRow) -> None:
-        self.dispatcher.enqueue(Ticket(run.id, (run.flow_id, run.item_id), run))
+        self.dispatcher.enqueue(Ticket(run.id, (run.flow_id, run.item_id), run, tenant=run.tenant))
 
     async def resume(self) -> None:
         """As the runtime does, at its start and when another process has changed something."""
         for event in await self.database.open_events():
             self.events.enqueue(event)
-        for run_id, flow_id, item_id, due_at, reason, _ in await self.database.open_runs():
+        for run_id, flow_id, item_id, due_at, reason, _, tenant in await self.database.open_runs():
             waits = reason is not None and reason.startswith("connection:")
             self.dispatcher.enqueue(
-                Ticket(run_id, (flow_id, item_id), due_at=float("inf") if waits else due_at)
+                Ticket(
+                    run_id,
+                    (flow_id, item_id),
+                    due_at=float("inf") if waits else due_at,
+                    tenant=tenant,
+                )
             )
 
     def _ended(self, run: RunRow) -> None:

@@ -177,8 +177,8 @@ async def test_open_runs_are_those_without_an_end_in_the_order_they_came(
     await store.record_run(two)
     await store.record_run(three)
     assert await database.open_runs() == [
-        (one.id, 1, "a", 0.0, None, 1),
-        (three.id, 1, "c", NOW + 5, "quota", 1),
+        (one.id, 1, "a", 0.0, None, 1, "main"),
+        (three.id, 1, "c", NOW + 5, "quota", 1, "main"),
     ]
 
 

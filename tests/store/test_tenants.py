@@ -166,6 +166,10 @@ WRITES: dict[str, Call] = {
     "save_sweep": lambda store, whose: store.save_sweep(
         sweep_row(whose.tenant, newest="stolen", floor="stolen")
     ),
+    "ask_sweeps": lambda store, _: store.ask_sweeps(NOW),
+    "tell_sweep": lambda store, whose: store.tell_sweep(
+        (f"conn-{whose.tenant}", "7", "client"), {"stolen": 1}
+    ),
     "drop_sweep": lambda store, whose: store.drop_sweep(sweep_row(whose.tenant)),
     "save_origin": lambda store, whose: store.save_origin(
         origin_row(whose.tenant, whose.run, effect_key="stolen"), NOW + 60

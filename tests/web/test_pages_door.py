@@ -415,10 +415,23 @@ class TestAnswers:
 
     async def test_a_page_is_small(self, house: House) -> None:
         one = await house.inside()
-        for path in ("/", "/connections/new", "/people", "/quota"):
+        for path in ("/", "/connections/new", "/people", "/quota", "/flows/new"):
             answer = await one.get(path)
             assert answer.headers.get("content-encoding") == "gzip"
             assert len(gzip.compress(answer.content)) < 60_000
+
+    async def test_the_scripts_of_a_page_are_small(self, house: House) -> None:
+        one = await house.inside()
+        for name in ("builder", "watch"):
+            sizes, wanted = {}, [f"{name}.js", "base.js"]
+            while wanted:
+                file = wanted.pop()
+                if file not in sizes:
+                    text = (await one.get(house.site.assets.path(file))).text
+                    sizes[file] = len(gzip.compress(text.encode()))
+                    wanted += re.findall(r'(?:from|import) "\./([^"]+)"', text)
+            assert len(sizes) > 1, name
+            assert sum(sizes.values()) < 30_000, sizes
 
     async def test_files_are_kept_for_ever_by_their_hash(self, house: House) -> None:
         one = house.browser()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from connector import load_catalog
 from connector.apps.perfex_crm.answers import read_error
+from connector.engine.sweeps import GRACE_SECONDS
 from connector.errors import FlowError
 from connector.flow.reading import parse_flow
 from connector.model import Answer
@@ -108,7 +110,7 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         for words in (
             "An event came", "Create Customer", "not written", "Exact request", "Answer: 403",
             "Tick this resource", "The owner of the connected account must act", "Replay from here",
-            "2 calls",
+            "2 calls", "1 exact read", "/customers/search/Rossi → 404", "No data were found",
         ):  # fmt: skip
             assert words in shown, words
         same = await anna.get("/runs/1?part=run")
@@ -121,13 +123,14 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         await w.quiet()
         assert "succeeded" in await anna.text("/runs/2")
         assert "It was replayed" in await anna.text("/runs/1")
-        assert "failed, mended by a replay" in await anna.text("/runs/1")
+        assert "failed, mended by replay" in await anna.text("/runs/1")
         assert "No run fits" in await anna.text("/runs?state=failed")
         assert re.findall(r'data-row="(\d+)"', (await anna.get("/runs?state=mended")).text) == ["1"]
-        assert "failed, mended by a replay" in await anna.text("/")
+        assert "failed, mended by replay" in await anna.text("/")
         event = (await told_of(w, 1))["event_id"]
+        assert "A replay has taken this write over" in await anna.text("/runs/1")
         assert "1 failed and mended" in await anna.text("/inbox")
-        assert "failed, mended by a replay replayed as 2" in await anna.text(f"/inbox/{event}")
+        assert "failed, mended by replay replayed as 2" in await anna.text(f"/inbox/{event}")
         assert (await w.runtime.get_run(1) or {})["state"] == "failed", "what happened stays"
         (audit, *_) = await w.runtime.list_audits()
         assert (audit["who"], audit["what"], audit["subject"]) == ("anna", "replay", "run 1")
@@ -206,6 +209,71 @@ async def test_sums_of_the_inbox_add_up(tmp_path: Path) -> None:
 
 
 @story
+async def test_the_inbox_is_searched_and_an_address_keeps_its_filters(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await failing(w, "Rossi", "Bianchi")
+        runs = {run["id"]: run for run in await w.runtime.list_runs()}
+        for text in ("bianchi", str(runs[2]["item_id"])):
+            page = (await anna.get(f"/inbox?q={text}&period=hour&state=matched")).text
+            assert re.findall(r'data-row="(\d+)"', page) == [str(runs[2]["event_id"])], text
+            assert f'value="{text}"' in page
+            assert '<option value="hour" selected' in page
+            assert '<option value="matched" selected' in page
+            (live,) = re.findall(r'data-live="([^"]+)"', page)
+            assert f"q={text}" in live, "what is live keeps them too"
+        event = await w.runtime.get_event(runs[1]["event_id"])
+        assert event is not None
+        page = (await anna.get(f"/inbox?q={event['delivery_id']}")).text
+        assert re.findall(r'data-row="(\d+)"', page) == [str(event["id"])]
+        assert "No event fits" in await anna.text("/inbox?q=nobody")
+
+
+@story
+async def test_a_look_for_lost_changes_is_asked_for_and_tells_what_it_found(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, settings=SWEPT) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        await asyncio.sleep(30)
+        assert "It noted where things stand." in await anna.text("/inbox")
+        w.sandbox.fic.faults.add(kind="drop", type="*", times=1)
+        w.person.create("clients", client("Lost", vat_number=""))
+        await asyncio.sleep(60)
+        asked = w.fic.seen("GET", "/entities/clients")
+        done = await anna.post("/inbox/look", "/inbox")
+        assert done.headers["location"] == "/inbox#sweeps"
+        assert "looking now" in await anna.text("/inbox")
+        await asyncio.sleep(10)
+        assert len(w.fic.seen("GET", "/entities/clients")) == len(asked) + 1, "one call, no more"
+        shown = await anna.text("/inbox")
+        assert "1 record changed without an event" in shown
+        assert "looking now" not in shown
+        await asyncio.sleep(GRACE_SECONDS + 10)
+        await w.quiet()
+        assert "1 lost change found" in await anna.text("/inbox")
+        assert [run["state"] for run in await w.runtime.list_runs()] == ["succeeded"]
+        (audit, *_) = await w.runtime.list_audits()
+        assert (audit["who"], audit["what"]) == ("anna", "sweep")
+    async with world(tmp_path, settings=SWEPT) as w, reader(w, "viewer") as viewer:
+        assert "/inbox/look" not in (await viewer.get("/inbox")).text
+
+
+@story
+async def test_a_look_stays_inside_the_quota(tmp_path: Path) -> None:
+    async with world(tmp_path, settings=SWEPT) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        await asyncio.sleep(30)
+        now, refused = clock(), {"status": 429, "retry_after": 900, "times": 1}
+        clients = {"method": "GET", "path": "/c/*/entities/clients"}
+        w.sandbox.fic.faults.add(kind="status", **refused, **clients)
+        await w.runtime.past.sweep_now()
+        await asyncio.sleep(10)
+        assert "The quota has no room for it now" in await anna.text("/inbox")
+        (told,) = await w.runtime.past.sweeps()
+        assert told["due_at"] >= now + 900
+
+
+@story
 async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path) -> None:
     async with world(tmp_path) as w, reader(w) as anna:
         key = await parked(w)
@@ -231,6 +299,7 @@ async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path
         assert (await anna.get(page)).status_code == 404
 
 
+SWEPT = {"sweep_seconds": 3_600.0}
 CHECKED = re.compile(r'name="choice" value="([^"]*)"[^>]* checked')
 
 

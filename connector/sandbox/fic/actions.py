@@ -9,7 +9,6 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from connector.sandbox.clock import stamp
 from connector.sandbox.fic.call import Call, missing, single
 from connector.sandbox.fic.crud import allow, event_of, found
 from connector.sandbox.fic.fields import blank, clean
@@ -91,19 +90,16 @@ def send_email(call: Call) -> Response:
         faults["data.body"] = ["The data.body may not be greater than 51200 bytes."]
     if faults:
         raise invalid(faults)
-    call.company.emails.append(
-        {
-            "id": 7_001 + len(call.company.emails),
-            "status": "sent",
-            "sent_date": stamp(call.state.clock()),
-            "errors_count": 0,
-            "to_email": data["recipient_email"],
-            "subject": data["subject"],
-            "content": data["body"],
-            "recipient_status": "unknown",
-            "attachments": [],
-        }
-    )
+    sent = {
+        "id": 7_001 + len(call.company.emails),
+        "errors_count": 0,
+        "to_email": data["recipient_email"],
+        "subject": data["subject"],
+        "content": data["body"],
+        "recipient_status": "unknown",
+        "attachments": [],
+    }
+    call.company.emails.append((call.state.clock(), sent))
     event = f"{event_of(resources()['issued_documents'], record)}.email_sent"
     call.state.webhooks.emit(call.company.id, event, [record["id"]])
     return answer(None)

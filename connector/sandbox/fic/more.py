@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,8 @@ PENDING = Resource(
     sort=("id", "date"),
     first_id=88_001,
 )
+MAIL_SECONDS = 20
+"""An e-mail is dated when it leaves, not when it was asked for."""
 EMAILS = Resource(
     key="emails", path="emails", fields={}, family="emails", columns={}, sort=(), first_id=7_001
 )
@@ -134,9 +137,16 @@ def price_list_items(call: Call) -> Response:
 
 
 def emails(call: Call) -> Response:
-    """What was sent, page by page."""
+    """What was sent, page by page: late, dated only when it has left, and of no document."""
     call.need("emails:r")
-    return answer(listing(call, EMAILS, list(call.company.emails)))
+    now, rows = call.state.clock(), []
+    for asked, mail in call.company.emails:
+        left, age = asked + timedelta(seconds=MAIL_SECONDS), (now - asked).total_seconds()
+        gone = age >= MAIL_SECONDS
+        told = {"status": "sent" if gone else "pending", "sent_date": stamp(left) if gone else None}
+        if age >= call.lag:
+            rows.append({**mail, **told})
+    return answer(listing(call, EMAILS, rows))
 
 
 def templates(call: Call) -> Response:

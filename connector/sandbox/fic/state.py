@@ -53,7 +53,8 @@ class Company:
     arrived: int = 0
     price_lists: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By id: `about`, and `items` with the price of each product."""
-    emails: list[dict[str, Any]] = field(default_factory=list)
+    emails: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    """What was sent, and when it was asked for."""
 
     def lookup(self, kind: str, id_: int) -> dict[str, Any] | None:
         """A setting that records refer to by id."""

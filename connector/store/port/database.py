@@ -64,8 +64,8 @@ class Database(Protocol):
         """Every event that was accepted and not yet matched, oldest first."""
         ...
 
-    async def open_runs(self) -> list[tuple[int, int, str, float, str | None, int]]:
-        """Run, flow, record, due time, reason and whether ordered, of every unfinished run."""
+    async def open_runs(self) -> list[tuple[int, int, str, float, str | None, int, str]]:
+        """Run, flow, record, due time, reason, whether ordered, tenant: of every open run."""
         ...
 
     async def run(self, run_id: int) -> RunRow:

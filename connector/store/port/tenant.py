@@ -9,6 +9,7 @@ from connector.quota import Account
 from connector.store.past import History
 from connector.store.port.sides import Drafts, Keeping, People
 from connector.store.rows import (
+    COUNTED,
     AlarmRow,
     ConnectionRow,
     EffectRow,
@@ -199,6 +200,14 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Store how far a sweep has come."""
         ...
 
+    async def ask_sweeps(self, now: float) -> None:
+        """Let every sweep of this tenant look at once."""
+        ...
+
+    async def tell_sweep(self, place: tuple[str, str, str], told: Any) -> None:
+        """Keep what the last look at a place (connection, account, resource) showed."""
+        ...
+
     async def drop_sweep(self, row: SweepRow) -> None:
         """Forget a sweep: nobody follows its records any more."""
         ...
@@ -306,8 +315,8 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """How many runs wait for `reason`; no more than `most` are counted."""
         ...
 
-    async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """How many events and runs are in each state."""
+    async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
+        """How many events, runs and writes are in each state, of each at most `most`."""
         ...
 
     async def effect(self, key: str) -> EffectRow | None:

@@ -99,10 +99,10 @@ class SqlDatabase(Quotas, Duties):
         )
         return [event_row(row) for row in rows]
 
-    async def open_runs(self) -> list[tuple[int, int, str, float, str | None, int]]:
-        """Run, flow, record, due time, reason and whether ordered, of every unfinished run."""
+    async def open_runs(self) -> list[tuple[int, int, str, float, str | None, int, str]]:
+        """Run, flow, record, due time, reason, whether ordered, tenant: of every open run."""
         return await self.all(
-            "SELECT id, flow_id, item_id, due_at, reason, ordered FROM run"
+            "SELECT id, flow_id, item_id, due_at, reason, ordered, tenant FROM run"
             " WHERE finished_at IS NULL ORDER BY id",
         )
 

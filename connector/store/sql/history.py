@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from connector.codec import encode_text
 from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine, in_state
 from connector.store.sql.backend import TenantRows
 from connector.store.sql.columns import EVENT_COLUMNS, event_row, json_value
@@ -14,6 +15,8 @@ LOOKED_THROUGH = 5_000
 """How many runs a search in their texts looks through at a time."""
 SLACK_SECONDS = 3_600.0
 """Numbers follow time, but not to the second: a process may store late what it began early."""
+NAMED = 200
+"""So many events of one record are found, whatever their age."""
 COUNTED = 1_000
 """Where counting ends: more is more than anybody reads."""
 SAMPLE = 400
@@ -69,7 +72,7 @@ class History(TenantRows):
         values: list[Any] = [self.tenant]
         if asked.state in ("queued", "waiting"):
             terms.append("run.finished_at IS NULL")
-        elif asked.state:
+        elif asked.state and asked.mended is None:
             # The index holds what has ended: said in its own words, or it is not used.
             terms.append("run.finished_at IS NOT NULL")
         if asked.mended is not None:
@@ -166,8 +169,72 @@ class History(TenantRows):
 
     async def look_up_events(
         self, asked: EventFilter, limit: int, before: int | None = None
-    ) -> list[EventRow]:
-        """The newest events that fit."""
+    ) -> tuple[list[EventRow], int | None]:
+        """The newest events that fit; and the event that a search stopped at, if it did."""
+        terms, values = await self._event_terms(asked, before)
+        if asked.text is None:
+            return await self._events(terms, values, limit), None
+        named = await self._named(asked.text)
+        marks = ",".join("?" * len(named))
+        found = (
+            await self._events([*terms, f"id IN ({marks})"], [*values, *named], limit)
+            if named
+            else []
+        )
+        window = await self._backend.aside(
+            f"SELECT id FROM event WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?",
+            *values,
+            LOOKED_THROUGH,
+        )
+        if window:
+            like = f"%{_literal(asked.text.lower())}%"
+            told = (
+                "id >= ? AND (lower(ids) LIKE ? ESCAPE '!' OR lower(delivery_id) LIKE ? ESCAPE '!'"
+                " OR id IN (SELECT event_id FROM run WHERE event_id BETWEEN ? AND ? AND tenant = ?"
+                " AND lower(context) LIKE ? ESCAPE '!'))"
+            )
+            last, first = window[0][0], window[-1][0]
+            more = [first, like, like, first, last, self.tenant, like]
+            found += await self._events([*terms, told], [*values, *more], limit)
+        known = {row.id: row for row in found}
+        rows = [known[number] for number in sorted(known, reverse=True)[:limit]]
+        looked = window[-1][0] if len(window) == LOOKED_THROUGH else None
+        return rows, looked if len(rows) < limit else None
+
+    async def _events(self, terms: list[str], values: list[Any], limit: int) -> list[EventRow]:
+        rows = await self._backend.aside(
+            f"SELECT {EVENT_COLUMNS} FROM event WHERE {' AND '.join(terms)}"
+            " ORDER BY id DESC LIMIT ?",
+            *values,
+            limit,
+        )
+        return [event_row(row) for row in rows]
+
+    async def _named(self, text: str) -> list[int]:
+        """The events of this very number, delivery or record, however old they are."""
+        questions: list[tuple[str, list[Any]]] = [
+            (
+                "SELECT id FROM event WHERE tenant = ? AND delivery_id = ? AND connection_id IN"
+                " (SELECT id FROM connection WHERE tenant = ?)",
+                [self.tenant, text, self.tenant],
+            ),
+            (
+                "SELECT id FROM event WHERE tenant = ? AND ids = ? AND length(ids) < 200"
+                " ORDER BY id DESC LIMIT ?",
+                [self.tenant, encode_text([text]), NAMED],
+            ),
+            (
+                "SELECT event_id FROM run WHERE tenant = ? AND item_id = ?"
+                " ORDER BY id DESC LIMIT ?",
+                [self.tenant, text, NAMED],
+            ),
+        ]
+        found = {int(text)} if text.isascii() and text.isdecimal() and len(text) < 18 else set()
+        for sql, values in questions:
+            found |= {row[0] for row in await self._backend.aside(sql, *values)}
+        return sorted(found)
+
+    async def _event_terms(self, asked: EventFilter, before: int | None) -> Where:
         terms = ["tenant = ?"]
         values: list[Any] = [self.tenant]
         if asked.state is not None:
@@ -189,13 +256,7 @@ class History(TenantRows):
             if moment is not None:
                 terms.append(f"received_at {mark} ?")
                 values.append(moment)
-        rows = await self._backend.aside(
-            f"SELECT {EVENT_COLUMNS} FROM event WHERE {' AND '.join(terms)}"
-            " ORDER BY id DESC LIMIT ?",
-            *values,
-            limit,
-        )
-        return [event_row(row) for row in rows]
+        return terms, values
 
     async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:
         """How many runs of each of these events are in each state."""

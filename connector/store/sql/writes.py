@@ -156,6 +156,7 @@ class Writes(TenantRows):
         return (
             f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
             " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
+            " natural_key = excluded.natural_key,"
             " inputs = excluded.inputs, known = excluded.known, request ="
             " excluded.request, payload_hash = excluded.payload_hash, sends = excluded.sends,"
             " searches = excluded.searches, due_at = excluded.due_at, sent_at ="

@@ -76,6 +76,7 @@ class Asked:
             recovered="recovered" in self.plain,
             since=self.since,
             until=self.until,
+            text=self.word("q"),
         )
 
     def kept(self, *names: str, **changes: Any) -> dict[str, str]:

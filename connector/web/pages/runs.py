@@ -180,6 +180,8 @@ def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[s
     for effect in run["effects"]:
         effects.setdefault(effect["step"], []).append(effect)
         nodes.setdefault(effect["step"], effect["node"])
+    later = [one["id"] for one in run["replays"] if one["replay"] > run["replay"]]
+    newer = max(later, default=None)
     order = [one["id"] for one in run["plan"]] or [
         *ran,
         *(one for one in effects if one not in ran),
@@ -209,10 +211,21 @@ def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[s
                 "step": step,
                 "output": pretty(step["output"]) if step and step["output"] is not None else "",
                 "writes": writes,
+                # A write has one key, and stands with the run that last went on with it.
+                "went_on": newer
+                if step and state == "failed" and not writes and _writes(catalog, nodes.get(name))
+                else None,
                 "waits": state == "open" and run["state"] in ("waiting", "parked"),
             }
         )
     return shown
+
+
+def _writes(catalog: Any, node: str | None) -> bool:
+    try:
+        return getattr(catalog.node(node or ""), "kind", "") == "action"
+    except ConnectorError:
+        return False
 
 
 def _write(effect: Mapping[str, Any], tell: Telling) -> dict[str, Any]:

@@ -24,7 +24,7 @@ STATES = {
     "succeeded": mark("succeeded"),
     "filtered": mark("filtered"),
     "failed": mark("failed"),
-    "mended": mark("failed, mended by a replay"),
+    "mended": mark("failed, mended by replay"),
     "parked": mark("parked"),
     "done": mark("done"),
     "skipped": mark("skipped"),
@@ -178,6 +178,51 @@ class Telling:
         known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
         return " · ".join(known.get(one) or self._.part(one) for one in (resource, operation))
 
+    def kind(self, resource: str) -> str:
+        """A kind of records, as triggers name it."""
+        known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
+        return known.get(resource) or self._.part(resource)
+
+    def swept(self, told: Mapping[str, Any]) -> str:
+        """What a look for lost changes has shown."""
+        _ = self._
+        if told.get("waits"):
+            return _("The quota has no room for it now.")
+        if told.get("error"):
+            return _("The app could not be asked: %(why)s", why=_.told(str(told["error"])))
+        if told.get("unheard"):
+            return _.plural(
+                "%(count)s record changed without an event. If none comes by %(time)s, it is run.",
+                "%(count)s records changed without an event. If none comes by %(time)s, they are"
+                " run.",
+                told["unheard"],
+                time=_.time(told["judged_at"]),
+            )
+        if told.get("recovered"):
+            return _.plural(
+                "%(count)s lost change found: it is in the list as recovered.",
+                "%(count)s lost changes found: they are in the list as recovered.",
+                told["recovered"],
+            )
+        if told.get("first"):
+            return _("It noted where things stand.")
+        if told.get("changed"):
+            return _.plural(
+                "%(count)s changed record, known already. Nothing was lost.",
+                "%(count)s changed records, all known already. Nothing was lost.",
+                told["changed"],
+            )
+        return _("Nothing changed, nothing was lost.") if told else ""
+
+    def subject(self, subject: str) -> str:
+        """What somebody decided about."""
+        kind, _space, number = subject.partition(" ")
+        if number.isdecimal() and kind == "run":
+            return self._("Run %(run)s", run=number)
+        if number.isdecimal() and kind == "event":
+            return self._("Event %(event)s", event=number)
+        return subject
+
     def write(self, state: str) -> str:
         """A state of a write."""
         return self._(WRITES[state]) if state in WRITES else state
@@ -200,7 +245,10 @@ class Telling:
         for pattern, text in NOTES:
             found = pattern.fullmatch(message)
             if found:
-                return self._(text, **found.groupdict()) if found.groupdict() else self._(text)
+                values = found.groupdict()
+                if "why" in values:
+                    values["why"] = self._.part(values["why"])
+                return self._(text, **values) if values else self._(text)
         return self._.told(message)
 
     def error(self, error: Mapping[str, Any]) -> dict[str, Any]:

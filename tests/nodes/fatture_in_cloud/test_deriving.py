@@ -142,18 +142,98 @@ class TestMailing:
             "data.include_attachment",
         ]
 
-    async def test_a_lost_answer_waits_for_a_person(self, office: Office) -> None:
+
+class TestMailInDoubt:
+    """Nobody heard whether it left: the list of sent e-mails is the only witness."""
+
+    async def send(self, office: Office, fault: str, **data: Any) -> dict[str, Any]:
+        """An e-mail whose answer is lost; gives what it was asked with."""
         made = await issue(office)
         path = f"/c/{COMPANY}/issued_documents/{made['id']}/email"
-        office.sandbox.fic.faults.add(kind="reset_after", method="POST", path=path)
-        given = {"document_id": made["id"], "data": {}}
-        with pytest.raises((Wait, Park)):
-            await office.do("email_issued_document", event="m", **given)
-        office.later(3600)
-        with pytest.raises(Park):
-            await office.do("email_issued_document", event="m", **given)
+        office.sandbox.fic.faults.add(kind=fault, method="POST", path=path)
+        given = {"event": "m", "document_id": made["id"], "data": data}
+        with pytest.raises(Wait):
+            await office.do("email_issued_document", **given)
+        return given
+
+    def asked(self, office: Office) -> int:
         asked = "POST /c/{company_id}/issued_documents/{id}/email"
-        assert office.sandbox.fic.ledger.requests[asked] == 1
+        return office.sandbox.fic.ledger.requests[asked]
+
+    @pytest.mark.parametrize("fault", ["reset_after", "error_after"])
+    async def test_what_the_list_shows_is_done(self, office: Office, fault: str) -> None:
+        given = await self.send(office, fault)
+        office.later(120)
+        told = await office.do("email_issued_document", **given)
+        assert told["done"] is True
+        assert (told["id"], told["to_email"]) == (7_001, "amm@officineadda.example")
+        assert self.asked(office) == 1
+        assert await office.do("email_issued_document", **given) == told
+
+    async def test_one_that_shows_up_late_is_found_by_the_second_look(self, office: Office) -> None:
+        given = await self.send(office, "reset_after")
+        office.sandbox.fic.list_lag = 300
+        office.later(120)
+        with pytest.raises(Wait):
+            await office.do("email_issued_document", **given)
+        office.later(700)
+        assert (await office.do("email_issued_document", **given))["id"] == 7_001
+        assert self.asked(office) == 1
+
+    async def test_one_that_never_shows_up_waits_for_a_person(self, office: Office) -> None:
+        given = await self.send(office, "reset_before")
+        office.later(120)
+        with pytest.raises(Wait):
+            await office.do("email_issued_document", **given)
+        office.later(700)
+        for _ in range(2):
+            with pytest.raises(Park, match="cannot be found"):
+                await office.do("email_issued_document", **given)
+            office.later(86_400)
+        assert self.asked(office) == 1, "an e-mail twice is worse than one late"
+
+    async def test_one_that_somebody_sent_before_is_not_taken_for_it(self, office: Office) -> None:
+        made = await issue(office)
+        await office.do("email_issued_document", document_id=made["id"], data={"subject": "Yours"})
+        office.later(2 * 3_600 + 600)
+        given = await self.send(office, "reset_before", subject="Yours")
+        office.later(120)
+        with pytest.raises(Wait):
+            await office.do("email_issued_document", **given)
+        office.later(700)
+        with pytest.raises(Park, match="cannot be found"):
+            await office.do("email_issued_document", **given)
+
+    async def test_two_alike_prove_nothing(self, office: Office) -> None:
+        given = await self.send(office, "reset_before", subject="Yours")
+        # Another document, the same words to the same customer: this one arrives.
+        other = await issue(office)
+        await office.do("email_issued_document", document_id=other["id"], data={"subject": "Yours"})
+        office.later(120)
+        with pytest.raises(Park, match="alike: 7001"):
+            await office.do("email_issued_document", **given)
+
+    @pytest.mark.parametrize("other", [{"subject": "Yours 12"}, {"recipient_email": "b@x.example"}])
+    async def test_another_subject_or_recipient_is_another_one(
+        self, office: Office, other: dict[str, Any]
+    ) -> None:
+        words = {"subject": "Yours 1", "recipient_email": "bb@x.example"}
+        given = await self.send(office, "reset_before", **words)
+        made = await issue(office)
+        data = {**words, **other}
+        await office.do("email_issued_document", document_id=made["id"], data=data)
+        office.later(120)
+        with pytest.raises(Wait):
+            await office.do("email_issued_document", **given)
+
+    async def test_a_token_that_may_not_read_them_leaves_it_to_a_person(
+        self, office: Office
+    ) -> None:
+        given = await self.send(office, "reset_after")
+        office.sandbox.fic.faults.add(kind="status", status=403, method="GET", path="/c/*/emails")
+        office.later(120)
+        with pytest.raises(Park, match="does not let us look"):
+            await office.do("email_issued_document", **given)
 
 
 async def test_what_is_made_of_a_document_keeps_its_subject_and_has_a_mark_of_its_own(

@@ -86,7 +86,7 @@ class Builder {
   edited() {
     this.typed = null;
     (this.data.steps ?? []).forEach((step, at) => {
-      const count = place.querySelector(`.steps > li:nth-child(${at + 1}) .count`);
+      const count = place.querySelector(`.steps > li:nth-child(${at + 1}) .filled`);
       if (count) count.textContent = this.counted(step);
     });
     this.send();
@@ -161,7 +161,7 @@ class Builder {
   drawHead() {
     const errors = this.issues.filter((one) => one.severity !== "warning");
     const warnings = this.issues.filter((one) => one.severity === "warning");
-    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: tone === "bad" && this.isDraft },
+    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: this.isDraft && (tone === "bad" || items.length < 4) },
       h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, this.leadsTo(one), said(one))))) : null;
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
@@ -170,6 +170,7 @@ class Builder {
           errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
         h("div", { class: "row" },
           this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
+          begin.stored ? h("a", { class: "button quiet", href: url(`/runs?flow=${encodeURIComponent(begin.stored)}`) }, w.runs) : null,
           button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
           button(w.try, () => this.samples.dry(), { disabled: !this.ok }),
           button(w.tests, () => this.samples.tests(), { disabled: !this.ok }),
@@ -207,6 +208,8 @@ class Builder {
     const [part, name] = (issue.where ?? "").split(".");
     const at = part === "steps" ? (this.data?.steps ?? []).findIndex((one, place) => [one.id, String(place)].includes(name)) : -1;
     const spot = this.spots.find((one) => one.about(issue));
+    if (this.left && issue.where === "steps") return button(w.addStep, () => document.getElementById("add-step").focus(), { class: "button link", title: issue.where });
+    if (!issue.where && issue.who === "connection_owner") return h("a", { class: "link", href: url("/connections") }, `${w.connection}: `);
     if (!this.left || (at < 0 && !spot)) return issue.where ? h("code", {}, `${issue.where} `) : null;
     const labels = at >= 0 ? this.known?.[this.data.steps[at].node] : null;
     const field = labels?.fields.find((one) => one.path === issue.field) ?? labels?.arrays.find((one) => one.path === issue.field);
@@ -458,7 +461,7 @@ class Builder {
   summary(step, at) {
     const card = this.nodes?.find((one) => one.name === step.node);
     return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · `, h("span", { class: "count" }, this.counted(step))), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
   }
 
   /** How many values a step fills: a column of rows is one. */
@@ -509,7 +512,8 @@ class Builder {
   addStep(node) {
     const id = this.freeId(node.name.split(".")[1].split("_")[0]);
     const map = {};
-    const company = this.defaults(node.app).company_id ?? this.data.trigger?.with?.company_id;
+    const company = this.defaults(node.app).company_id ?? this.data.trigger?.with?.company_id
+      ?? this.data.steps?.find((one) => one.node?.startsWith(`${node.app}.`) && one.map?.company_id)?.map.company_id;
     this.form(node.name).then((form) => {
       if (company && form.fields.some((one) => one.path === "company_id")) map.company_id = company;
       (this.data.steps ??= []).push({ id, node: node.name, connection: this.only(node.app), map });

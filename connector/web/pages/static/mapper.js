@@ -2,7 +2,7 @@
 
 import { send } from "./base.js";
 import { button, dialog, fill, h, later, plain } from "./dom.js";
-import { leaves, shown } from "./token-field.js";
+import { leaves, shown, taken } from "./token-field.js";
 
 /** What a step gets, to be put into a card; `host` is the builder (see builder.js). */
 export class Mapper {
@@ -77,8 +77,10 @@ export class Mapper {
     const first = (field) => field.required || field.common || this.used(field);
     this.body.replaceChildren();
     const sections = this.form.sections.length > 1 ? this.form.sections : [{ key: null, label: w.fields }];
+    // What must be filled is not looked for below all the rest.
+    const home = (field) => (field.required && field.section === "other" ? sections[0].key : field.section);
     for (const section of sections) {
-      const own = fields.filter((field) => section.key === null || field.section === section.key);
+      const own = fields.filter((field) => section.key === null || home(field) === section.key);
       if (!own.length) continue;
       const head = own.filter((field) => narrowed || first(field));
       const rest = own.filter((field) => !head.includes(field));
@@ -348,6 +350,11 @@ export class Mapper {
       return;
     }
     const label = (path) => this.form.fields.find((one) => one.path === path)?.label ?? this.form.arrays.find((one) => one.path === path)?.label ?? path;
+    // What it gives for the sample, where that is plain to see.
+    const example = (value) => {
+      const found = typeof value === "string" && taken(value.replace(/^\{\{\s*|\s*\}\}$/g, ""));
+      return found && !found.filters.length ? shown(reach(this.seen.context, found.path), w) : "";
+    };
     const accept = (one, row) => {
       this.map[one.path] = one.value;
       row.remove();
@@ -356,13 +363,15 @@ export class Mapper {
       this.edited();
     };
     const list = h("ul", { class: "suggestions" }, items.map((one) => {
-      const row = h("li", {}, h("div", {}, h("strong", {}, label(one.path)), h("br"), h("code", {}, typeof one.value === "string" ? one.value : `for_each ${one.value.for_each}`),
+      const row = h("li", {}, h("div", {}, h("strong", {}, label(one.path)), " ", h("span", { class: "value" }, example(one.value)), h("br"), h("code", {}, typeof one.value === "string" ? one.value : `for_each ${one.value.for_each}`),
+        one.value.map ? h("span", { class: "quiet" }, h("br"), Object.entries(one.value.map).map(([key, text]) => `${label(`${one.path}.${key}`)} ← ${text.replace(/^\{\{\s*|\s*(\|.*)?\}\}$/g, "")}`).join(" · ")) : null,
         h("br"), h("span", { class: "quiet" }, `${one.reason} (${Math.round(one.confidence * 100)} %)`)), button(w.accept, () => accept(one, row), { "aria-label": `${w.accept}: ${label(one.path)}` }));
       row.accept = () => accept(one, row);
       return row;
     }));
     const made = dialog(w.suggest, w, h("p", { class: "quiet" }, items.length ? w.suggestHelp : w.noSuggestion), list,
       items.length > 1 ? button(w.acceptAll, () => [...list.children].forEach((one) => one.accept()), { class: "button main" }) : null);
+    made.classList.add("roomy");
   }
 }
 
