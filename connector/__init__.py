@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from connector import finding as finding, updating as updating
     from connector.apps.fatture_in_cloud import fatture as fatture
     from connector.catalog import Catalog as Catalog, load_catalog as load_catalog
+    from connector.demands import Demand as Demand
     from connector.derived import (
         Baseline as Baseline,
         Daily as Daily,
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "catalog": ("Catalog", "load_catalog"),
+    "demands": ("Demand",),
     "derived": ("Baseline", "Daily", "Derive", "DerivedTrigger"),
     "errors": (
         "ApiError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.apps.answers import moment_of
@@ -20,6 +20,7 @@ from connector.errors import (
     Throttled,
     Unauthorized,
     Unclear,
+    Uncounted,
 )
 from connector.model import (
     Action,
@@ -34,7 +35,7 @@ from connector.model import (
     Request,
     Search,
 )
-from connector.redaction import Scrubber, redact
+from connector.redaction import Scrubber, redact, redact_url
 from connector.rendering import build_request, render_request
 
 if TYPE_CHECKING:
@@ -48,12 +49,38 @@ __all__ = ["AppCaller", "Signer", "redact", "render_request"]
 TIMEOUT = 30.0
 MOST_DOWNLOADED = 10 * 1024 * 1024
 """The most bytes of a file that is read, unless less is asked for."""
-_COUNTED: ContextVar[list[int] | None] = ContextVar("counted", default=None)
+MOST_READS = 20
+"""So many reads of a step are kept for whoever looks at its run."""
+MOST_REFUSED = 2_000
+"""So much of an answer that said no is kept with them."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one step has asked of apps: how many `calls`, and its first `reads`, as they were."""
+
+    calls: int = 0
+    reads: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, asked: HttpRequest, answer: Answer | None) -> None:
+        """Keep a read as it may be shown; without an answer, none came."""
+        if len(self.reads) == MOST_READS:
+            return
+        told: dict[str, Any] = {"method": asked.method, "url": redact_url(asked.url)}
+        if asked.body:
+            told["body"] = redact(asked)["body"][:MOST_REFUSED]
+        told["status"] = answer.status if answer else None
+        if answer and answer.status >= 400:
+            told["answer"] = redact(answer)["body"][:MOST_REFUSED]
+        self.reads.append(told)
+
+
+_COUNTED: ContextVar[Tally | None] = ContextVar("counted", default=None)
 
 
 @contextmanager
-def counting_calls(counted: list[int]) -> Iterator[None]:
-    """Count, in the one place of the list, the calls that this task makes at any app's cost."""
+def counting_calls(counted: Tally) -> Iterator[None]:
+    """Count the calls that this task makes at any app's cost, and keep its reads."""
     before = _COUNTED.set(counted)
     try:
         yield
@@ -203,7 +230,7 @@ class AppCaller:
             headers=(*prepared.headers, *self._signer.headers(tokens)),
             body=prepared.body,
         )
-        scrubber = self._scrubber(tokens)
+        scrubber, tally = self._scrubber(tokens), _COUNTED.get()
         try:
             answer = await self._http.send(
                 signed,
@@ -213,16 +240,24 @@ class AppCaller:
                 not_after=not_after,
             )
         except ApiError as raised:
+            if tally is not None and not write:
+                tally.note(prepared, None)
             # Not `from`: the words of what broke may hold the header that carries the token.
             raise scrubber.error(raised) from None
         # Here and nowhere else, so that whatever is made of the answer is clean: an error, a
         # note beside a write, the output of a step.
         answer = scrubber.answer(answer)
+        if tally is not None and not write:
+            tally.note(prepared, answer)
         self._hear(answer)
         return answer
 
+    def spacing(self) -> float:
+        """How many seconds apart reads that can wait should be, as far as the quota is known."""
+        return self._limiter.spacing(self._quota_key, self.app.quotas)
+
     async def _reserve(self, priority: Priority) -> None:
-        """Count this call before it is made. Raises Throttled, or NotSent without the count.
+        """Count this call before it is made. Raises Throttled, or Uncounted.
 
         A call that was then not sent keeps its place: what an answer has told meanwhile may have
         taken the place of our count already, and giving one back would make it one too few.
@@ -230,7 +265,7 @@ class AppCaller:
         try:
             wait = await self._limiter.reserve(self._quota_key, self.app.quotas, priority)
         except StoreError as error:
-            raise NotSent(
+            raise Uncounted(
                 f"The quota of {self.app.title} cannot be counted: {error.message}",
                 remedy="Nothing was sent; it is tried again.",
             ) from error
@@ -242,7 +277,7 @@ class AppCaller:
             )
         counted = _COUNTED.get()
         if counted is not None:
-            counted[0] += 1
+            counted.calls += 1
 
     def _hear(self, answer: Answer) -> None:
         error = self.app.read_error(answer) if answer.status in (403, 429) else None

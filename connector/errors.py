@@ -11,6 +11,7 @@ ConnectorError
 │   └── HookUnsure      it may be genuine: answer 503 so that the sender tries again
 ├── ApiError            a foreign API did not do what was asked
 │   ├── NotSent         nothing reached it: safe to try again
+│   │   └── Uncounted   our own database could not count it: it goes in a moment
 │   ├── Unclear         it may have been applied: never resend blindly
 │   ├── Throttled       a quota is used up: wait `retry_after` seconds
 │   └── Refused         it answered no, and nothing was written
@@ -167,6 +168,10 @@ class NotSent(ApiError):
     """No byte of the request reached the API (DNS, refused, TLS): trying again is safe."""
 
     who: Who = "wait"
+
+
+class Uncounted(NotSent):
+    """The quota could not be counted, for our own database is away: nothing may be sent."""
 
 
 class Unclear(ApiError):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field as Attribute
 
 from connector.codec import decode
+from connector.demands import Demand
 from connector.errors import ApiError
 
 Json = Any
@@ -290,6 +291,8 @@ class Operation(Node):
     """One line for the run list, an expression over `input` and `output`."""
     operations: tuple[str, ...] = ()
     """The operations of the app that it uses, by the app's own names."""
+    demands: tuple[Demand, ...] = ()
+    """What it needs of several inputs together."""
 
 
 class Action(Operation):
@@ -530,7 +533,10 @@ class App(Data):
     probe: Callable[[Caller], Awaitable[Mapping[str, Json]]] | None = Attribute(
         default=None, exclude=True
     )
-    """Asks an installation what it can do: kept in the settings of the connection."""
+    """Asks an installation what it can do: kept in the settings of the connection.
+
+    `account_names` among it (by the id of the account) is what pages show instead of the id.
+    """
     read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
     """Turns an answer into the error it means, or None when it is a success."""
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)

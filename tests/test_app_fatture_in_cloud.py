@@ -198,12 +198,45 @@ def test_field_errors_name_our_paths_and_lines() -> None:
         )
     )
     assert isinstance(error, Invalid)
+    empty = "It was not accepted, because it is empty and must be filled in. In its own words:"
+    own = "“The data.items_list.0.vat.id field is required.”"
     assert [(issue.field, issue.message) for issue in error.issues] == [
-        ("data.entity", "The data.entity field is required."),
-        ("data.items_list.0.vat.id", "Line 1: The data.items_list.0.vat.id field is required."),
-        ("data.items_list.0.vat.id", "Line 1: The i dati field is required."),
-        ("data.payments_list.2.amount", "Payment 3: Wrong."),
+        ("data.entity", f"{empty} “The data.entity field is required.”"),
+        ("data.items_list.0.vat.id", f"Line 1: {empty} {own}"),
+        ("data.items_list.0.vat.id", f"Line 1: {empty} “The i dati field is required.”"),
+        (
+            "data.payments_list.2.amount",
+            "Payment 3: It was not accepted. In its own words: “Wrong.”",
+        ),
     ]
+    assert error.message == (
+        "Fatture in Cloud did not accept 3 fields, and wrote nothing: "
+        "“data.entity”, “data.items_list.0.vat.id”, “data.payments_list.2.amount”."
+    )
+    assert "replay" in error.remedy
+
+
+def test_one_field_is_told_with_its_reason_in_the_first_sentence() -> None:
+    found = {"data.name": ["The data.name may not be greater than 255 characters."]}
+    error = read_error(
+        answer(422, {"error": {"message": "Invalid request.", "validation_result": found}})
+    )
+    assert error is not None
+    assert error.message == (
+        "Fatture in Cloud did not accept the field “data.name”: it is too long."
+    )
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refusal_without_a_reason_says_so_and_what_can_be_tried(status: int) -> None:
+    said = "An unexpected error occurred. Contact support for more information."
+    error = read_error(answer(status, {"error": {"message": said}}))
+    assert isinstance(error, Invalid)
+    assert error.message == (
+        "Fatture in Cloud did not accept the record, and does not say why. "
+        f"In its own words: “{said}”"
+    )
+    assert "fewer fields" in error.remedy
 
 
 def test_business_rules_show_the_vendors_figures_exactly() -> None:
@@ -312,10 +345,20 @@ def test_long_and_strange_words_are_cut() -> None:
 
 
 def test_a_sentence_that_ends_with_a_dot_gets_no_second_one() -> None:
-    body = b'{"error":{"message":"An unexpected error occurred."}}'
-    error = read_error(Answer(status=503, body=body))
+    error = read_error(Answer(status=503, body=b'{"error":{"message":"We are closed."}}'))
     assert error is not None
-    assert error.message == "Fatture in Cloud answered 503: An unexpected error occurred."
+    assert error.message == "Fatture in Cloud answered 503: We are closed."
+
+
+def test_a_failure_without_a_reason_says_so() -> None:
+    body = b'{"error":{"message":"An unexpected error occurred."}}'
+    error = read_error(Answer(status=500, body=body))
+    assert isinstance(error, Unclear)
+    assert error.message == (
+        "Fatture in Cloud failed at this (500), and does not say why. "
+        "In its own words: “An unexpected error occurred.”"
+    )
+    assert "look there before sending it again" in error.remedy
 
 
 # --- the shared subscription --------------------------------------------------------------------

@@ -82,9 +82,10 @@ def test_validation_of_old_releases_is_a_404_with_an_object() -> None:
     error = read_error(answer(404, body))
     assert isinstance(error, Invalid)
     assert "<p>" not in str(error)
+    empty = "It was not accepted, because it is empty and must be filled in."
     assert [(issue.field, issue.message) for issue in error.issues] == [
-        ("company", "The Company field is required."),
-        ("groups_in", "Wrong."),
+        ("company", f"{empty} In its own words: “The Company field is required.”"),
+        ("groups_in", "It was not accepted. In its own words: “Wrong.”"),
     ]
 
 
@@ -98,6 +99,19 @@ def test_validation_of_new_releases_is_a_422_with_errors() -> None:
 def test_a_field_called_token_does_not_look_like_a_dead_token() -> None:
     body = no("The token field is required.", error={"token": "The token field is required."})
     assert isinstance(read_error(answer(404, body)), Invalid)
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_an_error_that_holds_a_sentence_is_no_field_called_message(status: int) -> None:
+    body = {"error": {"message": "An unexpected error occurred."}}
+    error = read_error(answer(status, body))
+    assert isinstance(error, Refused)
+    assert error.issues == ()
+    assert error.message == (
+        "Perfex CRM did not accept the record, and does not say why. "
+        "In its own words: “An unexpected error occurred.”"
+    )
+    assert "fewer fields" in error.remedy
 
 
 def test_a_missing_permission_is_not_tried_again() -> None:

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from connector.apps import fatture_in_cloud, perfex_crm
-from connector.caller import AppCaller
+from connector.caller import MOST_READS, AppCaller, Tally, counting_calls
 from connector.codec import encode
 from connector.connections import Tokens, auth_headers
 from connector.errors import (
@@ -28,6 +28,7 @@ from connector.errors import (
     Throttled,
     Unauthorized,
     Unclear,
+    Uncounted,
 )
 from connector.http import HttpClient, asgi_client
 from connector.model import (
@@ -220,6 +221,28 @@ async def test_writes_use_a_fresh_connection_and_reads_a_kept_one(
     assert fresh == [False, True]
 
 
+async def test_reads_are_kept_as_they_may_be_shown_and_writes_are_not() -> None:
+    one = door((200, {"data": {}}), (404, {"error": {"message": "none"}}), (200, {}))
+    one.vendor.break_at = 4
+    tally = Tally()
+    with counting_calls(tally):
+        for path in ("/c/7/x?q=Rossi&access_token=abcdefgh12", "/c/7/y"):
+            await one.caller.send(HttpRequest(method="GET", url=BASE + path), write=False)
+        await one.caller.send(POST, write=True)
+        with pytest.raises(Unclear):
+            await one.caller.send(HttpRequest(method="GET", url=f"{BASE}/z"), write=False)
+        for _ in range(MOST_READS):
+            await one.caller.send(HttpRequest(method="GET", url=f"{BASE}/more"), write=False)
+    first, second, third, *more = tally.reads
+    assert first == {
+        "method": "GET", "url": f"{BASE}/c/7/x?q=Rossi&access_token=•••", "status": 200,
+    }  # fmt: skip
+    assert (second["status"], second["answer"]) == (404, '{"error":{"message":"none"}}')
+    assert (third["url"], third["status"]) == (f"{BASE}/z", None)
+    assert len(more) == MOST_READS - 3
+    assert tally.calls == 4 + MOST_READS
+
+
 # --- quota --------------------------------------------------------------------------------------
 
 
@@ -255,7 +278,7 @@ async def test_what_the_app_says_about_waiting_holds_everybody(status: int) -> N
 async def test_without_the_count_nothing_is_sent() -> None:
     one = door()
     one.caller._limiter = Limiter(lambda: NOW, Away())
-    with pytest.raises(NotSent) as caught:
+    with pytest.raises(Uncounted) as caught:
         await one.caller.send(POST, write=True)
     assert "cannot be counted" in str(caught.value)
     assert one.vendor.asked == []

@@ -503,10 +503,10 @@ class TestChecking:
             "trigger.resource.vat_number", "trigger.resource.entity.vat_number"
         ) + (
             "  - id: copy\n    node: fatture_in_cloud.create_issued_document\n"
-            "    connection: fatture\n    map:\n      company_id: 1\n      data.type: invoice\n"
+            "    connection: fatture\n    map:\n      company_id: 1\n      data.type: order\n"
             "      data.entity.name: x\n      data.items_list:\n"
             f'        for_each: "{{{{ {rows} }}}}"\n        as: line\n'
-            f'        map: {{vat.id: 0, name: "{{{{ {row} }}}}"}}\n'
+            f'        map: {{vat.id: 0, net_price: 1, name: "{{{{ {row} }}}}"}}\n'
         )
         result = check_flow(text, catalog, CONNECTIONS)
         assert result.ok, result.errors

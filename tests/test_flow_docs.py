@@ -93,7 +93,7 @@ class TestMappingPage:
         node = catalog.node(NODE)
         assert isinstance(node, Action)
         compiled = compile_mapping(node, {**needed(mapping), **mapping}, catalog=catalog)
-        assert compiled.issues == ()
+        assert [one for one in compiled.issues if one.severity == "error"] == []
         mapped = compiled.apply(CONTEXT, validate=True).raise_for_errors()
         if payload:
             expected = json.loads(payload, parse_float=Decimal)

@@ -265,7 +265,8 @@ class TestNodes:
         node = catalog.node("fatture_in_cloud.create_issued_document")
         assert isinstance(node, Action)
         given = {"company_id": 1, "data.type": "invoice", "data.entity.name": "Rossi", **mapping}
-        return compile_mapping(node, given, catalog=catalog).issues
+        issues = compile_mapping(node, given, catalog=catalog).issues
+        return tuple(issue for issue in issues if issue.severity == "error")
 
     def test_required_fields_come_from_the_node(self, catalog: Catalog) -> None:
         node = catalog.node("fatture_in_cloud.create_client")

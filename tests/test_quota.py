@@ -373,3 +373,17 @@ def test_an_app_that_counts_late_and_by_a_clock_of_its_own_never_counts_too_many
     for moment in seen_hour:
         start = start_of(moment, calendar.seconds)
         assert sum(start_of(one, calendar.seconds) == start for one in seen_hour) <= calendar.calls
+
+
+@pytest.mark.parametrize(
+    ("quota", "seconds"),
+    [(SHORT, 1.25), (HOUR, 4.5), (MONTHLY, 0.0)],
+    ids=["short", "hour", "month"],
+)
+def test_reads_are_spaced_once_half_of_their_share_is_used(quota: Quota, seconds: float) -> None:
+    account = Account()
+    half = int(quota.calls * SHARES["read"]) // 2
+    taken(account, [quota], half - 1, "write")
+    assert account.spacing(quota, START) == 0
+    taken(account, [quota], 1, "write")
+    assert account.spacing(quota, START) == pytest.approx(seconds)

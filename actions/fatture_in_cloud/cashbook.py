@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector import Action, Caller, Identity, Request, Search, fatture, finding, schema
+from connector import Action, Caller, Demand, Identity, Request, Search, fatture, finding, schema
 
 _ENTRY = fatture.Resource(
     noun="Cashbook entry",
@@ -66,6 +66,25 @@ create_cashbook_entry = Action(
         ),
     ),
     request=Request(method="POST", path="/c/{company_id}/cashbook", wrap=("data",)),
+    demands=(
+        Demand(
+            one_of=("data.type",),
+            when="data.kind",
+            of=("cashbook",),
+            message="It is not said whether the money came in or went out.",
+            remedy="Choose one of the two.",
+        ),
+        *(
+            Demand(
+                one_of=(f"data.amount_{way}",),
+                when="data.type",
+                of=(way,),
+                message="The amount that was moved is missing.",
+                remedy="Fill it.",
+            )
+            for way in ("in", "out")
+        ),
+    ),
     result="data",
     output=schema("fatture_in_cloud/cashbook_entry"),
     # Two equal entries may both be meant, so nothing but a person can tell.

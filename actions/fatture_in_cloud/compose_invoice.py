@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, schema
+from connector import Action, Demand, Identity, Request, schema
 from connector.apps.fatture_in_cloud.invoices.composing import composed
 from connector.apps.fatture_in_cloud.invoices.kinds import WRITING, by_type
 
@@ -28,6 +28,54 @@ compose_invoice = Action(
         method="POST", path="/c/{company_id}/issued_documents", wrap=("data", "options")
     ),
     prepare=composed,
+    demands=(
+        Demand(
+            one_of=(
+                "data.entity.name",
+                "data.entity.id",
+                "data.entity.code",
+                "data.entity.vat_number",
+                "data.entity.tax_code",
+                "data.entity.email",
+            ),
+            message="It is not said whom this document is for.",
+            remedy="Fill the customer's VAT number, tax code, code, e-mail or id, or the whole "
+            "name.",
+        ),
+        Demand(
+            one_of=("data.items_list",),
+            message="The document has no lines.",
+            remedy="Fill at least one: make rows from a list, or give a name and a price.",
+        ),
+        Demand(
+            one_of=(
+                "data.items_list.net_price",
+                "data.items_list.gross_price",
+                "data.items_list.product_id",
+                "data.items_list.product_code",
+            ),
+            message="A line has neither a price nor a product that has one.",
+            remedy="Fill its price, or choose a product.",
+        ),
+        Demand(
+            one_of=(
+                "data.items_list.name",
+                "data.items_list.product_id",
+                "data.items_list.product_code",
+            ),
+            message="A line does not say what it is for: an e-invoice is refused without it.",
+            remedy="Fill its name, or choose a product.",
+            severity="warning",
+        ),
+        Demand(
+            one_of=("data.payment.account", "data.payment.account_id"),
+            when="data.payment.paid",
+            of=(True,),
+            message="What is paid needs the account on which the money came in.",
+            remedy="Choose a payment account, unless the payment method has one in the settings.",
+            severity="warning",
+        ),
+    ),
     result="data",
     output=schema("fatture_in_cloud/issued_document"),
     identity=Identity(

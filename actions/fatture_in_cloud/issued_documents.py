@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from connector import Action, Caller, Identity, Request, Search, finding, schema
+from connector import Action, Caller, Demand, Identity, Request, Search, finding, schema
 from connector.apps.fatture_in_cloud.invoices.kinds import READING, WRITING, by_type
 
 _MARK = re.compile(r"#[a-z2-7]{12}$")
 _TEXTS = {"subject": "any_subject contains", "entity_name": "entity.name =", "date": "date ="}
+_PAYABLE = (
+    "invoice",
+    "receipt",
+    "credit_note",
+    "proforma",
+    "self_own_invoice",
+    "self_supplier_invoice",
+)
 _PER_PAGE = "100"  # the most that the list gives; below 5 it refuses
 
 
@@ -86,6 +94,47 @@ create_issued_document = Action(
     ),
     request=Request(
         method="POST", path="/c/{company_id}/issued_documents", wrap=("data", "options")
+    ),
+    demands=(
+        Demand(
+            one_of=("data.items_list",),
+            message="The document has no lines.",
+            remedy="Fill at least one: a name, a quantity, a price and a VAT type.",
+            severity="warning",
+        ),
+        Demand(
+            one_of=("data.items_list.name", "data.items_list.product_id"),
+            message="A line does not say what it is for: an e-invoice is refused without it.",
+            remedy="Fill its name: nothing is copied from a product.",
+            severity="warning",
+        ),
+        Demand(
+            one_of=("data.items_list.net_price", "data.items_list.gross_price"),
+            message="A line has no price: nothing is copied from a product.",
+            remedy="Fill its price, with or without VAT as the document has it.",
+            severity="warning",
+        ),
+        Demand(
+            one_of=("data.payments_list",),
+            when="data.type",
+            of=_PAYABLE,
+            message="Without payments this document is refused, unless nothing is to be paid.",
+            remedy="Fill the payments: amount and due date. Compose Invoice works them out.",
+            severity="warning",
+        ),
+        Demand(
+            one_of=("data.payments_list.payment_account.id",),
+            when="data.payments_list.status",
+            of=("paid",),
+            message="What is paid needs the account on which the money came in.",
+            remedy="Choose a payment account.",
+        ),
+        Demand(
+            one_of=("data.payment_method.id", "data.payment_method.name"),
+            when="data.payment_method",
+            message="It is not said which payment method is meant.",
+            remedy="Choose it, or fill its name.",
+        ),
     ),
     result="data",
     output=schema("fatture_in_cloud/issued_document"),

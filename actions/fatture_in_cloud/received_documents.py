@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector import Action, Identity, Request, Search, fatture, schema
+from connector import Action, Demand, Identity, Request, Search, fatture, schema
 
 _SCOPES = ("received_documents:a", "stock:a")
 
@@ -66,8 +66,17 @@ list_received_documents = _DOCUMENT.list(
     query={"type": "{type}"},
     what="Lists received documents of one type that meet all criteria given.",
 )
+_PAYMENTS = Demand(
+    one_of=("data.payments_list",),
+    message="Without payments this document is refused, unless nothing is to be paid.",
+    remedy="Fill the payments: together they must come to the gross amount, paid or not.",
+    severity="warning",
+)
 create_received_document = _DOCUMENT.create(
-    "createReceivedDocument", require=("data.type", "data.entity.name"), identity=_IDENTITY
+    "createReceivedDocument",
+    require=("data.type", "data.entity.name"),
+    identity=_IDENTITY,
+    demands=(_PAYMENTS,),
 )
 update_received_document = _DOCUMENT.update("modifyReceivedDocument", "getReceivedDocument")
 delete_received_document = _DOCUMENT.delete(
@@ -103,6 +112,7 @@ register_pending_document = Action(
     request=Request(
         method="POST", path="/c/{company_id}/received_documents", wrap=("data", "pending_id")
     ),
+    demands=(_PAYMENTS,),
     result="data",
     output=schema("fatture_in_cloud/received_document"),
     identity=_IDENTITY.model_copy(update={"natural_key": ("pending_id",)}),

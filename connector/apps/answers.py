@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from connector.apps.refusals import quoted, refused_field, says_nothing
 from connector.codec import decode
 from connector.errors import Issue, Unclear
 from connector.model import Answer
@@ -63,13 +64,13 @@ def _moment(text: str) -> float | None:
         return None
 
 
-def in_words(field: str, rows: Mapping[str, str]) -> str:
-    """Where in a list a field lies, counted from 1: `data.items_list.0.vat.id` is "Line 1: "."""
+def in_words(field: str, rows: Mapping[str, str], why: str) -> str:
+    """A reason with where in a list its field lies, counted from 1: "Line 1: It is too long."."""
     keys = field.split(".")
     for name, index in itertools.pairwise(keys):
         if name in rows and index.isdecimal():
-            return f"{rows[name]} {int(index) + 1}: "
-    return ""
+            return f"{rows[name]} {int(index) + 1}: {why}"
+    return why
 
 
 def issues_of(found: object, rows: Mapping[str, str] | None = None) -> tuple[Issue, ...]:
@@ -80,13 +81,22 @@ def issues_of(found: object, rows: Mapping[str, str] | None = None) -> tuple[Iss
     for name, told in found.items():
         field = plain(name).removesuffix("[]")
         for sentence in told if isinstance(told, list) else [told]:
-            where = in_words(field, rows or {})
-            issues.append(Issue(message=f"{where}{plain(sentence)}", field=field))
+            why = refused_field(plain(sentence))
+            issues.append(Issue(message=in_words(field, rows or {}, why), field=field))
     return tuple(issues[:MAX_ISSUES])
 
 
 def unclear(app: str, answer: Answer, why: str) -> Unclear:
     """The outcome is not known, whatever the status says."""
+    if says_nothing(why):
+        return Unclear(
+            quoted(f"{app} failed at this ({answer.status}), and does not say why.", why),
+            status=answer.status,
+            remedy=(
+                "It may have been applied: look there before sending it again. Some apps answer so"
+                " to a wrong value as well: if it stays, try with fewer fields filled in."
+            ),
+        )
     return Unclear(
         f"{app} answered {answer.status}: {why.removesuffix('.')}.",
         status=answer.status,

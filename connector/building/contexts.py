@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector import paths
 from connector.building.forms import output_labels
+from connector.building.useful import ORDINARY, TECHNICAL, usefulness
 from connector.model import Action, Operation, Search, Trigger
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def context_for(
 ) -> dict[str, Any]:
     """What step number `upto` sees: `trigger`, and the steps before it by their ids."""
     steps: dict[str, Any] = {}
-    for id_, node, enabled in _steps(catalog, data, upto):
+    for id_, node, enabled in steps_before(catalog, data, upto):
         output = made_up_output(node)
         steps[id_] = (
             {"skipped": True}
@@ -84,13 +85,27 @@ def labels_for(
     if trigger is not None:
         for path, word in output_labels(catalog, trigger, language, resource).items():
             found[f"trigger.{path}"] = word
-    for id_, node, enabled in _steps(catalog, data, upto):
+    for id_, node, enabled in steps_before(catalog, data, upto):
         for path, word in output_labels(catalog, node, language).items() if enabled else ():
             found[f"steps.{id_}.{path}"] = word
     return found
 
 
-def _steps(
+def ranks_for(catalog: Catalog, data: Mapping[str, Any], upto: int) -> dict[str, int]:
+    """How soon each thing that a step sees is offered, by dotted path; what is not told is 1."""
+    found: dict[str, int] = {}
+    trigger, resource = trigger_of(catalog, data)
+    if trigger is not None:
+        for field in catalog.output_fields(trigger, resource):
+            found[f"trigger.{field.path}"] = usefulness(field.path, field.type)
+    for id_, node, enabled in steps_before(catalog, data, upto):
+        for field in catalog.output_fields(node) if enabled else ():
+            found[f"steps.{id_}.{field.path}"] = usefulness(field.path, field.type)
+        found[f"steps.{id_}.skipped"] = TECHNICAL
+    return {path: rank for path, rank in found.items() if rank != ORDINARY}
+
+
+def steps_before(
     catalog: Catalog, data: Mapping[str, Any], upto: int
 ) -> list[tuple[str, Action | Search, bool]]:
     given = data.get("steps")

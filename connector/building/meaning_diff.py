@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from connector.building.forms import labels, node_label
+from connector.building.meaning_words import SAID
 from connector.building.rewrite import read_plain
 from connector.building.words import LANGUAGES
 from connector.flow.document import DocumentFault
@@ -14,109 +16,7 @@ if TYPE_CHECKING:
     from connector.catalog import Catalog
 
 MOST_SHOWN: Final = 80
-_SAID: Final[Mapping[str, tuple[str, str]]] = {
-    "unreadable": (
-        "One of the two documents cannot be read: compare their text.",
-        "Uno dei due documenti non si può leggere: confronta il testo.",
-    ),
-    "name": ("Is now called {new}.", "Ora si chiama {new}."),
-    "description": ("Has another description.", "Ha un'altra descrizione."),
-    "order_none": (
-        "Runs about one record no longer wait for each other.",
-        "Le esecuzioni sulla stessa scheda non si aspettano più.",
-    ),
-    "order_per_record": (
-        "Runs about one record go one after the other again.",
-        "Le esecuzioni sulla stessa scheda vanno di nuovo una dopo l'altra.",
-    ),
-    "loops_allow": (
-        "Now also follows changes that it made itself.",
-        "Ora segue anche le modifiche che ha fatto lui stesso.",
-    ),
-    "loops_ignore": (
-        "No longer follows changes that it made itself.",
-        "Non segue più le modifiche che ha fatto lui stesso.",
-    ),
-    "trigger_node": ("Is now started by: {new}.", "Ora parte con: {new}."),
-    "trigger_connection": (
-        "Now listens to the connection {new}, no longer to {old}.",
-        "Ora ascolta il collegamento {new}, non più {old}.",
-    ),
-    "setting": (
-        "{label} of the trigger: {new} instead of {old}.",
-        "{label} dell'avvio: {new} invece di {old}.",
-    ),
-    "setting_new": ("{label} of the trigger is now {new}.", "{label} dell'avvio ora è {new}."),
-    "setting_gone": ("{label} of the trigger is no longer set.", "{label} dell'avvio non c'è più."),
-    "when_new": ("Now runs only if {new}.", "Ora parte solo se {new}."),
-    "when_gone": ("No longer filters: {old}.", "Non filtra più: {old}."),
-    "when": ("Filters by {new} instead of {old}.", "Filtra con {new} invece di {old}."),
-    "step_new": ("New step '{step}': {new}.", "Nuovo passo '{step}': {new}."),
-    "step_gone": ("Step '{step}' ({old}) is gone.", "Il passo '{step}' ({old}) non c'è più."),
-    "step_renamed": (
-        "Step '{old}' is now called '{step}'.",
-        "Il passo '{old}' ora si chiama '{step}'.",
-    ),
-    "step_after": (
-        "Step '{step}' now runs after '{old}'.",
-        "Il passo '{step}' ora viene dopo '{old}'.",
-    ),
-    "step_first": ("Step '{step}' now runs first.", "Il passo '{step}' ora viene per primo."),
-    "step_node": (
-        "Step '{step}' now does: {new}; before: {old}.",
-        "Il passo '{step}' ora fa: {new}; prima: {old}.",
-    ),
-    "step_off": (
-        "Step '{step}' is switched off: it is left out.",
-        "Il passo '{step}' è spento: viene saltato.",
-    ),
-    "step_on": ("Step '{step}' is switched on again.", "Il passo '{step}' è di nuovo acceso."),
-    "step_connection": (
-        "Step '{step}' now uses the connection {new}, no longer {old}.",
-        "Il passo '{step}' ora usa il collegamento {new}, non più {old}.",
-    ),
-    "step_when_new": (
-        "Step '{step}' now runs only if {new}.",
-        "Il passo '{step}' ora parte solo se {new}.",
-    ),
-    "step_when_gone": (
-        "Step '{step}' now always runs; before only if {old}.",
-        "Il passo '{step}' ora parte sempre; prima solo se {old}.",
-    ),
-    "step_when": (
-        "Step '{step}' runs if {new}; before if {old}.",
-        "Il passo '{step}' parte se {new}; prima se {old}.",
-    ),
-    "step_key_new": (
-        "Step '{step}' now writes once for each {new}.",
-        "Il passo '{step}' ora scrive una volta per ogni {new}.",
-    ),
-    "step_key_gone": (
-        "Step '{step}' no longer has a key of its own: two events may write twice.",
-        "Il passo '{step}' non ha più una chiave propria: due eventi possono scrivere due volte.",
-    ),
-    "step_key": (
-        "Step '{step}' writes once for each {new}; before for each {old}.",
-        "Il passo '{step}' scrive una volta per ogni {new}; prima per ogni {old}.",
-    ),
-    "field_new": (
-        "Step '{step}' will now also fill {label}: {new}.",
-        "Il passo '{step}' ora compila anche {label}: {new}.",
-    ),
-    "field_gone": (
-        "Step '{step}' no longer fills {label}.",
-        "Il passo '{step}' non compila più {label}.",
-    ),
-    "field": (
-        "Step '{step}' fills {label} with {new} instead of {old}.",
-        "Il passo '{step}' compila {label} con {new} invece di {old}.",
-    ),
-    "rows": (
-        "Step '{step}' makes the rows of {label} another way.",
-        "Il passo '{step}' prepara in altro modo le righe di {label}.",
-    ),
-    "other": ("{label} has changed.", "{label} è cambiato."),
-}
+_EACH: Final = "for_each"
 _KNOWN: Final = frozenset(
     {"flow", "name", "description", "order", "loops", "trigger", "when", "steps"}
 )
@@ -144,7 +44,7 @@ class _Telling:
 
     def say(self, key: str, **values: str) -> str:
         """One sentence."""
-        return _SAID[key][self._at].format_map(values)
+        return SAID[key][self._at].format_map(values)
 
     def _tell(self, key: str, **values: str) -> None:
         self.told.append(self.say(key, **values))
@@ -159,7 +59,7 @@ class _Telling:
             before, after = old.get(key, usual), new.get(key, usual)
             if before != after:
                 known = f"{key}_{after}"
-                self._tell(known) if known in _SAID else self._tell("other", label=key)
+                self._tell(known) if known in SAID else self._tell("other", label=key)
         self._trigger(_object(old.get("trigger")), _object(new.get("trigger")))
         self._pair("when", old.get("when"), new.get("when"))
         self._steps(_steps(old), _steps(new))
@@ -243,11 +143,65 @@ class _Telling:
         for path in dict.fromkeys([*before, *after]):
             label = words.get(str(path)) or self._array(new.get("node"), str(path)) or str(path)
             was, now = before.get(path), after.get(path)
-            if isinstance(was, Mapping | list) and isinstance(now, Mapping | list):
-                if not _equal(was, now):
-                    self._tell("rows", step=name, label=label)
-            else:
+            if not self._rows(was, now, str(path), words, step=name, label=label):
                 self._pair("field", was, now, step=name, label=label)
+
+    # --- rows of lists ------------------------------------------------------------------------
+
+    def _rows(self, old: Any, new: Any, path: str, words: Mapping[str, str], **about: str) -> bool:
+        """What differs in the rows of a list; False where there are none."""
+        if old is None and _is_loop(new):
+            each, columns = _shown(new[_EACH]), self._columns(new.get("map"), path, words)
+            self._tell("rows_new", new=each, columns=columns, **about)
+        elif _is_loop(old) and _is_loop(new):
+            if not _equal(old[_EACH], new[_EACH]):
+                self._tell("rows_from", old=_shown(old[_EACH]), new=_shown(new[_EACH]), **about)
+            self._cells("each", _cells(old), _cells(new), path, words, **about)
+        elif isinstance(old or [], list) and isinstance(new, list) and _are_rows(new):
+            self._numbered(old or [], new, path, words, **about)
+        elif isinstance(old, Mapping | list) and isinstance(new, Mapping | list):
+            if not _equal(old, new):
+                self._tell("rows", **about)
+        else:
+            return False
+        return True
+
+    def _numbered(
+        self, old: list[Any], new: list[Any], path: str, words: Mapping[str, str], **about: str
+    ) -> None:
+        for at in range(max(len(old), len(new))):
+            number = str(at + 1)
+            if at >= len(new):
+                self._tell("row_removed", number=number, **about)
+            elif at >= len(old):
+                columns = self._columns(new[at], path, words)
+                self._tell("row_added", number=number, columns=columns, **about)
+            else:
+                was, now = _cells({"map": old[at]}), _cells({"map": new[at]})
+                self._cells("row", was, now, path, words, number=number, **about)
+
+    def _cells(
+        self,
+        key: str,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        path: str,
+        words: Mapping[str, str],
+        **about: str,
+    ) -> None:
+        for name in dict.fromkeys([*old, *new]):
+            inner = f"{path}.{name}" if name else path
+            column = words.get(inner) or name or about["label"]
+            was, now = old.get(name), new.get(name)
+            within = {**about, "label": column}
+            if not isinstance(was, list) and self._rows(was, now, inner, words, **within):
+                continue
+            self._pair(key, was, now, column=column, **about)
+
+    def _columns(self, cells: Any, path: str, words: Mapping[str, str]) -> str:
+        """The words of what a row fills."""
+        found = _cells({"map": cells})
+        return ", ".join(words.get(f"{path}.{name}") or name for name in found if name) or "–"
 
     # --- words --------------------------------------------------------------------------------
 
@@ -269,6 +223,39 @@ class _Telling:
         node = self._catalog.nodes.get(str(name))
         listed = form(self._catalog, node, self._language)["arrays"] if node is not None else ()
         return next((str(one["label"]) for one in listed if one["path"] == path), "")
+
+
+def _are_rows(value: list[Any]) -> bool:
+    return all(isinstance(one, Mapping) for one in value)
+
+
+def _is_loop(value: Any) -> bool:
+    return isinstance(value, Mapping) and _EACH in value
+
+
+def _cells(rows: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a row fills, by path below it; however the row is called, it is `item` here."""
+    alias = str(rows.get("as", "item"))
+    given = rows.get("map")
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, str) and alias != "item":
+            return re.sub(rf"(?<![\w.]){re.escape(alias)}\b", "item", value)
+        return value
+
+    cells = _flat(given) if isinstance(given, Mapping) else {"": given}
+    return {name: plain(value) for name, value in cells.items()}
+
+
+def _flat(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects written out in full are the same as dotted paths."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if isinstance(value, Mapping) and value and not _is_loop(value):
+            found.update({f"{key}.{name}": one for name, one in _flat(value).items()})
+        else:
+            found[str(key)] = value
+    return found
 
 
 def _equal(one: Any, other: Any) -> bool:

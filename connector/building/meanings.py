@@ -24,6 +24,7 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "country": ("country", "country_iso", "country_code", "paese", "nation"),
     "language": ("language", "default_language", "lingua"),
     "currency": ("currency", "default_currency", "valuta"),
+    "description": ("description", "descrizione"),
     "notes": ("notes", "note", "description_long", "comment"),
     "quantity": ("qty", "quantity", "quantita"),
     "unit": ("measure", "unit", "uom"),
@@ -54,6 +55,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "country": ("country", "paese"),
     "language": ("language", "lingua"),
     "currency": ("currency", "valuta"),
+    "description": ("description", "descrizione"),
     "notes": ("notes", "note"),
     "quantity": ("quantity", "quantità"),
     "unit": ("unit", "unità di misura"),
@@ -64,6 +66,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "due_date": ("due date", "scadenza"),
     "amount": ("amount", "importo"),
     "number": ("number", "numero"),
+    "vat_type": ("VAT type", "aliquota IVA"),
     "lines": ("lines", "righe"),
 }
 ALIKE: Final = {frozenset({"company_name", "name"})}

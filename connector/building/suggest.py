@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from connector.building.forms import form
 from connector.building.meanings import ALIKE, WORDS, meaning, purpose
+from connector.building.places import (
+    CUSTOMER,
+    DOCUMENT,
+    LINE,
+    PURCHASE,
+    SUPPLIER,
+    Place,
+    kinds_of,
+)
 from connector.model import Action, Field, Search
-from connector.paths import join, split
+from connector.paths import split
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -18,11 +27,27 @@ SURE: Final = 0.95
 LIKELY: Final = 0.8
 PERHAPS: Final = 0.6
 _NUMBERS: Final = ("integer", "number")
-_CONVERT: Final[Mapping[tuple[str, str], str]] = {
-    ("perfex_crm", "country"): "perfex_country",
-    ("perfex_crm", "language"): "perfex_language",
+_CONVERT: Final[Mapping[tuple[str, str, str], str]] = {
+    ("perfex_crm", "", "country"): "perfex_country",
+    ("perfex_crm", "", "language"): "perfex_language",
+    ("fatture_in_cloud", "perfex_crm", "country"): "perfex_country_iso | country_name",
 }
-"""Filters that bring a meaning into an app's own form."""
+"""Filters that bring a meaning into an app's own form: to which app, from which (or any)."""
+_OWN_FORM: Final = ("country", "language", "currency")
+"""Meanings that each app writes in a way of its own."""
+_OF_PAPER: Final = ("date", "due_date")
+"""What a copy in another app shares with its original, and the next document here does not."""
+_PARTS: Final[Mapping[tuple[str, ...], str]] = {
+    ("currency", "id"): "currency",
+    ("language", "code"): "language",
+    ("vat", "id"): "vat_type",
+}
+"""What the last two keys of a path stand for together."""
+_PARTIES: Final = (CUSTOMER, SUPPLIER, DOCUMENT, PURCHASE)
+_NO_ROWS: Final = ("payments_list",)
+"""Lists that are never taken over: what was paid there was not paid here."""
+_UNTOLD: Final = ("stock", "in_dn")
+"""Parts of a row that do something once, and must not do it again."""
 _NEVER: Final = (
     "created_at",
     "updated_at",
@@ -34,26 +59,11 @@ _NEVER: Final = (
     "year",
 )
 """Keys that say something else of every record."""
+_CUSTOMER_IDS: Final = ("clientid", "customer_id", "customerid")
+_ROW_DEPTH: Final = 3
+"""Keys of a part of a line: `data.items_list.name`."""
 _WRAPS: Final = ("data", "resource", "record", "trigger", "item", "event")
 """Keys that only hold the record, and say nothing of whose value it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A value that a mapping may read: its whole path, its key and its type."""
-
-    path: str
-    type: str = "string"
-    array: str | None = None
-    depth: int = 0
-    app: str = ""
-    noun: str = ""
-    """What the step or trigger gives, as its node calls it."""
-
-    @property
-    def key(self) -> str:
-        """The last key of its path."""
-        return split(self.path)[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +85,6 @@ class Suggestion:
         }
 
 
-def places_of(root: str, fields: Iterable[Field], app: str = "", noun: str = "") -> list[Place]:
-    """The places that the fields of an output stand for, below a root such as `trigger`."""
-    return [
-        Place(
-            f"{root}.{one.path}",
-            one.type,
-            f"{root}.{one.array}" if one.array else None,
-            len(split(one.path)),
-            app,
-            noun.lower().replace(" ", "_"),
-        )
-        for one in fields
-    ]
-
-
-def places_in(root: str, value: Any, depth: int = 0) -> list[Place]:
-    """The same from a sample, where no schema tells."""
-    if isinstance(value, Mapping) and depth < 6:
-        found = []
-        for key, inner in value.items():
-            found += places_in(f"{root}.{join([str(key)])}", inner, depth + 1)
-        return found
-    kind = "any"
-    if isinstance(value, bool):
-        kind = "boolean"
-    elif isinstance(value, str):
-        kind = "string"
-    elif value is not None and not isinstance(value, Mapping | list):
-        kind = "number"
-    return [Place(root, kind, root if isinstance(value, list) else None, depth)]
-
-
 def suggest(
     catalog: Catalog,
     node: Action | Search,
@@ -117,91 +95,179 @@ def suggest(
     """At most one suggestion for each field that is not mapped yet, the surest first."""
     done = set(mapped)
     found: list[Suggestion] = []
-    usual = _usual(catalog, node)
-    fields = [one for one in catalog.fields(node) if not one.read_only and one.path in usual]
+    kinds = kinds_of(catalog, node)
+    usual = _usual(catalog, node, kinds)
+    marker = node.identity.marker if isinstance(node, Action) else None
+    fields = [
+        one
+        for one in catalog.fields(node)
+        if not one.read_only and one.path in usual and one.path != marker
+    ]
+    judge = _Judge(node.app, language)
     singles = [one for one in places if one.array is None]
     for field in fields:
         if field.by_id or field.array is not None or _covered(field.path, done):
             continue
-        best = _best(field, singles, node.app, language)
+        best = judge.best(field, kinds.get(field.path, ""), singles)
         if best is not None:
             place, filter_name, confidence, reason = best
             text = f"{place.path} | {filter_name}" if filter_name else place.path
             found.append(Suggestion(field.path, "{{ " + text + " }}", confidence, reason))
-    found += _loops(fields, places, done, node.app, language)
+    found += _loops(fields, places, done, judge)
     return sorted(found, key=lambda one: -one.confidence)
 
 
-def _usual(catalog: Catalog, node: Action | Search) -> set[str]:
+def _usual(catalog: Catalog, node: Action | Search, kinds: Mapping[str, str]) -> set[str]:
     """The fields that are common enough to be offered, or named like a kind of value we know."""
     return {
         one["path"]
         for one in form(catalog, node)["fields"]
-        if one["common"] or one["required"] or purpose(split(one["path"])[-1])[0]
+        if one["common"]
+        or one["required"]
+        or purpose(split(one["path"])[-1])[0]
+        or (meaning(split(one["path"])[-1]) and _is_plain(split(one["path"]), kinds))
     }
+
+
+def _is_plain(keys: Sequence[str], kinds: Mapping[str, str]) -> bool:
+    """Whether it says something of a customer or a line itself, and of nothing they hold."""
+    kind, owner = kinds.get(".".join(keys), ""), _owner(keys)
+    if kind == DOCUMENT:
+        return not owner and meaning(keys[-1]) in _OWN_FORM
+    return (kind == CUSTOMER and owner == "entity") or (kind == LINE and len(keys) == _ROW_DEPTH)
 
 
 def _covered(path: str, done: set[str]) -> bool:
     return any(path == one or path.startswith(f"{one}.") for one in done)
 
 
-def _best(
-    field: Field, places: Sequence[Place], app: str, language: str
-) -> tuple[Place, str, float, str] | None:
-    best: tuple[float, Place, str, str, float] | None = None
-    for place in places:
-        judged = _judge(field, place, app, language)
-        if judged is None:
-            continue
-        confidence, filter_name, reason = judged
-        # What lies as deep as the field is meant rather than what only has its name.
-        apart = _owner(split(field.path)) != _owner(split(place.path))
-        rank = confidence - place.depth / 1000 - (0.1 if apart else 0)
-        if best is None or rank > best[0]:
-            best = (rank, place, filter_name, reason, round(confidence - (0.1 if apart else 0), 2))
-    if best is None:
+class _Judge:
+    """How sure it is that a place fills a field of an app, and why."""
+
+    def __init__(self, app: str, language: str) -> None:
+        self._app = app
+        self.at = 1 if language == "it" else 0
+
+    def best(
+        self, field: Field, kind: str, places: Sequence[Place]
+    ) -> tuple[Place, str, float, str] | None:
+        """The surest place, the filter it needs, how sure it is, and why."""
+        best: tuple[float, Place, str, str, float] | None = None
+        for place in places:
+            judged = self._judge(field, kind, place)
+            if judged is None:
+                continue
+            confidence, filter_name, reason = judged
+            # What lies as deep as the field is meant rather than what only has its name.
+            alike = bool(kind) and kind == place.kind
+            apart = not alike and _owner(split(field.path)) != _owner(split(place.path))
+            sure = round(confidence - (0.1 if apart else 0), 2)
+            rank = sure - place.depth / 1000
+            if sure >= PERHAPS and (best is None or rank > best[0]):
+                best = (rank, place, filter_name, reason, sure)
+        if best is None:
+            return None
+        _, place, filter_name, reason, confidence = best
+        return place, filter_name, confidence, reason
+
+    def _judge(self, field: Field, kind: str, place: Place) -> tuple[float, str, str] | None:
+        """How sure it is that a place fills a field, the filter it needs, and why; None if not."""
+        own, theirs = split(field.path), split(place.path)
+        key, source = own[-1], theirs[-1]
+        named = self._named(own, theirs, place)
+        if named:
+            return SURE, "", named
+        foreign = bool(place.app) and place.app != self._app
+        paper = foreign and kind == place.kind == DOCUMENT and meaning(key) in _OF_PAPER
+        if (key in _NEVER and not paper) or not _same_owner(own, theirs, kind, place.kind):
+            return None
+        if key == "id" or key.endswith("_id"):
+            theirs_too = place.app == self._app and kind == place.kind and kind != ""
+            if key == source and theirs_too and (key != "id" or _owner(own)):
+                return SURE, "", self._both(key)
+            if key == "id" or foreign:
+                return None
+        what, plain = purpose(key)
+        wanted, given = meaning(plain), _meant(place)
+        if key == "vat_id" and kind == LINE:
+            wanted = "vat_type"
+        if wanted == "notes" and kind in _PARTIES and (foreign or place.kind != kind):
+            # What is noted of a customer or a payment is not for print, nor for the next app.
+            return None
+        filter_name = "" if place.app == self._app else self._filter(wanted, key, place)
+        if not filter_name and ((foreign and wanted in _OWN_FORM) or not _fits(field, place)):
+            return None
+        if key == source and place.means is None:
+            sure = len(own) > 1 or wanted
+            return (SURE if sure else LIKELY), filter_name, self._both(key)
+        if wanted is None or given is None or key == "shipping_address":
+            return None
+        return self._by_meaning(wanted, given, what, purpose(source)[0], kind, place, filter_name)
+
+    def _named(self, own: Sequence[str], theirs: Sequence[str], place: Place) -> str:
+        """Why an id or number is the very one that is asked for; empty where it is not."""
+        key, source = own[-1], theirs[-1]
+        if place.noun and source == "id" and key == f"{place.noun}_id" and len(theirs) == 3:
+            return (
+                f"The {place.noun} that this step gives.",
+                "È la scheda che il passo restituisce.",
+            )[self.at]
+        if key == "visible_subject" and source == "number" and place.kind == DOCUMENT:
+            told = (
+                "The number that it has there, to be printed.",
+                "Il numero che ha là, da stampare.",
+            )
+            return told[self.at] if place.app not in ("", self._app) else ""
+        if key == "customer_id" and source in _CUSTOMER_IDS and place.app == self._app != "":
+            return (
+                "The customer that this record names.",
+                "È il cliente indicato in questa scheda.",
+            )[self.at]
+        return ""
+
+    def _filter(self, wanted: str | None, key: str, place: Place) -> str:
+        found = _CONVERT.get((self._app, "", wanted or ""))
+        if found is None and wanted == key:
+            found = _CONVERT.get((self._app, place.app, wanted or ""))
+        return found or ""
+
+    def _both(self, key: str) -> str:
+        known = WORDS.get(meaning(key) or "")
+        if known is not None:
+            return (f"Both are the {known[0]}.", f"È in entrambi i casi: {known[1]}.")[self.at]
+        return (f"Both are called {key}.", f"Si chiamano entrambi {key}.")[self.at]
+
+    def _by_meaning(
+        self, wanted: str, given: str, what: str, of: str, kind: str, place: Place, filter_name: str
+    ) -> tuple[float, str, str] | None:
+        at, word = self.at, WORDS[wanted][self.at]
+        if of:
+            # An invoice of another app has the address that it was made out to.
+            if of != "billing_" or what or (kind, place.kind) != (CUSTOMER, DOCUMENT):
+                return None
+            if wanted != given:
+                return None
+            said = (f"The {word} that it was billed to.", f"{word.capitalize()} di fatturazione.")
+            return LIKELY, filter_name, said[at]
+        if wanted == given:
+            if what:
+                whose = (what.rstrip("_"), {"billing_": "fatturazione"}.get(what, "spedizione"))[at]
+                said = (f"The {word}, for {whose} too.", f"{word.capitalize()}, anche per {whose}.")
+                return PERHAPS, filter_name, said[at]
+            said = (f"Both are the {word}.", f"È in entrambi i casi: {word}.")
+            return 0.9 + (0.02 if place.key.endswith("_iso") else 0), filter_name, said[at]
+        if frozenset({wanted, given}) in ALIKE and not what:
+            other = WORDS[given][at]
+            return LIKELY, "", (f"The {other} is the {word}.", f"{other} → {word}.")[at]
         return None
-    _, place, filter_name, reason, confidence = best
-    return place, filter_name, confidence, reason
 
 
-def _judge(field: Field, place: Place, app: str, language: str) -> tuple[float, str, str] | None:
-    """How sure it is that a place fills a field, the filter it needs, and why; None if not."""
-    own, theirs = split(field.path), split(place.path)
-    key, source = own[-1], theirs[-1]
-    at = 1 if language == "it" else 0
-    if place.noun and source == "id" and key == f"{place.noun}_id" and len(theirs) == 3:
-        said = (
-            f"The {place.noun} that this step gives.",
-            "È la scheda che il passo restituisce.",
-        )
-        return SURE, "", said[at]
-    if key in _NEVER or not _same_owner(own, theirs):
-        return None
-    if key == "id" and (place.app != app or not _owner(own)):
-        return None
-    what, plain = purpose(key)
-    wanted, given = meaning(plain), meaning(source)
-    filter_name = _CONVERT.get((app, wanted or ""), "")
-    if not filter_name and not _fits(field, place):
-        return None
-    if key == source:
-        reason = (f"Both are called {key}.", f"Si chiamano entrambi {key}.")[at]
-        return (SURE if len(own) > 1 or wanted else LIKELY), filter_name, reason
-    if wanted is None or given is None or purpose(source)[0] != "":
-        return None
-    word = WORDS[wanted][at]
-    if wanted == given:
-        if what:
-            kind = (what.rstrip("_"), {"billing_": "fatturazione"}.get(what, "spedizione"))[at]
-            reason = (f"The {word}, for {kind} too.", f"{word.capitalize()}, anche per {kind}.")[at]
-            return PERHAPS, filter_name, reason
-        reason = (f"Both are the {word}.", f"È in entrambi i casi: {word}.")[at]
-        return 0.9 + (0.02 if source.endswith("_iso") else 0), filter_name, reason
-    if frozenset({wanted, given}) in ALIKE and not what:
-        reason = (f"The {WORDS[given][at]} is the {word}.", f"{WORDS[given][at]} → {word}.")[at]
-        return LIKELY, "", reason
-    return None
+def _meant(place: Place) -> str | None:
+    """What a place stands for, also where only its last two keys say so."""
+    if place.means is not None:
+        return place.means or None
+    keys = split(place.path)
+    return _PARTS.get(tuple(keys[-2:])) or meaning(purpose(keys[-1])[1])
 
 
 def _owner(keys: Sequence[str]) -> str:
@@ -212,9 +278,16 @@ def _owner(keys: Sequence[str]) -> str:
     return inner[-1] if inner else ""
 
 
-def _same_owner(own: Sequence[str], theirs: Sequence[str]) -> bool:
+def _same_owner(own: Sequence[str], theirs: Sequence[str], kind: str, given: str) -> bool:
     """A bank's name is no customer's: what lies in an object must lie in one of that name."""
     one, other = _owner(own), _owner(theirs)
+    if tuple(theirs[-2:]) in _PARTS and not one and kind == given in (DOCUMENT, LINE):
+        return True
+    if kind in _PARTIES and given in _PARTIES and kind != given:
+        billed = (kind, given) == (CUSTOMER, DOCUMENT) and one == "entity" and not other
+        return billed and bool(purpose(theirs[-1])[0])
+    if kind == given == DOCUMENT and one == "payment" and not other:
+        return own[-1] == "due_date"
     return one == other or (not one and other == "entity") or (one == "entity" and not other)
 
 
@@ -229,58 +302,57 @@ def _fits(field: Field, place: Place) -> bool:
 
 
 def _loops(
-    fields: Sequence[Field],
-    places: Sequence[Place],
-    done: set[str],
-    app: str,
-    language: str,
+    fields: Sequence[Field], places: Sequence[Place], done: set[str], judge: _Judge
 ) -> list[Suggestion]:
     """For each list of objects: a list of the same meaning, row by row."""
     found = []
     arrays = {one.array for one in fields if one.array and one.array != one.path}
     sources = {one.array for one in places if one.array and one.array != one.path}
-    at = 1 if language == "it" else 0
     for array in sorted(arrays):
-        if any(one == array or one.startswith(f"{array}.") for one in done):
-            continue
         key = split(array)[-1]
+        if key in _NO_ROWS or any(one == array or one.startswith(f"{array}.") for one in done):
+            continue
         same = [
             one
             for one in sorted(sources, key=len)
             if split(one)[-1] == key or (meaning(key) and meaning(split(one)[-1]) == meaning(key))
         ]
+        # What was paid for a thing is not what it is sold for.
+        same = [one for one in same if not _is_bought(one, places)]
         if not same:
             continue
-        rows = _rows(array, same[0], fields, places, app, language)
+        rows = _rows(array, same[0], fields, places, judge)
         if rows:
             value = {"for_each": "{{ " + same[0] + " }}", "map": rows}
             reason = (
                 f"A row for each of {split(same[0])[-1]}: {len(rows)} fields fit.",
                 f"Una riga per ogni elemento di {split(same[0])[-1]}: {len(rows)} campi.",
-            )[at]
+            )[judge.at]
             found.append(Suggestion(array, value, LIKELY, reason))
     return found
 
 
+def _is_bought(array: str, places: Sequence[Place]) -> bool:
+    return any(one.array == array and one.kind == PURCHASE for one in places)
+
+
 def _rows(
-    array: str,
-    source: str,
-    fields: Sequence[Field],
-    places: Sequence[Place],
-    app: str,
-    language: str,
+    array: str, source: str, fields: Sequence[Field], places: Sequence[Place], judge: _Judge
 ) -> dict[str, str]:
     rows = {}
     inside = [
-        Place(f"item.{one.path[len(source) + 1 :]}", one.type, None, one.depth, one.app)
+        replace(one, path=f"item.{one.path[len(source) + 1 :]}", array=None)
         for one in places
         if one.array == source and one.path != source
     ]
     for field in fields:
-        if field.array != array or field.path == array or field.by_id:
+        key = split(field.path)[-1]
+        if field.array != array or field.path == array or field.by_id or key in _UNTOLD:
             continue
         inner = field.path[len(array) + 1 :]
-        best = _best(field.model_copy(update={"path": inner}), inside, app, language)
-        if best is not None and best[2] >= PERHAPS:
+        best = judge.best(field.model_copy(update={"path": inner}), LINE, inside)
+        if best is not None:
             rows[inner] = "{{ " + best[0].path + " | default(none) }}"
+    if "net_price" in rows:
+        rows.pop("gross_price", None)
     return rows

@@ -38,6 +38,10 @@ def _issues(node: AnyNode, catalog: Catalog) -> Iterator[Issue]:
     if node.request is None and node.run is None:
         yield _issue("request", "needs a request, or own code in `run`.")
     yield from _request_issues(node, inputs)
+    for demand in node.demands:
+        for path in (*demand.one_of, *((demand.when,) if demand.when else ())):
+            if not any(one == path or one.startswith(f"{path}.") for one in inputs):
+                yield _issue("demands", f"names the input {path!r}.", did_you_mean(path, inputs))
     if isinstance(node, Action):
         yield from _identity_issues(node, inputs, catalog)
         if node.removes is not None and node.removes not in inputs:

@@ -161,7 +161,7 @@ def apply(
     text = read_text(flow)
     if not yes:
         _ask(text, enable_it)
-    row = with_runtime(lambda runtime: runtime.apply_flow(text, enable_it))
+    row = with_runtime(lambda runtime: runtime.apply_flow(text, enable_it, who=me()))
     if json:
         show_json(row)
         return

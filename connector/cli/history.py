@@ -194,6 +194,7 @@ def _state(row: Mapping[str, Any]) -> str:
 REASONS = {
     "retry": "tried again",
     "quota": "the quota has no room",
+    "database": "waits for the database",
     "unsure": "looks whether the write arrived",
 }
 

@@ -11,6 +11,7 @@ from connector.cli.flows import KeyArgument, flow_app, read_text
 from connector.cli.history import local
 from connector.cli.offline import with_runtime
 from connector.cli.output import JsonOption, console, show_json, show_table
+from connector.cli.parked import me
 from connector.errors import FlowError
 
 Language = Annotated[Literal["en", "it"], typer.Option("--language", help="Of the sentences.")]
@@ -32,9 +33,14 @@ def list_versions(key: KeyArgument, json: JsonOption = False) -> None:
         show_json(rows)
         return
     show_table(
-        ("version", "stored", ""),
+        ("version", "stored", "by", ""),
         [
-            (row["version"], local(row["created_at"]), "present" if row["present"] else "")
+            (
+                row["version"],
+                local(row["created_at"]),
+                row["who"],
+                "present" if row["present"] else "",
+            )
             for row in rows
         ],
         empty="",
@@ -89,7 +95,7 @@ def roll_back(
 
     It becomes the next version: nothing is lost, and it stays on or off as it is.
     """
-    row = with_runtime(lambda runtime: runtime.workshop.versions.roll_back(key, version))
+    row = with_runtime(lambda runtime: runtime.workshop.versions.roll_back(key, version, who=me()))
     if json:
         show_json(row)
         return

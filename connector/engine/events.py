@@ -6,14 +6,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from connector.engine.active import ActiveFlow
 from connector.engine.covering import alike
-from connector.engine.deriving import Derived
 from connector.engine.enrich import Asker, Found, enrich
 from connector.engine.making import Known, Making
 from connector.engine.origins import CHAIN, Origins, place_of_states
+from connector.engine.pacing import Pacing, Place
 from connector.engine.precedence import Precedence
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import (
@@ -24,13 +25,13 @@ from connector.errors import (
     StoreBusy,
     StoreError,
     TakenOver,
+    Throttled,
 )
-from connector.model import App, Trigger
-from connector.store.rows import HEALED, EventRow, FlowRow, RunRow
+from connector.model import App
+from connector.store.rows import EventRow, RunRow
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
-    from connector.flow import CompiledFlow
     from connector.store.port import Store
 
 logger = logging.getLogger("connector.engine")
@@ -51,32 +52,6 @@ TRIES_TOGETHER = 2
 """Then a record is read by itself: one bad id can make a whole list fail again and again."""
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveFlow:
-    """An enabled flow ready to run, and which events it follows."""
-
-    row: FlowRow
-    flow: CompiledFlow
-    trigger: Trigger
-    connection_id: str
-    account: str | None
-    resources: frozenset[str]
-    operations: frozenset[str]
-    derived: Derived | None = None
-
-    def wants(self, event: EventRow) -> bool:
-        """Whether this flow follows this event."""
-        if event.delivery_id.startswith(HEALED) and not (self.derived and self.derived.remembers):
-            # The app sent its own event of this, most likely; only a state tells them apart.
-            return False
-        return (
-            event.connection_id == self.connection_id
-            and event.operation in self.operations
-            and event.resource in self.resources
-            and (self.account is None or event.account == self.account)
-        )
-
-
 class FlowBook(Protocol):
     """Gives the enabled flows of a connection, always as they stand now."""
 
@@ -87,10 +62,16 @@ class FlowBook(Protocol):
     def ask_again(self) -> None: ...
 
 
+class PacedAsker(Asker, Protocol):
+    """An asker whose quota may be short."""
+
+    def spacing(self) -> float: ...
+
+
 class Askers(Protocol):
     """Opens the way to read an app."""
 
-    async def open(self, tenant: str, connection: str, *, account: str = "") -> Asker: ...
+    async def open(self, tenant: str, connection: str, *, account: str = "") -> PacedAsker: ...
 
 
 Group = tuple[str, str, str, str]
@@ -127,6 +108,7 @@ class Events:
         self._origins = origins
         self._precedence = precedence or Precedence()
         self._making = Making(clock, chain)
+        self._pacing = Pacing(clock)
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -209,8 +191,9 @@ class Events:
         while queue:
             if self._room is not None:
                 await self._room(group[0])
+            await asyncio.sleep(self._pacing.pause(_place(group), len(queue)))
             await self._precedence.turn()
-            batch = alike(queue, FEW_TOGETHER if self._precedence.busy else MAX_TOGETHER)
+            batch = alike(queue, MAX_TOGETHER)
             try:
                 await self._batch(group, batch)
             except StoreError as error:
@@ -289,24 +272,32 @@ class Events:
         store: Store,
     ) -> None:
         told = await self._told(batch, wanted, store)
-        outcomes = await asyncio.gather(
-            *(
-                self._match(event, takers, found, told, known.get(event.id, set()), store)
-                for event, takers in wanted
-            ),
-            return_exceptions=True,
-        )
-        for event, outcome in zip(batch, outcomes, strict=True):
-            # Each on its own: the runs of the others are stored and would never be started.
-            if isinstance(outcome, Exception):
-                await self._give_back(event, outcome, store)
-            elif outcome is not None:
-                raise outcome
-            elif event.state == "received" and self._let_go is None:
-                self._place(event)
-            if event.state != "received" or self._let_go is not None:
-                # One that waits is stored with its time: whoever has room then takes it.
-                self._known.discard(event.id)
+        while wanted:
+            # Read together, for that is one call; matched in pieces, for that takes the processor.
+            most = FEW_TOGETHER if self._precedence.busy else MAX_TOGETHER
+            some, wanted = wanted[:most], wanted[most:]
+            outcomes = await asyncio.gather(
+                *(
+                    self._match(event, takers, found, told, known.get(event.id, set()), store)
+                    for event, takers in some
+                ),
+                return_exceptions=True,
+            )
+            for (event, _), outcome in zip(some, outcomes, strict=True):
+                await self._matched(event, outcome, store)
+            await self._precedence.turn()
+
+    async def _matched(self, event: EventRow, outcome: BaseException | None, store: Store) -> None:
+        # Each on its own: the runs of the others are stored and would never be started.
+        if isinstance(outcome, Exception):
+            await self._give_back(event, outcome, store)
+        elif outcome is not None:
+            raise outcome
+        elif event.state == "received" and self._let_go is None:
+            self._place(event)
+        if event.state != "received" or self._let_go is not None:
+            # One that waits is stored with its time: whoever has room then takes it.
+            self._known.discard(event.id)
 
     async def _takers(self, batch: Sequence[EventRow]) -> list[tuple[EventRow, list[ActiveFlow]]]:
         flows = await self._book.following(batch[0].tenant, batch[0].connection_id)
@@ -384,13 +375,22 @@ class Events:
         reader = app.readers.get(resource)
         if reader is None:
             return {one: Found("denied") for one in ids}
+        place = _place(group)
+        held = self._pacing.held(place)
+        if held is not None:
+            return {one: Found("deferred", cause=held) for one in ids}
         try:
             asker = await self._askers.open(tenant, connection_id, account=account)
         except (ApiError, NotConnected) as error:
             return {one: Found("deferred", cause=error) for one in ids}
         inputs = {app.account_input: account} if app.account_input else {}
         apart = {one for one, alone in ids.items() if alone}
-        return await enrich(asker, reader, ids, inputs, app.id_filter, apart)
+        found = await enrich(asker, reader, ids, inputs, app.id_filter, apart)
+        self._pacing.did_read(place, asker.spacing())
+        for one in found.values():
+            if isinstance(one.cause, Throttled):
+                self._pacing.hold(place, one.cause)
+        return found
 
     def _settle(
         self,
@@ -436,3 +436,8 @@ class Events:
             # The owner must reconnect; look again now and then in case somebody else mended it.
             event.error["reason"] = connection_reason(event.connection_id)
             event.due_at = self._clock() + 300
+
+
+def _place(group: Group) -> Place:
+    tenant, connection_id, _, account = group
+    return tenant, connection_id, account

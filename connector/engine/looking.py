@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,7 +65,9 @@ class EffectStore(Protocol):
         self, connection_id: str, node: str, natural_key: str
     ) -> list[EffectRow]: ...
 
-    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]: ...
+    async def claimed_ids(
+        self, connection_id: str, node: str, ids: Sequence[str]
+    ) -> Container[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

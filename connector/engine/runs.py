@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
-from connector.caller import counting_calls
+from connector.caller import Tally, counting_calls
 from connector.choosing import Chooser, Reader
 from connector.engine.door import Door
 from connector.engine.effects import Effects, may_change
@@ -175,7 +175,7 @@ class Runs:
     async def _step(self, progress: Progress, position: int, step: CompiledStep) -> StepRow:
         started = self._clock()
         run = progress.run
-        calls = [0]
+        calls = Tally()
         if not step.enabled:
             off = {"off": True}
             return StepRow(run.id, position, step.id, "skipped", started, started, exchange=off)
@@ -207,7 +207,7 @@ class Runs:
         told = [str(issue) for issue in mapped.issues]
         row = StepRow(run.id, position, step.id, "done", started, self._clock(), summary, output)
         # What was left out of the write must be seen by whoever looks at the run.
-        row.exchange = {"calls": calls[0], **({"warnings": told} if told else {})}
+        row.exchange = {**_asked(calls), **({"warnings": told} if told else {})}
         if chosen:
             row.exchange["chosen"] = [one.as_data() for one in chosen]
         return row
@@ -253,9 +253,9 @@ class Runs:
         step: CompiledStep,
         started: float,
         error: ConnectorError,
-        calls: list[int],
+        calls: Tally,
     ) -> ConnectorError:
-        progress.run.error = {"step": step.id}
+        progress.run.error = {"step": step.id, "node": step.node}
         row = StepRow(
             progress.run.id,
             position,
@@ -263,8 +263,8 @@ class Runs:
             "failed",
             started,
             self._clock(),
-            error={**error.as_data(), "step": step.id},
-            exchange={"calls": calls[0]},
+            error={**error.as_data(), **progress.run.error},
+            exchange=_asked(calls),
         )
         await progress.store.record_step(progress.run, row)
         return error
@@ -323,8 +323,9 @@ class Runs:
     def _close(self, run: RunRow, state: Any, error: ConnectorError | None) -> None:
         run.state, run.reason = state, None
         run.finished_at = self._clock()
-        step = run.error.get("step") if isinstance(run.error, dict) else None
-        run.error = {**error.as_data(), "step": step} if error else None
+        known = run.error if isinstance(run.error, dict) else {}
+        place = {"step": known.get("step"), "node": known.get("node")}
+        run.error = {**error.as_data(), **place} if error else None
 
     async def _finish(self, run: RunRow, store: Store, state: Any, error: ConnectorError) -> None:
         self._close(run, state, error)
@@ -366,6 +367,10 @@ def _seen(step: StepRow) -> Any:
     if isinstance(step.output, Mapping):
         return {"skipped": False, **step.output}
     return {"skipped": False, "output": step.output}
+
+
+def _asked(calls: Tally) -> dict[str, Any]:
+    return {"calls": calls.calls, **({"reads": calls.reads} if calls.reads else {})}
 
 
 def _summary(node: Any, payload: dict[str, Any], output: Any) -> str | None:

@@ -7,6 +7,7 @@ other and with the moments that events tell, never with our clock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
+from connector.engine.active import ActiveFlow
 from connector.engine.book import Book
 from connector.engine.covering import NOTHING, WRITES
 from connector.engine.enrich import Asker, is_older, turns
-from connector.engine.events import ActiveFlow
 from connector.engine.moments import SLACK, wall
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, StoreError, Throttled
@@ -105,6 +106,7 @@ class Sweeps:
         self._watch = watch
         self._rows: dict[Place, SweepRow] | None = None
         self._not_before: dict[Place, float] = {}
+        self._looked: dict[Place, float] = {}
         self._judged: set[Place] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -138,7 +140,15 @@ class Sweeps:
                 # Followed again later, it begins anew: what nobody followed was not missed.
                 await self._store.drop_sweep(row)
                 del rows[place]
-        due = [one for one in wanted if self._is_due(one, rows.get(one), wanted[one])]
+        asked = {
+            (row.connection_id, row.account, row.resource): row.asked_at
+            for row in await self._store.sweeps()
+        }
+        due = [
+            one
+            for one in wanted
+            if self._is_due(one, rows.get(one), wanted[one], asked.get(one, 0.0))
+        ]
         for place in due:
             await self._guarded(place, rows.get(place), wanted[place])
         if due and self._watch is not None:
@@ -166,9 +176,16 @@ class Sweeps:
         await self._store.save_sweep(row)
         (await self._kept())[place] = row
 
-    def _is_due(self, place: Place, row: SweepRow | None, takers: Iterable[ActiveFlow]) -> bool:
+    def _is_due(
+        self, place: Place, row: SweepRow | None, takers: Iterable[ActiveFlow], asked_at: float
+    ) -> bool:
         now = self._clock()
-        if place in self._judged or self._not_before.get(place, 0) > now:
+        if place in self._judged:
+            return False
+        # Somebody waits for an answer, and gets one, once: the quota decides what it is.
+        if row is not None and asked_at > max(row.swept_at, self._looked.get(place, 0)):
+            return True
+        if self._not_before.get(place, 0) > now:
             return False
         return (
             row is None
@@ -191,18 +208,27 @@ class Sweeps:
     async def _guarded(
         self, place: Place, row: SweepRow | None, takers: Sequence[ActiveFlow]
     ) -> None:
+        self._looked[place] = self._clock()
         try:
-            await self._sweep(place, row, takers)
+            told = await self._sweep(place, row, takers)
         except Throttled as error:
             # Nothing is held meanwhile: writes and reads have the quota to themselves.
             self._not_before[place] = self._clock() + max(error.retry_after, LOOK_SECONDS)
+            told = {"waits": self._not_before[place]}
         except ConnectorError as error:
             logger.warning("sweep of %s: %s", place[2], error.message)
             self._not_before[place] = self._clock() + AGAIN_SECONDS
+            told = {"error": error.message, "again": self._not_before[place]}
+        await self._tell(place, told)
+
+    async def _tell(self, place: Place, told: Mapping[str, Any]) -> None:
+        with contextlib.suppress(StoreError):  # it is told to people, and matters to nothing else
+            await self._store.tell_sweep(place, {"at": self._clock(), **told})
 
     async def _sweep(
         self, place: Place, row: SweepRow | None, takers: Sequence[ActiveFlow]
-    ) -> None:
+    ) -> dict[str, Any]:
+        """Look at one place; gives what it showed: how many changes, how many of them unheard."""
         now = self._clock()
         app = await self._book.app(self._tenant, place[0])
         reached = _reached(row, now)
@@ -220,13 +246,16 @@ class Sweeps:
         fresh = [one for one in changes if row and is_older(row.floor, one.updated_at)]
         if row is None or not fresh:
             await self._keep(place, after)
-            return
+            return {"changed": 0, "first": row is None}
         found = Finding(place, fresh, since, row.floor, frozenset(operations & known), after)
-        if not await self._missed(found):
+        missed = await self._missed(found)
+        if not missed:
             await self._keep(place, after)
-            return
+            return {"changed": len(fresh)}
         self._judged.add(place)
         self._spawn(self._judge(found), "connector-sweep")
+        unheard = {change.item for change, _ in missed}
+        return {"changed": len(fresh), "unheard": len(unheard), "judged_at": now + GRACE_SECONDS}
 
     async def _list(self, app: App, reader: Reader, place: Place, since: str) -> list[Change]:
         """Every record that was changed since then. Raises ApiError, Throttled among them."""
@@ -262,6 +291,8 @@ class Sweeps:
             for change, operation in missed:
                 await self._accept(found.place, change, operation)
             await self._keep(found.place, found.row)
+            told = {"changed": len(found.changes), "recovered": len(missed)}
+            await self._tell(found.place, told)
             if missed and self._watch is not None:
                 await self._watch()
         except StoreError as error:

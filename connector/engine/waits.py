@@ -5,10 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from connector.errors import ConnectorError, Forbidden, Throttled, Unauthorized
+from connector.errors import (
+    ConnectorError,
+    Forbidden,
+    StoreBusy,
+    Throttled,
+    Unauthorized,
+    Uncounted,
+)
 
 RETRY_SECONDS: tuple[float, ...] = (10, 60, 300, 1_800, 7_200, 18_000, 36_000)
 """security-and-delivery.md §1: seven tries over most of a day, then a person looks."""
+DATABASE_SECONDS = 1.0
+"""Our own database is back in a moment; waiting for it is no try."""
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
@@ -63,6 +72,8 @@ class Backoff:
         """What to do after a passing fault; None when the tries are used up."""
         if isinstance(cause, Unauthorized):
             return Wait(connection_reason(connection_id), None, cause)
+        if isinstance(cause, Uncounted | StoreBusy):
+            return Wait("database", self._clock() + DATABASE_SECONDS, cause)
         if isinstance(cause, Throttled):
             return Wait("quota", self._clock() + max(cause.retry_after, 0.05), cause)
         if isinstance(cause, Forbidden) or attempts >= len(self._ceilings):

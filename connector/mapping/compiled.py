@@ -111,7 +111,8 @@ def compile_mapping(
         filters = catalog.filters
     found = Findings(locate)
     entries = read_entries(mapping, found, where)
-    plan = Compiler(found).plan(tree, entries, outer_scope(names, filters), where)
+    demands = () if isinstance(action, tuple) else action.demands
+    plan = Compiler(found, tree, demands).plan(tree, entries, outer_scope(names, filters), where)
     title = f"The mapping to {title}" if title else "The mapping"
     if origin:
         title = f"{title} ({origin}{f', {where}' if where else ''})"

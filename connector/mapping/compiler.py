@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from connector.demands import Demand
 from connector.errors import Issue
+from connector.mapping.demanded import covers, is_filled, report_unmet
 from connector.mapping.entries import FOR_EACH, Entry, unfold
 from connector.mapping.findings import Findings
 from connector.mapping.fitting import (
@@ -34,8 +36,9 @@ _MANY: Final = 10
 class Compiler:
     """Compiles one mapping; what it finds on the way is in `found`."""
 
-    def __init__(self, found: Findings) -> None:
+    def __init__(self, found: Findings, tree: Shape, demands: Iterable[Demand] = ()) -> None:
         self.found = found
+        self._tree, self._demands = tree, tuple(demands)
         self._unknowns = 0
         self._lists = ListCompiler(self)
 
@@ -196,30 +199,30 @@ class Compiler:
 
     def needs(self, shape: Shape, lines: Iterable[Entry], where: str) -> Needs:
         """What an object or row must have; what no line can fill is reported now."""
-        mapped = [line.keys for line in lines if line.value is not None]
+        lines = list(lines)
+        report_unmet(self._demands, self._tree, shape, lines, self.found, where)
+        mapped = [line.keys for line in lines if line.value == "" or is_filled(line)]
         depth = len(shape.keys)
         missing: dict[str, Issue] = {}
         for leaf in needs(shape):
             assert leaf.field is not None
             keys, chooser = leaf.keys[depth:], leaf.field.by_id
-            if _covers(mapped, keys):
+            if covers(mapped, keys):
                 continue
-            if chooser is not None and _covers(mapped, split(chooser)[depth:]):
+            if chooser is not None and covers(mapped, split(chooser)[depth:]):
                 continue
             optional = not leaf.field.required
-            if optional and not _covers(mapped, keys[:-1]):
+            if optional and not covers(mapped, keys[:-1]):
                 continue
-            also = f" when {join(leaf.keys[:-1])} is" if optional else ""
+            told = f"{leaf.path} must be mapped: it is required."
+            if optional:
+                around = join(leaf.keys[:-1])
+                told = f"{leaf.path} must be mapped when {around} is: it is required."
             missing[leaf.path] = self.found.add(
-                f"{leaf.path} must be mapped{also}: it is required.",
+                told,
                 where=where,
                 field=leaf.path,
                 remedy=f"Add a line for it ({leaf.field.label}).",
                 key=True,
             )
         return Needs(shape, missing)
-
-
-def _covers(mapped: Iterable[tuple[str, ...]], keys: tuple[str, ...]) -> bool:
-    """Whether a line fills this place: itself, as part of an object, or from below."""
-    return any(one[: len(keys)] == keys[: len(one)] for one in mapped)

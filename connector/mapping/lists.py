@@ -190,7 +190,10 @@ class ListCompiler:
         for index in range(len(numbered)):
             entries = numbered[index]
             if not entries[0].keys:
-                rows.append(self._single(shape, entries[0], scope))
+                # A row with nothing in it still lacks what every row must have.
+                value = entries[0].value
+                given = {} if value is None and shape.children else value
+                rows.append(self._row(shape, given, entries[0].where, scope))
             else:
                 where = entries[0].where
                 rows.append(self._compiler.plan(shape, entries, scope, where))

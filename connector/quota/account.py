@@ -176,6 +176,13 @@ class Account:
             return self._calendar(quota.seconds).used.get(start_of(now, quota.seconds), 0)
         return sum(moment > now - quota.seconds for moment in self.sent)
 
+    def spacing(self, quota: Quota, now: float) -> float:
+        """The seconds between reads that this window bears for ever; 0 while half of it is free."""
+        allowed = max(1, int(self.limit(quota) * SHARES["read"]))
+        if quota.seconds >= DAY or self.used(quota, now) * 2 < allowed:
+            return 0.0
+        return quota.seconds / allowed
+
     def reached(self, tenant: str) -> bool:
         """Note that a tenant's call was let in; tells whether it was the first."""
         if tenant in self.tenants:

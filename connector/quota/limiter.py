@@ -146,6 +146,17 @@ class Limiter:
         if weight >= 1 or unknown:
             self._start(key, line)
 
+    def spacing(self, key: str, quotas: Sequence[Quota]) -> float:
+        """The seconds between reads at which no window of hours or less runs out.
+
+        0 while most of each window is free: who seldom calls need not wait.
+        """
+        line = self._lines.get(key)
+        if line is None:
+            return 0.0
+        now = self._clock() + line.ahead
+        return max((line.seen.spacing(one, now) for one in quotas), default=0.0)
+
     def _until(self, key: str) -> float:
         """How long an app without quotas is left alone; one after the other comes back."""
         until, told = self._blocked.get(key, (0.0, 0))

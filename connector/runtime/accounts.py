@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.engine.book import FORMER_NAMES
+from connector.engine.waits import connection_reason
 from connector.errors import ConnectorError, Issue, NotConnected, StoreError
 from connector.flow import check_flow, parse_flow
 from connector.flow.document import DocumentFault, read_document
 from connector.model import App, OAuth2
-from connector.runtime.connect import ACCOUNT, checked_name
+from connector.runtime.connect import ACCOUNT, ACCOUNT_NAMES, checked_name, names_of
 from connector.runtime.scopes import covered, needed_by
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 COMPANIES = "companies"
 """The choices of an app whose accounts are companies."""
+MOST_COUNTED = 1_000
 OPEN_RUNS = ("queued", "waiting", "parked")
 OPEN_WRITES = ("planned", "sending", "uncertain", "parked")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -61,6 +63,27 @@ class Accounts:
                 found.setdefault(flow["key"], []).extend(said)
         return found
 
+    async def broken(self, documents: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The connections that must be renewed, with how many runs wait (1,000 at most counted).
+
+        With the documents of flows, only those that one of them names.
+        """
+        found: list[dict[str, Any]] = []
+        for row in await self._store.connections():
+            app = self._parts.catalog.apps.get(row.app)
+            if row.status == "active" and not self._is_over(row, app):
+                continue
+            if documents is not None and not any(row.name in names_in(one) for one in documents):
+                continue
+            found.append({
+                "id": row.id,
+                "name": row.name,
+                "app": row.app,
+                "title": app.title if app else row.app,
+                "waiting": await self._store.count_waiting(connection_reason(row.id), MOST_COUNTED),
+            })  # fmt: skip
+        return found
+
     async def get(self, id_or_name: str) -> dict[str, Any] | None:
         """One connection with how it stands."""
         row = await self._store.connection(id_or_name)
@@ -76,7 +99,7 @@ class Accounts:
         if source is None or source.read is None:
             return []
         found = await source.read(await self._doors.open(self._parts.tenant, row.id), {})
-        return [
+        told = [
             {
                 "id": str(one["id"]),
                 "name": str(one["name"] or one["id"]),
@@ -85,6 +108,23 @@ class Accounts:
             }
             for one in found
         ]
+        await self._learn(row, {one["id"]: one["name"] for one in told})
+        return told
+
+    async def account_names(self) -> dict[str, str]:
+        """What the accounts of all connections are called, by their ids, as far as it is known."""
+        found: dict[str, str] = {}
+        for row in await self._store.connections():
+            found.update(names_of(row))
+        return found
+
+    async def _learn(self, row: ConnectionRow, names: Mapping[str, str]) -> None:
+        known = names_of(row)
+        if not names or names.items() <= known.items():
+            return
+        settings = {**row.settings, ACCOUNT_NAMES: {**known, **names}}
+        await self._store.change_connection(row.id, row.name, settings)
+        self._book.forget()
 
     async def choose(self, id_or_name: str, account: str, *, who: str) -> None:
         """Take an account as the one of new flows; audited."""
@@ -111,7 +151,7 @@ class Accounts:
         settings = {**row.settings, FORMER_NAMES: [*former, row.name]}
         await self._store.change_connection(row.id, name, settings)
         for flow, text in changed:
-            await self._store.save_flow(flow.key, text, self._parts.clock(), None)
+            await self._store.save_flow(flow.key, text, self._parts.clock(), None, who)
         self._book.forget()
         flows = [flow.key for flow, _ in changed]
         await self._audit(who, "rename_connection", row, to=name, flows=flows)
@@ -172,6 +212,7 @@ class Accounts:
             "status": row.status,
             "emulated": bool(row.settings.get("emulated")),
             "account": row.settings.get(ACCOUNT),
+            "account_names": names_of(row),
             "created_at": row.created_at,
             "scopes": known,
             "missing_scopes": self._missing(app, row, using, known),
@@ -204,6 +245,12 @@ class Accounts:
             return told
         by = "consent" if by_consent and life.renews else "token"
         return {"expires_at": life.expires_at, "renews": life.renews, "by": by}
+
+    def _is_over(self, row: ConnectionRow, app: App | None) -> bool:
+        """Whether its token has come to its end, though no call has met that yet."""
+        life = self._life(row, app)
+        ends = life["expires_at"]
+        return ends is not None and not life["renews"] and ends <= self._parts.clock()
 
     async def _check_free(self, row: ConnectionRow, name: str) -> None:
         for other in await self._store.connections():

@@ -12,6 +12,7 @@ from connector.engine.proof import (
     carries,
     criteria_of,
     ids_of,
+    kin_of,
     record_of,
     unlike,
 )
@@ -102,6 +103,11 @@ class Witness:
                     },
                 )
         return sorted(seen.values(), key=lambda one: (not one["marked"], bool(one["doubt"])))
+
+    def kin(self, effect: EffectRow) -> list[str]:
+        """The actions that write records of this kind."""
+        node = self._catalog.node(effect.node)
+        return kin_of(node) if isinstance(node, Action) else [effect.node]
 
     async def show(self, effect: EffectRow, remote_id: str) -> Any:
         """The record with this id, as the app shows it now. Raises ConnectorError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connector import paths
@@ -13,25 +13,35 @@ DATA = "data."
 MOST_FIELDS = 400
 
 
-def compared(inputs: Mapping[str, Any], record: Any) -> list[dict[str, Any]]:
-    """Each field that we meant to write: `meant`, `found`, `same`; None where it is not shown."""
+def compared(inputs: Mapping[str, Any], records: Sequence[Any]) -> list[dict[str, Any]]:
+    """Each field that we meant to write: what was `meant`, and what each record has, `found`.
+
+    Of a record: its `value` and whether it is the `same`; None where it is not shown.
+    """
     meant = dict(flattened(inputs))
     own = {name: value for name, value in meant.items() if name.startswith(DATA)} or meant
     rows = []
     for name, value in list(own.items())[:MOST_FIELDS]:
-        found = paths.get(record, name.removeprefix(DATA)) if record is not None else paths.ABSENT
-        shown = found is not paths.ABSENT and not isinstance(found, Mapping | list)
-        if is_secret(name.rpartition(".")[2]):
-            value, found, shown = MASK, None, False
-        rows.append(
-            {
-                "field": name,
-                "meant": value,
-                "found": found if shown else None,
-                "same": same(value, found) if shown else None,
-            }
-        )
+        secret = is_secret(name.rpartition(".")[2])
+        found = [_beside(name, value, one, secret) for one in records]
+        rows.append({"field": name, "meant": MASK if secret else value, "found": found})
     return rows
+
+
+def _beside(name: str, meant: Any, record: Any, secret: bool) -> dict[str, Any]:
+    value = paths.get(record, name.removeprefix(DATA)) if record is not None else paths.ABSENT
+    if secret or value is paths.ABSENT or isinstance(value, Mapping | list):
+        return {"value": None, "same": None}
+    return {"value": value, "same": same(meant, value)}
+
+
+def masked(value: Any) -> Any:
+    """The same without its secrets."""
+    if isinstance(value, Mapping):
+        return {
+            name: MASK if is_secret(str(name)) else masked(inner) for name, inner in value.items()
+        }
+    return [masked(one) for one in value] if isinstance(value, list) else value
 
 
 def flattened(value: Any, trail: str = "") -> Iterator[tuple[str, Any]]:

@@ -37,7 +37,9 @@ ANSWER_SECONDS = 45.0
 """How long exchanging a code and proving an account may take once the browser is back."""
 ACCOUNT = "account"
 """The setting that holds the account (the company) that was chosen for new flows."""
-KEPT = (FORMER_NAMES, ACCOUNT)
+ACCOUNT_NAMES = "account_names"
+"""The setting with what accounts are called, by their ids."""
+KEPT = (FORMER_NAMES, ACCOUNT, ACCOUNT_NAMES)
 EMULATED = ("emulated", EMULATED_KEY)
 
 
@@ -250,6 +252,12 @@ def _kept(known: ConnectionRow | None, base_url: str) -> dict[str, Any]:
         return {}
     names = (*KEPT, *(EMULATED if known.base_url == base_url else ()))
     return {one: known.settings[one] for one in names if one in known.settings}
+
+
+def names_of(row: ConnectionRow) -> dict[str, str]:
+    """What the accounts of a connection are called, by their ids."""
+    known = row.settings.get(ACCOUNT_NAMES)
+    return {str(id_): str(name) for id_, name in known.items()} if isinstance(known, dict) else {}
 
 
 def checked_name(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.adopting import Witness
-from connector.runtime.comparing import compared
+from connector.runtime.comparing import compared, masked
 from connector.runtime.views import effect_view
 from connector.store.rows import GONE, MASKED, EffectRow, FlowRow, RunRow, StepRow
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from connector.store.port import Store
 
 Choice = Literal["adopt", "send_again", "drop"]
+MOST_BESIDE = 3
+"""So many records have room beside what was meant."""
 
 
 class Decisions:
@@ -49,31 +51,59 @@ class Decisions:
             for effect in await self._store.effects(state="parked")
         ]
 
-    async def meant(self, key: str) -> list[dict[str, Any]]:
-        """The fields that a parked write was to have, as `compared` without a record."""
-        return compared((await self._parked(key)).inputs, None)
+    async def meant(self, key: str) -> dict[str, Any]:
+        """What a parked write was to have: its fields as `compared`, and all of it as `inputs`."""
+        inputs = (await self._parked(key)).inputs
+        return {"compared": compared(inputs, []), "inputs": masked(inputs)}
 
     async def look(self, key: str, remote_id: str | None = None) -> dict[str, Any]:
-        """Look in the app now: `candidates` for a parked write, and one of them beside it.
+        """Look in the app now: `candidates` for a parked write, and up to three of them beside it.
 
-        `compared` holds the fields of the record with `remote_id`, else of the likeliest. Raises
-        ConnectorError when the app cannot be asked.
+        `shown` are those that `compared` holds: the one with `remote_id`, else the likeliest.
+        `offered` is the only one, where nothing speaks against it. A candidate's `writer` is
+        another run of ours that wrote it. Raises ConnectorError when the app cannot be asked.
         """
         effect = await self._parked(key)
         candidates = await self._witness.candidates(effect)
-        chosen = next((one for one in candidates if remote_id in (None, one["id"])), None)
-        record = chosen["record"] if chosen else None
-        if chosen is None and remote_id is not None:
-            record = await self._witness.show(effect, remote_id)
-        claimed = await self._store.claimed_ids(
-            effect.connection_id, effect.node, [one["id"] for one in candidates]
-        )
+        writers = await self._writers(effect, [one["id"] for one in candidates] + [remote_id or ""])
+        for one in candidates:
+            one["writer"] = writers.get(one["id"])
+        shown = candidates[:MOST_BESIDE]
+        if remote_id is not None:
+            listed = next((one for one in candidates if one["id"] == remote_id), None)
+            record = await self._shown(effect, remote_id, listed)
+            shown = [{"id": remote_id, "record": record, "writer": writers.get(remote_id)}]
+        only = candidates[0] if len(candidates) == 1 else None
+        against = ("writer", "before", "doubt")
         return {
             "at": self._clock(),
-            "candidates": [{**one, "taken": one["id"] in claimed} for one in candidates],
-            "shown": remote_id or (chosen["id"] if chosen else None),
-            "compared": compared(effect.inputs, record),
+            "candidates": candidates,
+            "offered": only["id"] if only and not any(map(only.get, against)) else None,
+            "shown": [{**one, "record": masked(one["record"])} for one in shown],
+            "compared": compared(effect.inputs, [one["record"] for one in shown]),
+            "inputs": masked(effect.inputs),
         }
+
+    async def _shown(self, effect: EffectRow, remote_id: str, listed: Any) -> Any:
+        """A record whole, which a list may show in part; as it was listed when it cannot be."""
+        try:
+            return await self._witness.show(effect, remote_id)
+        except ConnectorError:
+            if listed is None:
+                raise
+            return listed["record"]
+
+    async def _writers(self, effect: EffectRow, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Which other runs of ours wrote these records, with their flows."""
+        found: dict[str, dict[str, Any]] = {}
+        flows = await self._store.flow_keys()
+        for node in self._witness.kin(effect):
+            claimed = await self._store.claimed_ids(effect.connection_id, node, ids)
+            for one, number in claimed.items():
+                run = await self._store.run(number)
+                flow = flows.get(run.flow_id) if run else None
+                found.setdefault(one, {"run": number, "flow": flow, "kept": run is not None})
+        return found
 
     async def resolve(
         self,

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError
 from connector.runtime.views import account_view, event_view, line_view, run_details
-from connector.store.rows import EventFilter, RunFilter
+from connector.store.rows import MENDING, EventFilter, RunFilter
 
 if TYPE_CHECKING:
     from connector.engine.book import Book
     from connector.engine.waits import Clock
+    from connector.runtime.parts import Tuning
     from connector.runtime.replaying import Replaying
     from connector.store.port import Store
-    from connector.store.rows import RunRow
+    from connector.store.rows import RunRow, SweepRow
 
 Span = tuple[float, float]
 
-ATTENTION = ("failed", "parked", "waiting")
+ATTENTION = ("failed", "mended", "parked", "waiting")
 """Ends that a person may want to know of, and what has not ended for a reason."""
 SHARES = (50, 95, 99)
 
@@ -26,11 +27,14 @@ SHARES = (50, 95, 99)
 class LookingBack:
     """Answers for one tenant; whoever asks needs no running engine."""
 
-    def __init__(self, store: Store, book: Book, clock: Clock, replaying: Replaying) -> None:
+    def __init__(
+        self, store: Store, book: Book, clock: Clock, replaying: Replaying, tuning: Tuning
+    ) -> None:
         self._store = store
         self._book = book
         self._clock = clock
         self.replaying = replaying
+        self._sweep_seconds = tuning.sweep_seconds
 
     async def runs(
         self, asked: RunFilter, limit: int = 50, before: int | None = None
@@ -49,7 +53,10 @@ class LookingBack:
         }
 
     async def counts(self, asked: RunFilter, states: Sequence[str] = ATTENTION) -> dict[str, int]:
-        """How many of these runs are in each state; a thousand means at least so many."""
+        """How many of these runs are in each state; a thousand means at least so many.
+
+        A run that failed is counted as `mended` when a replay of it has ended well.
+        """
         return await self._store.count_runs(asked, states)
 
     async def run(self, run_id: int) -> dict[str, Any] | None:
@@ -61,11 +68,14 @@ class LookingBack:
         effects = await self._store.effects(run_id=run_id)
         flows = await self._store.flow_keys()
         event = await self._store.event(run.event_id)
+        same = await self._same(run)
+        well = [one["id"] for one in same if one["replay"] > run.replay and one["state"] in MENDING]
         return {
             **run_details(run, flows, steps, effects),
+            "mended_by": min(well) if well and run.state == "failed" else None,
             "plan": await self._plan(run),
             "event": event_view(event, 0) if event else None,
-            "replays": await self._same(run),
+            "replays": same,
         }
 
     async def _plan(self, run: RunRow) -> list[dict[str, Any]]:
@@ -95,15 +105,16 @@ class LookingBack:
     async def events(
         self, asked: EventFilter, limit: int = 50, before: int | None = None
     ) -> dict[str, Any]:
-        """The newest events that fit, each with its runs by state, and `next`."""
-        rows = await self._store.look_up_events(asked, limit + 1, before)
+        """The newest events that fit, each with its runs by state; the rest as in `runs`."""
+        rows, looked = await self._store.look_up_events(asked, limit + 1, before)
         shown = rows[:limit]
         ends = await self._store.ends_of_events([row.id for row in shown])
         items = [
             {**event_view(row, sum(ends.get(row.id, {}).values())), "ends": ends.get(row.id, {})}
             for row in shown
         ]
-        return {"items": items, "next": shown[-1].id if len(rows) > limit else None}
+        following = shown[-1].id if len(rows) > limit else None
+        return {"items": items, "next": following, "looked_to": looked}
 
     async def account(self, since: float, until: float) -> dict[str, Any]:
         """Where every event of a time ended: sums that add up, or `open` says what has not ended.
@@ -111,6 +122,29 @@ class LookingBack:
         `unaccounted` is what no sum holds: 0, or we have lost something.
         """
         return account_view(await self._store.account((since, until)))
+
+    async def sweeps(self) -> list[dict[str, Any]]:
+        """Each place that is swept: when last and next, what it `told`, whether it is `asked`."""
+        if not self._sweep_seconds:
+            return []
+        return [
+            {
+                "connection_id": row.connection_id,
+                "account": row.account,
+                "resource": row.resource,
+                "swept_at": row.swept_at,
+                "asked_at": row.asked_at,
+                "due_at": _next_sweep(row, self._sweep_seconds),
+                "asked": row.asked_at > max(row.swept_at, (row.told or {}).get("at", 0))
+                and (row.told or {}).get("judged_at", 0) < self._clock(),
+                "told": row.told or {},
+            }
+            for row in await self._store.sweeps()
+        ]
+
+    async def sweep_now(self) -> None:
+        """Let every sweep look at once, as far as the quotas have room; `sweeps` tells of it."""
+        await self._store.ask_sweeps(self._clock())
 
     async def pictures(self, spans: Sequence[Span], flow: str | None = None) -> dict[str, Any]:
         """For each stretch of time: events accepted, runs by end, and the seconds they took.
@@ -136,6 +170,13 @@ class LookingBack:
             "seconds": quantiles(sorted(one for some in taken for one in some)),
             "measured": sum(map(len, taken)),
         }
+
+
+def _next_sweep(row: SweepRow, every: float) -> float:
+    """When a place is looked at again: later where the quota or a fault holds it up."""
+    told = row.told or {}
+    held = [float(told.get(one, 0)) for one in ("waits", "again", "judged_at")]
+    return max(row.swept_at + every, *held)
 
 
 def quantiles(ordered: Sequence[float]) -> dict[str, float] | None:

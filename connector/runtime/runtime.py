@@ -40,7 +40,14 @@ from connector.runtime.people import People
 from connector.runtime.removing import Removing
 from connector.runtime.replaying import Replaying
 from connector.runtime.scopes import not_granted
-from connector.runtime.views import event_view, flow_view, quota_views, run_details, run_view
+from connector.runtime.views import (
+    event_details,
+    event_view,
+    flow_view,
+    quota_views,
+    run_details,
+    run_view,
+)
 from connector.runtime.watching import Watch
 from connector.runtime.workshop import Workshop
 from connector.store.rows import COUNTED, EventRow, RunRow
@@ -140,7 +147,7 @@ class Runtime:
         witness = Witness(parts.catalog, self.doors)
         self.decisions = Decisions(self._store, self._book, witness, parts.clock, self._go_on)
         replaying = Replaying(self._store, self.decisions, parts.clock, self._go_on)
-        self.past = LookingBack(self._store, self._book, parts.clock, replaying)
+        self.past = LookingBack(self._store, self._book, parts.clock, replaying, tuning)
         self.workshop = Workshop(
             parts.catalog, self._store, parts.clock, self.apply_flow, self.retention, parts.draw
         )
@@ -231,8 +238,8 @@ class Runtime:
     async def list_events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
         """The newest events first; `before` is an event's id, for the next page."""
         events = await self._store.events(limit=limit, before=before)
-        counts = await self._store.run_counts([event.id for event in events])
-        return [event_view(event, counts.get(event.id, 0)) for event in events]
+        counts = await self._store.run_counts([one.id for one in events])
+        return [event_view(one, counts.get(one.id, 0)) for one in events]
 
     async def get_event(self, event_id: int) -> dict[str, Any] | None:
         """One event with its runs."""
@@ -240,9 +247,7 @@ class Runtime:
         if event is None:
             return None
         runs = await self._store.runs(event_id=event_id, limit=1_000)
-        flows = await self._store.flow_keys()
-        listed = [run_view(run, flows, None) for run in runs]
-        return {**event_view(event, len(runs)), "runs": listed}
+        return event_details(event, runs, await self._store.flow_keys())
 
     async def list_runs(
         self,
@@ -316,12 +321,9 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """The `counts`, the changes that no event told of (`recovered`), and lasting `alarms`.
-
-        A count as high as `counted_to` means at least so many.
-        """
-        counts = await self.counts()
-        return {"counts": counts, "counted_to": COUNTED, **await self._oversight.status()}
+        """The `counts` (each up to `counted_to`), what sweeps `recovered`, and lasting `alarms`."""
+        told = await self._oversight.status()
+        return {"counts": await self.counts(), "counted_to": COUNTED, **told}
 
     async def quotas(self) -> list[dict[str, Any]]:
         """What the accounts in use have used of their apps' quotas, and where that leads."""
@@ -353,15 +355,17 @@ class Runtime:
             "issues": [issue.model_dump(exclude_none=True) for issue in check.issues],
         }
 
-    async def apply_flow(self, text: str, enable: bool | None = None) -> dict[str, Any]:
-        """Store a flow; a changed document is its next version. Raises FlowError.
+    async def apply_flow(
+        self, text: str, enable: bool | None = None, *, who: str = ""
+    ) -> dict[str, Any]:
+        """Store a flow; a changed document is its next version, by `who`. Raises FlowError.
 
         Without `enable` it stays on or off as it was; a new one is off.
         """
         check = await self._choosing.checked(text)
         check.raise_for_errors()
         assert check.flow is not None  # without one there are errors
-        row = await self._store.save_flow(check.flow.key, text, self._clock(), enable)
+        row = await self._store.save_flow(check.flow.key, text, self._clock(), enable, who)
         self._book.forget()
         connections = await self._store.connections()
         issues = [*check.issues, *not_granted(check.flow, connections, self.catalog)]

@@ -143,6 +143,10 @@ class Samples:
         words = labels(self._catalog, self._catalog.node(step.node), language)
         return f"{step.id}: {words[bare]}" if bare in words else ""
 
+    async def has(self, flow: str, name: str) -> bool:
+        """Whether a flow has a test of this name."""
+        return any(one.name == name for one in await self._tests(flow))
+
     async def remove(self, flow: str, name: str) -> bool:
         """Remove a test; tells whether it was there."""
         return await self._store.drop_sample(flow, self._named(name))

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from connector.building.forms import form
+from connector.building.places import places_in
 from connector.building.preview import preview
-from connector.building.suggest import places_in, suggest
+from connector.building.suggest import suggest
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.building.meaning_diff import changes
 from connector.errors import FlowError
@@ -13,7 +12,11 @@ if TYPE_CHECKING:
     from connector.store.port import Store
     from connector.store.rows import FlowRow
 
-Apply = Callable[[str], Awaitable[dict[str, Any]]]
+
+class Apply(Protocol):
+    """Stores a flow's document (`Runtime.apply_flow`)."""
+
+    async def __call__(self, text: str, *, who: str) -> dict[str, Any]: ...
 
 
 class Versions:
@@ -33,6 +36,7 @@ class Versions:
             {
                 "version": row.version,
                 "created_at": row.created_at,
+                "who": row.who,
                 "present": row.version == flow.version,
             }
             for row in await self._store.flow_versions(key)
@@ -59,7 +63,7 @@ class Versions:
         flow = await self._store.flow(key)
         return None if flow is None else changes(self._catalog, flow.document, text, language)
 
-    async def roll_back(self, key: str, version: int) -> dict[str, Any]:
+    async def roll_back(self, key: str, version: int, *, who: str = "") -> dict[str, Any]:
         """Make an old version the present one again, as the next version.
 
         Raises FlowError when it does not exist, or cannot run any more.
@@ -69,7 +73,7 @@ class Versions:
             raise FlowError(
                 f"Version {version} of {key!r} is the present one.", remedy="Name an older one."
             )
-        return await self._apply(await self._text(flow, version))
+        return await self._apply(await self._text(flow, version), who=who)
 
     async def _flow(self, key: str) -> FlowRow:
         flow = await self._store.flow(key)

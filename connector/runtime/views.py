@@ -11,10 +11,12 @@ from connector.engine.packing import unpack
 from connector.model import App
 from connector.quota import quota_view
 from connector.redaction import redact
+from connector.runtime.connect import names_of
 from connector.store.port import Store
 from connector.store.rows import (
     GONE,
     MASKED,
+    MENDING,
     EffectRow,
     EventRow,
     FlowRow,
@@ -78,8 +80,26 @@ def run_view(run: RunRow, flows: Mapping[int, str], summary: str | None) -> dict
     }
 
 
+def event_details(
+    event: EventRow, runs: Sequence[RunRow], flows: Mapping[int, str]
+) -> dict[str, Any]:
+    """An event with its runs; those that failed with the replay that has mended them."""
+    well = [run for run in runs if run.replay and run.state in MENDING]
+    listed = []
+    for run in runs:
+        mending = [
+            one.id
+            for one in well
+            if run.state == "failed"
+            and one.replay > run.replay
+            and (one.flow_id, one.item_id) == (run.flow_id, run.item_id)
+        ]
+        listed.append({**run_view(run, flows, None), "mended_by": min(mending, default=None)})
+    return {**event_view(event, len(runs)), "runs": listed}
+
+
 def line_view(line: RunLine, summary: str | None) -> dict[str, Any]:
-    """A run in a list that was looked up; `newer` is the latest run that replays the same."""
+    """A run in a list that was looked up; `newer` replays the same, `mended_by` did so well."""
     return {
         "id": line.id,
         "flow": line.flow,
@@ -96,6 +116,7 @@ def line_view(line: RunLine, summary: str | None) -> dict[str, Any]:
         "error": line.error,
         "summary": summary,
         "newer": line.newer,
+        "mended_by": line.mended_by,
     }
 
 
@@ -103,7 +124,7 @@ def account_view(told: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """Where the events of a time ended; every sum is made here from the parts that are shown."""
     events, runs = told["events"], told["runs"]
     known = ("matched", "unmatched", "silent", "failed", "received")
-    all_ends = ("succeeded", "filtered", "failed", "parked", "waiting", "queued")
+    all_ends = ("succeeded", "filtered", "failed", "mended", "parked", "waiting", "queued")
     accepted = sum(events.values())
     made = sum(runs.values())
     return {
@@ -144,6 +165,7 @@ def run_details(
                 "warnings": (step.exchange or {}).get("warnings", []),
                 "chosen": (step.exchange or {}).get("chosen", []),
                 "calls": (step.exchange or {}).get("calls"),
+                "reads": (step.exchange or {}).get("reads", []),
                 "off": (step.exchange or {}).get("off", False),
                 "started_at": step.started_at,
                 "finished_at": step.finished_at,
@@ -189,14 +211,18 @@ def request_view(stored: bytes) -> dict[str, Any]:
 
 async def quota_views(store: Store, apps: Mapping[str, App], now: float) -> list[dict[str, Any]]:
     """Each account with its windows; where an app counts by connection, that has its name."""
-    names = {row.id: row.name for row in await store.connections()}
+    rows = await store.connections()
+    names = {row.id: row.name for row in rows}
+    called = {id_: name for row in rows for id_, name in names_of(row).items()}
     views = []
     for key, account in await store.quotas():
         app_key, _, whose = key.partition("/")
         app = apps.get(app_key)
         if app is None or not app.quotas:
             continue
-        view = {"app": app_key, "title": app.title, "account": names.get(whose, whose)}
+        shown = names.get(whose, whose)
+        view = {"app": app_key, "title": app.title, "account": shown}
+        view["account_name"] = called.get(whose, shown)
         views.append({**view, **quota_view(account, app.quotas, now)})
     return views
 

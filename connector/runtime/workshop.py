@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from connector.building.contexts import context_for, labels_for, sample_item
+from connector.building.contexts import context_for, labels_for, ranks_for, sample_item
 from connector.building.forms import form, node_cards
+from connector.building.places import places_seen
 from connector.building.preview import preview
 from connector.building.rewrite import read_plain, rewrite
-from connector.building.suggest import places_in, suggest
+from connector.building.suggest import suggest
 from connector.engine.book import as_connection
 from connector.engine.dry import dry_run
 from connector.engine.waits import Clock
@@ -100,6 +101,7 @@ class Workshop:
         return {
             "context": await self._context(data, step, sample),
             "labels": labels_for(self._catalog, data, step, language),
+            "ranks": ranks_for(self._catalog, data, step),
         }
 
     async def preview(
@@ -125,7 +127,7 @@ class Workshop:
         if not isinstance(node, Action | Search):
             return []
         context = await self._context(data, step, sample)
-        places = [*places_in("trigger", context["trigger"]), *places_in("steps", context["steps"])]
+        places = places_seen(self._catalog, data, step, context)
         found = suggest(self._catalog, node, places, mapping, language)
         return [one.as_data() for one in found]
 

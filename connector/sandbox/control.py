@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -30,6 +31,19 @@ class Wrong(ValueError):
     """A control call that makes no sense; its text is the answer."""
 
 
+class Unknown(Wrong):
+    """A control call with fields that there are not: 422, with a sentence for each."""
+
+    def __init__(self, what: str, unknown: Iterable[str], known: Iterable[str]) -> None:
+        names, near = sorted(known), get_close_matches
+        self.fields: dict[str, str] = {}
+        for name in sorted(unknown):
+            like = near(name, names, 1)
+            hint = f" Did you mean {like[0]}?" if like else f" There are: {', '.join(names)}."
+            self.fields[name] = f"{what} have no field {name}.{hint}"
+        super().__init__(" ".join(self.fields.values()))
+
+
 def reply(body: Any, status: int = 200) -> Response:
     """A JSON answer of the control side."""
     return Response(exact.dumps(body), status, media_type="application/json")
@@ -47,6 +61,8 @@ def control(path: str, method: str, handler: Handler) -> Route:
             result = handler(request, body)
             if isinstance(result, Awaitable):
                 result = await result
+        except Unknown as error:
+            return reply({"error": str(error), "fields": error.fields}, 422)
         except (Wrong, ValidationError) as error:
             return reply({"error": str(error)}, 400)
         except ValueError:

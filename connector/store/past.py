@@ -22,13 +22,16 @@ class History(Protocol):
         ...
 
     async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
-        """How many runs that fit are in each of these states, counted up to a thousand."""
+        """How many runs that fit are in each of these states, counted up to a thousand.
+
+        `failed` are those that no replay has mended, `mended` those that one has.
+        """
         ...
 
     async def look_up_events(
         self, asked: EventFilter, limit: int, before: int | None = None
-    ) -> list[EventRow]:
-        """The newest events that fit."""
+    ) -> tuple[list[EventRow], int | None]:
+        """The newest events that fit; and the event that a search stopped at, if it did."""
         ...
 
     async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -21,6 +21,8 @@ SWEPT = "sweep:"
 """How the delivery ids begin of events that no app sent and a sweep found."""
 GONE, MASKED = "purged_at", "masked_at"
 """First in the context of a run whose payloads were removed, or masked; when, as its value."""
+MENDING: frozenset[str] = frozenset({"succeeded", "filtered"})
+"""Ends of a replay after which its failed run needs nobody any more."""
 COUNTED = 10_000
 """Where counting what is in a state ends, unless more is asked for: so it never takes long."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
@@ -168,10 +170,11 @@ class SampleRow:
 
 @dataclass(slots=True)
 class FlowVersionRow:
-    """One version of a flow's document: its number, and when it was stored."""
+    """One version of a flow's document: its number, when it was stored, and who did."""
 
     version: int
     created_at: float
+    who: str = ""
 
 
 @dataclass(slots=True)
@@ -233,6 +236,15 @@ class RunFilter:
     first: int | None = None
     last: int | None = None
     ids: tuple[int, ...] | None = None
+    mended: bool | None = None
+    """Of the failed ones only: those that a replay has mended, or those that none has."""
+
+
+def in_state(state: str) -> dict[str, Any]:
+    """What a RunFilter says of a state, where `failed` is told apart from `mended`."""
+    if state in ("failed", "mended"):
+        return {"state": "failed", "mended": state == "mended"}
+    return {"state": state, "mended": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +256,7 @@ class EventFilter:
     recovered: bool = False
     since: float | None = None
     until: float | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +278,8 @@ class RunLine:
     finished_at: float | None
     error: Any
     newer: int | None
+    mended_by: int | None = None
+    """The replay that ended well, of a run that failed."""
 
 
 @dataclass(slots=True)
@@ -334,6 +349,7 @@ class SweepRow:
     """How far one resource of an account was looked through for changes that no event told of.
 
     `newest` and `floor` are in the app's own words: nothing up to `floor` is ever looked for.
+    `asked_at` and `told` are kept apart: when somebody wanted a look at once, what the last showed.
     """
 
     connection_id: str
@@ -343,6 +359,8 @@ class SweepRow:
     newest: str
     floor: str
     swept_at: float
+    asked_at: float = 0
+    told: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from connector.runtime.adopting import Unproven
 from connector.web import shapes
 from connector.web.answers import problem, problem_of
 from connector.web.api_past import Exact, Moment, Number, Text, add_past, asked_for
+from connector.web.api_prepared import add_prepared
 from connector.web.building import add_building
 from connector.web.faults import NoSuchRecord, add_handlers, answer_problem
 from connector.web.ports import Row, Runtime
@@ -58,8 +59,9 @@ def make_api(runtime: Runtime) -> FastAPI:
     _add_connections(router, runtime)
     _add_choices(router, runtime)
     _add_flows(router, runtime)
-    add_building(router, runtime, Exact)
+    add_building(router, runtime, Exact, WHO)
     _add_events(router, runtime)
+    add_prepared(router, runtime, WHO)
     add_past(router, runtime, WHO)
     _add_runs(router, runtime)
     _add_parked(router, runtime)
@@ -178,7 +180,7 @@ def _add_flows(router: APIRouter, runtime: Runtime) -> None:
     @router.put("/flows", tags=["flows"], response_model=shapes.Record)
     async def apply_flow(asked: shapes.ApplyFlow) -> Response:
         """Store a flow document; a changed one becomes a new version."""
-        return Exact(await runtime.apply_flow(asked.text, asked.enable))
+        return Exact(await runtime.apply_flow(asked.text, asked.enable, who=WHO))
 
     @router.post("/flows/check", tags=["flows"], response_model=shapes.Record)
     async def check_flow(asked: shapes.FlowText) -> Response:

@@ -21,7 +21,7 @@ Language = Annotated[Literal["en", "it"], Query(description="Of labels and sente
 Number = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 
 
-def add_building(router: APIRouter, runtime: Runtime, exact: Answer) -> None:
+def add_building(router: APIRouter, runtime: Runtime, exact: Answer, who: str) -> None:
     """Add these routes; `exact` makes an answer that keeps every digit."""
 
     @router.get("/nodes/{name}/form", tags=["catalog"], response_model=shapes.Record)
@@ -78,7 +78,7 @@ def add_building(router: APIRouter, runtime: Runtime, exact: Answer) -> None:
     @router.post("/flows/{key}/rollback", tags=["flows"], response_model=shapes.Record)
     async def roll_back(key: Key, asked: shapes.RollBack) -> Response:
         """Make an old version the present one again, as the next version."""
-        return exact(await runtime.workshop.versions.roll_back(key, asked.version))
+        return exact(await runtime.workshop.versions.roll_back(key, asked.version, who=who))
 
 
 async def _exactly(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:

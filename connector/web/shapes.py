@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from connector.errors import Issue
 from connector.model import Connection, Field as NodeField
@@ -62,6 +62,44 @@ class TryMapping(Asked):
     map: dict[str, Any]
     context: dict[str, Any] = {}
     only: Annotated[str, Field(max_length=400)] | None = None
+
+
+class NewDraft(FlowText):
+    """A draft; `base` is the version of the flow that it was begun from."""
+
+    base: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class SaveDraft(NewDraft):
+    """A draft's next text; `version` is what was changed, 0 where there is no draft yet."""
+
+    version: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class Sample(Asked):
+    """What a flow is tried with: the record of a run, or a record as its app gives it."""
+
+    run: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
+    record: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Sample:  # noqa: N804 - it is called on the instance
+        if (self.run is None) == (self.record is None):
+            raise ValueError("Give either run or record.")
+        return self
+
+
+class SaveTest(Asked):
+    """A test: without `sample` of the made-up one, without `text` of the stored flow."""
+
+    sample: Sample | None = None
+    text: str | None = None
+
+
+class RunTests(Asked):
+    """The text to test, such as a draft's; without it the stored flow's."""
+
+    text: str | None = None
 
 
 class RollBack(Asked):

@@ -225,6 +225,22 @@ def test_an_invoice_with_rows_from_a_list(played: House, visit: Callable[..., Vi
     area.wait_for(state="detached")
 
 
+def test_what_a_trigger_lacks_stands_beside_its_fields(
+    played: House, visit: Callable[..., Visit]
+) -> None:
+    one = visit(played)
+    Builder(one).begin("lacks-all")
+    told = one.page.locator(".status .box.bad li", has_text="company_id must be mapped")
+    told.get_by_role("button").click()
+    focused = one.page.locator(":focus")
+    assert focused.get_attribute("aria-invalid") == "true"
+    mistake = one.page.locator(f"#{focused.get_attribute('aria-describedby')}")
+    assert "company_id must be mapped" in mistake.inner_text()
+    one.usable()
+    Builder(one).company()
+    mistake.wait_for(state="hidden")
+
+
 def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit]) -> None:
     one = visit(played)
     one.go("/flows/client-to-perfex")
@@ -232,6 +248,20 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     page.locator(".step summary").nth(1).click()
     step = page.locator("details.step[open]")
     company = step.locator(".fieldrow[data-path='data.company']")
+    # A click at the lower edge, below the pill, still puts the caret where it can be typed.
+    box = company.locator(".tokens")
+    box.scroll_into_view_if_needed()
+    edge = box.bounding_box()
+    page.mouse.click(edge["x"] + 40, edge["y"] + edge["height"] - 3)
+    page.keyboard.type("!")
+    value = "one => one.value"
+    one.until(lambda: company.locator("token-field").evaluate(value).endswith("}}!"))
+    page.keyboard.press("Backspace")
+    company.get_by_role("button", name="Insert a value").click()
+    offered = page.get_by_role("dialog").locator("button.option")
+    assert "trigger.resource.name" in offered.nth(1).inner_text(), "what people know comes first"
+    assert "Technical values" in offered.last.inner_text()
+    page.keyboard.press("Escape")
     company.locator(".pill").click()
     page.get_by_role("textbox", name="Expression").fill("trigger.resource.nmae")
     page.keyboard.press("Enter")
@@ -240,6 +270,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     company.locator(".pill").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     company.locator(".mistake", has_text="required").wait_for()
+    assert step.locator(".filled").inner_text() == "12 values", "counted as it is changed"
 
     phone = step.locator(".fieldrow[data-path='data.phonenumber']")
     phone.locator(".pill").click()

@@ -9,8 +9,9 @@ import pytest
 
 from connector import load_catalog
 from connector.building.forms import form, labels, node_label
+from connector.building.places import places_in, places_of
 from connector.building.preview import preview
-from connector.building.suggest import places_in, places_of, suggest
+from connector.building.suggest import suggest
 from connector.building.words import words_of
 
 CATALOG = load_catalog()
@@ -124,3 +125,24 @@ def test_one_field_is_told_without_what_the_others_lack() -> None:
     told = preview(CATALOG, INVOICE, {"data.notes": "a", "data.x": "b"}, {}, only="data.notes")
     assert list(told["fields"]) == ["data.notes"]
     assert (told["issues"], told["payload"]) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fatture_in_cloud.compose_invoice",
+        "fatture_in_cloud.create_issued_document",
+        "fatture_in_cloud.register_payment",
+        "fatture_in_cloud.create_receipt",
+    ],
+)
+def test_what_the_app_has_a_list_of_is_chosen_from_it(name: str) -> None:
+    things = ("vat", "vat_id", "method", "method_id", "account", "account_id", "company_id")
+    objects = ("vat", "payment_method", "payment_account", "currency", "entity")
+    without = []
+    for one in form(CATALOG, CATALOG.node(name))["fields"]:
+        *around, last = one["path"].split(".")
+        wanted = last in things or (last == "id" and around[-1] in objects)
+        if wanted and not one.get("by_id") and not one.get("from"):
+            without.append(one["path"])
+    assert without == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connector import load_catalog
-from connector.building import meaning_diff
+from connector.building import meaning_words
 from connector.building.meaning_diff import changes
 from connector.building.rewrite import read_plain, rewrite
 
@@ -108,8 +108,95 @@ def test_no_part_of_a_flow_changes_in_silence() -> None:
 
 
 def test_every_sentence_has_the_same_blanks_in_both_languages() -> None:
-    for key, pair in meaning_diff._SAID.items():
+    for key, pair in meaning_words.SAID.items():
         blanks = [
             {name for _, name, _, _ in string.Formatter().parse(text) if name} for text in pair
         ]
         assert blanks[0] == blanks[1], key
+
+
+LINES = """flow: a
+trigger:
+  node: fatture_in_cloud.enriched_event
+steps:
+  - id: invoice
+    node: fatture_in_cloud.compose_invoice
+    map:
+      data.items_list:
+        for_each: "{{ trigger.resource.items_list }}"
+        map:
+          name: "{{ item.name }}"
+          vat_id: "{{ item.vat.id }}"
+      data.payment.instalments:
+        - days: 30
+"""
+STEP = "Step 'invoice'"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "english"),
+    [
+        (
+            'vat_id: "{{ item.vat.id }}"',
+            'vat: "{{ item.vat.value }}%"',
+            [
+                f"{STEP}, in each row of Lines: no longer fills VAT type id.",
+                f"{STEP}, in each row of Lines: now also fills VAT with {{{{ item.vat.value }}}}%.",
+            ],
+        ),
+        (
+            'name: "{{ item.name }}"',
+            'name: "{{ item.description }}"',
+            [
+                (
+                    f"{STEP}, in each row of Lines: fills Name with item.description instead of "
+                    "item.name."
+                )
+            ],
+        ),
+        (
+            "resource.items_list }}",
+            "resource.rows }}",
+            [
+                (
+                    f"{STEP} makes a row of Lines for each of trigger.resource.rows, no longer of "
+                    "trigger.resource.items_list."
+                )
+            ],
+        ),
+        (
+            "        - days: 30\n",
+            "        - days: 60\n        - percent: 40\n",
+            [
+                f"{STEP}, row 1 of Instalments: fills Instalment days with 60 instead of 30.",
+                f"{STEP} has a new row 2 of Instalments; it fills Instalment per cent.",
+            ],
+        ),
+        ("        - days: 30\n", "        []\n", [f"{STEP} no longer has row 1 of Instalments."]),
+        # Another name for the row, or the same fields written as an object, mean the same.
+        (
+            'map:\n          name: "{{ item.name }}"\n          vat_id: "{{ item.vat.id }}"',
+            (
+                'as: line\n        map:\n          name: "{{ line.name }}"\n          vat_id: '
+                '"{{ line.vat.id }}"'
+            ),
+            [],
+        ),
+    ],
+)
+def test_changes_inside_rows_are_told(old: str, new: str, english: list[str]) -> None:
+    assert old in LINES
+    assert changes(CATALOG, LINES, LINES.replace(old, new)) == english
+
+
+def test_rows_that_are_new_say_what_they_fill() -> None:
+    start = LINES.index("      data.items_list")
+    bare = LINES[:start] + "      data.notes: x\n"
+    told = changes(CATALOG, bare, LINES, "it")[1:]
+    assert told == [
+        (
+            "Il passo 'invoice' ora prepara anche Righe, una riga per ogni elemento di "
+            "trigger.resource.items_list; compila Nome prodotto, ID dell’aliquota IVA."
+        ),
+        "Il passo 'invoice' ha una nuova riga 1 di Rate; compila Giorni della rata.",
+    ]

@@ -41,6 +41,7 @@ from tests.engine.virtual import simulate
 
 SEEDS = int(os.environ.get("CONNECTOR_CHAOS_EFFECTS", "3"))
 FIRST = int(os.environ.get("CONNECTOR_CHAOS_SEED", "0"))
+pytestmark = pytest.mark.timeout(60 + 60 * SEEDS)
 KINDS = sorted(ACTIONS)
 STORES = ("sqlite", "postgres")
 Ends = dict[str, Counter[str]]

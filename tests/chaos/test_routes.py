@@ -43,7 +43,14 @@ BODIES: dict[str, Any] = {
     "/flows": {"text": CLIENTS},
     "/flows/check": {"text": CLIENTS},
     "/parked/{key}": {"choice": "drop"},
+    "/drafts": {"text": CLIENTS},
+    "/drafts/{flow}": {"text": CLIENTS, "version": 1},
+    "/flows/{key}/sample": {"record": {"id": 1}},
+    "/flows/{key}/tests/run": {},
+    "/flows/{key}/tests/{test}": {},
+    "/flows/{key}/tests/{test}/expect": {},
 }
+QUERIES = {("DELETE", "/drafts/{flow}"): "?version=1"}
 SHARED = ("/apps", "/nodes", "/nodes/{name}", "/nodes/{name}/fields", "/nodes/{name}/form")
 """They tell of the installation, not of a tenant."""
 
@@ -103,7 +110,13 @@ async def filled(
             "version": 1,
             "name": "perfex_crm.create_customer",
             "state": consent["state"],
+            "test": "new client",
         }
+        workshop, text = w.runtime.workshop, flow("simple")
+        await workshop.drafts.save("simple", f"{text}# {NAME}", 0, 1, who="anna")
+        record = {"record": {"name": NAME}}
+        await workshop.kept.pin("simple", record, who="anna")
+        await workshop.kept.save("simple", text, "new client", record, who="anna")
         yield w, places
 
 
@@ -194,12 +207,14 @@ async def test_another_tenant_finds_nothing_by_any_route_and_changes_nothing(
         unknown = {**places, "run_id": STRANGE, "event_id": STRANGE, "key": "k" * 64, "flow": "no"}
         async with served_to_another(w):
             for method, path in known:
-                answer = await own(w, method, filled_in(path, places), BODIES.get(path))
+                more = QUERIES.get((method, path), "")
+                body = None if method in ("GET", "DELETE") else BODIES.get(path)
+                answer = await own(w, method, filled_in(path, places) + more, body)
                 assert NAME.encode() not in answer.body, path
                 if path in SHARED:
                     continue
                 if "{" in path:
-                    strange = await own(w, method, filled_in(path, unknown), BODIES.get(path))
+                    strange = await own(w, method, filled_in(path, unknown) + more, body)
                     assert answer.status == strange.status >= 400, f"{method} {path}"
                     assert same(answer, places) == same(strange, unknown), f"{method} {path}"
                 elif method == "GET":

@@ -428,12 +428,12 @@ def test_a_failure_says_where_why_what_to_do_and_who(tmp_path: Path, error: Conn
         await world.settled()
         run = await only(world)
         assert run.state == "failed"
-        assert run.error == {**error.as_data(), "step": "two"}
+        assert run.error == {**error.as_data(), "step": "two", "node": "books.look"}
         assert run.error["who"] == error.who
         assert run.error["remedy"]
         failed = (await world.store.steps(run.id))[1]
         assert (failed.id, failed.state) == ("two", "failed")
-        assert failed.error == {**error.as_data(), "step": "two"}
+        assert failed.error == {**error.as_data(), "step": "two", "node": "books.look"}
 
     assert play(tmp_path, story).finished == [("1", "failed")]
 

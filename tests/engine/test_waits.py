@@ -7,7 +7,16 @@ import random
 import pytest
 
 from connector.engine.waits import RETRY_SECONDS, Backoff, Wait, connection_reason, fault_of_ours
-from connector.errors import ConnectorError, Forbidden, NotSent, Throttled, Unauthorized, Unclear
+from connector.errors import (
+    ConnectorError,
+    Forbidden,
+    NotSent,
+    StoreBusy,
+    Throttled,
+    Unauthorized,
+    Unclear,
+    Uncounted,
+)
 
 NOW = 1_000.0
 
@@ -44,6 +53,13 @@ def test_a_quota_says_its_own_time_however_often() -> None:
     wait = waited(99, Throttled("full", retry_after=33))
     assert (wait.reason, wait.due_at) == ("quota", NOW + 33)
     assert waited(0, Throttled("full", retry_after=0)).due_at == NOW + 0.05
+
+
+@pytest.mark.parametrize("cause", [Uncounted("away"), StoreBusy("away")])
+def test_our_own_database_is_waited_for_a_moment_however_often(cause: ConnectorError) -> None:
+    for attempts in (0, 3, 99):
+        wait = waited(attempts, cause)
+        assert (wait.reason, wait.due_at) == ("database", NOW + 1)
 
 
 def test_a_dead_connection_waits_for_its_owner() -> None:

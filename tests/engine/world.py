@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from connector.engine.active import ActiveFlow
 from connector.engine.dispatch import Dispatcher, Ticket
 from connector.engine.effects import Effects
-from connector.engine.events import ActiveFlow, Events
+from connector.engine.events import Events
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import BundleError, Unauthorized
@@ -170,6 +171,11 @@ class Books(Remote):
         """The record and the step of every search that a run made, in order."""
         self.script: Script | None = None
         self.mark: Callable[[], Awaitable[None]] | None = None
+        self.apart = 0.0
+        """How many seconds apart the quota wants reads to be."""
+
+    def spacing(self) -> float:
+        return self.apart
 
     async def read(self, request: Request, inputs: Mapping[str, Any]) -> Any:
         await asyncio.sleep(0)

@@ -414,3 +414,25 @@ AMBIGUOUS = [
         " Give the id of the one that is meant."
     )
 ]
+
+
+@story
+async def test_where_a_name_is_asked_for_the_name_is_chosen(tmp_path: Path) -> None:
+    compose = "fatture_in_cloud.compose_invoice"
+    async with world(tmp_path) as w:
+
+        async def offered(field: str) -> dict[Any, str]:
+            told = await w.runtime.choices(
+                compose, f"data.{field}", "fatture", "", {"company_id": COMPANY}
+            )
+            return values(told)
+
+        vat = await offered("items_list.vat")
+        # Several types have 0 %: they are told apart by their names, and the rate is not offered.
+        assert {"22%", "10%", "Non imp. art. 8"} <= set(vat)
+        assert "0%" not in vat
+        assert (await offered("items_list.vat_id"))[3] == "10%"
+        assert "Bonifico" in await offered("payment.method")
+        assert (await offered("payment.method_id"))[386_683] == "Bonifico"
+        by_id = await offered("payment.account_id")
+        assert set(await offered("payment.account")) == set(by_id.values())

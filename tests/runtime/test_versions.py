@@ -17,7 +17,7 @@ async def test_versions_are_kept_told_apart_and_gone_back_to(tmp_path: Path) -> 
         first = (await w.runtime.get_flow("simple") or {})["document"]
         second = first.replace('"{{ trigger.resource.name }}"', '"{{ trigger.resource.code }}"')
         assert second != first
-        await w.runtime.apply_flow(second)
+        await w.runtime.apply_flow(second, who="carla")
         versions = w.runtime.workshop.versions
         rows = await versions.list_all("simple") or []
         assert [(row["version"], row["present"]) for row in rows] == [(2, True), (1, False)]
@@ -26,9 +26,12 @@ async def test_versions_are_kept_told_apart_and_gone_back_to(tmp_path: Path) -> 
         assert "trigger.resource.code instead of trigger.resource.name" in sentence
         assert await versions.changes("simple", 2, 2) == []
         assert await versions.would_change("simple", first) != []
-        back = await versions.roll_back("simple", 1)
+        back = await versions.roll_back("simple", 1, who="anna")
         assert (back["version"], back["document"], back["enabled"]) == (3, first, True)
         assert await versions.changes("simple", 1) == []
+        await w.runtime.accounts.rename("perfex", "crm", who="bruno")
+        by = {row["version"]: row["who"] for row in await versions.list_all("simple") or []}
+        assert by == {1: "", 2: "carla", 3: "anna", 4: "bruno"}
 
 
 @story

@@ -124,12 +124,14 @@ class World:
         request = HttpRequest(method=method, url=url, headers=tuple(sent), body=raw)
         return await self.client.send(request)
 
-    async def control(self, app: str, method: Method, path: str, body: Any = None) -> Any:
+    async def control(
+        self, app: str, method: Method, path: str, body: Any = None, status: int = 200
+    ) -> Any:
         """Call `/_sandbox` of an app and give its JSON."""
         raw = b"" if body is None else _json(body)
         request = HttpRequest(method=method, url=f"{app}/_sandbox{path}", body=raw)
         answer = await self.client.send(request)
-        assert answer.status == 200, answer.body
+        assert answer.status == status, answer.body
         return answer.json()
 
     async def subscribe(self, *types: str, path: str = "/hook", **rest: Any) -> dict[str, Any]:

@@ -358,3 +358,59 @@ async def test_list_lag_hides_new_customers_from_search(either: Any) -> None:
     assert (await either.perfex("GET", f"/customers/{id_}")).status == 200
     either.clock.advance(5)
     assert (await either.perfex("GET", "/customers/search/Adda")).status == 200
+
+
+# --- what a person enters
+
+
+async def test_a_person_enters_an_invoice_with_its_lines(either: Any) -> None:
+    lines = [{"description": "Consulenza", "qty": "2", "rate": "50.00"}, {"description": "Viaggio"}]
+    client = await either.control(PERFEX, "POST", "/records/customers", {"company": "Adda"})
+    asked = {"clientid": client["id"], "number": "7", "items": lines, "tags": "urgent"}
+    made = await either.control(PERFEX, "POST", "/records/invoices", asked)
+    read = (await either.perfex("GET", f"/invoices/{made['id']}")).json()
+    assert [(one["description"], one["qty"], one["rate"]) for one in read["items"]] == [
+        ("Consulenza", "2", "50.00"),
+        ("Viaggio", "1", "0.00"),
+    ]
+    assert read["tags"] == "urgent"
+    path = f"/records/invoices/{made['id']}"
+    read = await either.control(PERFEX, "PUT", path, {"newitems": {"0": {"description": "Una"}}})
+    assert [one["description"] for one in read["items"]] == ["Una"]
+
+
+@pytest.mark.parametrize(
+    ("host", "place", "body", "field", "hint"),
+    [
+        (PERFEX, "invoices", {"number": "7", "lines": []}, "lines", "Did you mean items?"),
+        (PERFEX, "customers", {"compny": "Adda"}, "compny", "Did you mean company?"),
+        (
+            PERFEX,
+            "customers",
+            {"company": "Adda", "custom_fields": {"customers": {"99": "x"}}},
+            "99",
+            "custom_fields.customers have no field 99.",
+        ),
+        ("http://fic.test", "clients", {"nome": "Adda"}, "nome", "Did you mean name?"),
+        (
+            "http://fic.test",
+            "issued_documents",
+            {"items_list": [{"nane": "x"}]},
+            "items_list.nane",
+            "Did you mean items_list.name?",
+        ),
+    ],
+)
+async def test_what_there_is_no_field_for_is_refused_by_its_name(
+    make_world: Any, host: str, place: str, body: dict[str, Any], field: str, hint: str
+) -> None:
+    world = make_world()
+    told = await world.control(host, "POST", f"/records/{place}", body, status=422)
+    assert hint in told["fields"][field]
+    assert told["error"] == " ".join(told["fields"].values())
+
+
+async def test_lines_that_are_no_lines_are_refused(either: Any) -> None:
+    asked = {"number": "7", "items": "Consulenza"}
+    told = await either.control(PERFEX, "POST", "/records/invoices", asked, status=400)
+    assert "items is a list of objects" in told["error"]

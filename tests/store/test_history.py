@@ -121,6 +121,47 @@ async def test_a_replayed_run_names_the_latest(store: TenantStore) -> None:
     assert await ids(store, replays=True) == [new.id]
 
 
+async def replayed(store: TenantStore, old: RunRow, state: str) -> RunRow:
+    """A replay of a run that has ended so."""
+    again = run_row("main", old.event_id, flow_id=old.flow_id, item_id=old.item_id)
+    new = await store.add_run(again, copy_of=old.id)
+    new.state, new.finished_at = state, NOW + 9 * HOUR  # type: ignore[assignment]
+    await store.record_run(new)
+    return new
+
+
+async def test_a_failed_run_is_mended_by_a_replay_that_ends_well(store: TenantStore) -> None:
+    once, twice, never = [await run(store, number, "failed") for number in (1, 2, 3)]
+    well = await replayed(store, once, "succeeded")
+    amiss = await replayed(store, twice, "failed")
+    assert await ids(store, state="failed", mended=False) == [amiss.id, never.id, twice.id]
+    assert await ids(store, state="failed", mended=True) == [once.id]
+    late = await replayed(store, twice, "filtered")
+    assert await ids(store, state="failed", mended=False) == [never.id]
+    lines, _ = await store.look_up_runs(RunFilter(state="failed"), 50)
+    mended = {line.id: line.mended_by for line in lines}
+    assert mended == {amiss.id: late.id, never.id: None, twice.id: late.id, once.id: well.id}
+    counted = await store.count_runs(RunFilter(), ("failed", "mended", "succeeded"))
+    assert (counted["failed"], counted["mended"]) == (1, 3)
+    assert await store.ends_of_events([once.event_id]) == {
+        once.event_id: {"mended": 1, "succeeded": 1}
+    }
+    told = await store.account((NOW + 1, NOW + 9 * HOUR))
+    assert told["runs"] == {"mended": 2, "failed": 1}
+    assert told["replays"] == {"succeeded": 1, "mended": 1, "filtered": 1}
+
+
+async def test_a_run_that_fails_after_its_replay_has_succeeded_is_mended(
+    store: TenantStore,
+) -> None:
+    slow = await run(store, 1, "waiting")
+    await replayed(store, slow, "succeeded")
+    slow.state, slow.finished_at = "failed", NOW + 10 * HOUR
+    await store.record_run(slow)
+    assert await ids(store, state="failed", mended=False) == []
+    assert await ids(store, state="failed", mended=True) == [slow.id]
+
+
 async def test_counts_fit_the_lists(store: TenantStore) -> None:
     for number, state in enumerate(("failed", "failed", "waiting", "parked"), 1):
         await run(store, number, state)
@@ -139,7 +180,8 @@ async def test_events_are_found_and_their_ends_counted(store: TenantStore) -> No
     quiet.id = await store.accept(quiet) or 0
 
     async def found(**asked: Any) -> list[int]:
-        return [one.id for one in await store.look_up_events(EventFilter(**asked), 50)]
+        rows, _ = await store.look_up_events(EventFilter(**asked), 50)
+        return [one.id for one in rows]
 
     assert await found(state="silent") == [quiet.id]
     assert await found(state="received") == [swept.id]
@@ -148,6 +190,40 @@ async def test_events_are_found_and_their_ends_counted(store: TenantStore) -> No
     assert await found(resource="nothing") == []
     assert await found(since=NOW + HOUR, until=NOW + 3 * HOUR) == [swept.id, made.event_id]
     assert await store.ends_of_events([made.event_id, swept.id]) == {made.event_id: {"failed": 1}}
+
+
+async def test_events_are_found_by_record_name_and_delivery(
+    store: TenantStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = await run(store, 1, context={"trigger": {"name": "Rossi 100%", "number": "12/A"}})
+    alone = event_row("main", "sweep:7:client:4711", ids=("4711",), state="unmatched")
+    alone.id = await store.accept(alone) or 0
+    several = event_row("main", "d-several", ids=("81", "82"), state="unmatched")
+    several.id = await store.accept(several) or 0
+
+    async def found(text: str, **asked: Any) -> list[int]:
+        rows, _ = await store.look_up_events(EventFilter(text=text, **asked), 50)
+        return [one.id for one in rows]
+
+    assert await found("rossi 100%") == [named.event_id]
+    assert await found("12/a") == [named.event_id]
+    assert await found("r1") == [named.event_id]
+    assert await found("e-1") == [named.event_id]
+    assert await found("4711") == [alone.id]
+    assert await found("82") == [several.id]
+    assert await found(str(named.event_id)) == [named.event_id]
+    assert await found("4711", state="silent") == []
+    assert await found("nobody") == []
+    # What is named exactly is found behind the window of a search; a part of it is not.
+    monkeypatch.setattr("connector.store.sql.history.LOOKED_THROUGH", 1)
+    last = (await run(store, 2)).event_id
+    assert await found("4711") == [alone.id]
+    assert await found("sweep:7:client:4711") == [alone.id]
+    assert await found("r1") == [named.event_id]
+    rows, looked = await store.look_up_events(EventFilter(text="rossi"), 50)
+    assert (rows, looked) == ([], last)
+    rows, looked = await store.look_up_events(EventFilter(text="82"), 50, last)
+    assert ([one.id for one in rows], looked) == ([several.id], several.id)
 
 
 async def test_every_event_of_a_time_is_accounted_for(store: TenantStore) -> None:
@@ -185,6 +261,8 @@ SPANS = [(NOW, NOW + HOUR), (NOW + HOUR, NOW + 2 * HOUR)]
 QUESTIONS: dict[str, Callable[[History], Any]] = {
     "runs": lambda one: one.look_up_runs(RunFilter(), 50),
     "runs by state": lambda one: one.look_up_runs(RunFilter(state="failed"), 50),
+    "failed runs": lambda one: one.look_up_runs(RunFilter(state="failed", mended=False), 50),
+    "mended runs": lambda one: one.look_up_runs(RunFilter(state="failed", mended=True), 50),
     "runs by open state": lambda one: one.look_up_runs(RunFilter(state="waiting"), 50),
     "runs by flow": lambda one: one.look_up_runs(RunFilter(flow="sync"), 50),
     "runs by record": lambda one: one.look_up_runs(RunFilter(record="7"), 50),
@@ -197,6 +275,7 @@ QUESTIONS: dict[str, Callable[[History], Any]] = {
     "events by state": lambda one: one.look_up_events(EventFilter(state="failed"), 50),
     "recovered": lambda one: one.look_up_events(EventFilter(recovered=True), 50),
     "events of a time": lambda one: one.look_up_events(EventFilter(since=NOW), 50),
+    "events by text": lambda one: one.look_up_events(EventFilter(text="4711"), 50),
     "ends": lambda one: one.ends_of_events([1, 2]),
     "account": lambda one: one.account((NOW, NOW + HOUR)),
     "over time": lambda one: one.over_time(SPANS, None),
@@ -208,6 +287,8 @@ QUESTIONS: dict[str, Callable[[History], Any]] = {
 
 BY = {
     "runs by state": "run_state",
+    "failed runs": "run_amiss",
+    "mended runs": "run_mended",
     "runs by open state": "run_waits",
     "runs by flow": "run_flow",
     "runs by record": "run_item",
@@ -218,6 +299,7 @@ BY = {
     "events by state": "event_state",
     "recovered": "event_swept",
     "events of a time": "event_time",
+    "events by text": "event_ids",
     "account": "event_time",
     "over time": "run_end",
     "accepted": "event_time",

@@ -238,8 +238,11 @@ async def test_releasing_makes_due_only_what_waits_for_this_reason(
     ]  # fmt: skip
     a, _, c, _ = await store.match(event, rows)
     before = await database.revision()
+    assert await store.count_waiting("connection:x", 100) == 2
+    assert await store.count_waiting("connection:x", 1) == 1
     assert await store.release_runs("connection:x") == [(a.id, 1, "a"), (c.id, 1, "c")]
     assert await store.release_runs("connection:x") == []
+    assert await store.count_waiting("connection:x", 100) == 0
     assert await database.revision() != before, "another process drives them"
     released = await store.run(a.id)
     assert released is not None
@@ -354,9 +357,9 @@ async def test_only_the_ids_of_done_writes_are_claimed(store: TenantStore) -> No
             effect_row("main", 1, key=f"k{number}", state=state, remote_id=str(number))
         )
     node = "books.create_client"
-    assert await store.claimed_ids("conn-main", node, ["0", "1", "9"]) == {"0"}
-    assert await store.claimed_ids("conn-main", "books.other", ["0"]) == set()
-    assert await store.claimed_ids("conn-main", node, []) == set()
+    assert await store.claimed_ids("conn-main", node, ["0", "1", "9"]) == {"0": 1}
+    assert await store.claimed_ids("conn-main", "books.other", ["0"]) == {}
+    assert await store.claimed_ids("conn-main", node, []) == {}
 
 
 async def test_a_decision_its_audit_and_the_run_that_goes_on_are_one_commit(

@@ -166,6 +166,10 @@ WRITES: dict[str, Call] = {
     "save_sweep": lambda store, whose: store.save_sweep(
         sweep_row(whose.tenant, newest="stolen", floor="stolen")
     ),
+    "ask_sweeps": lambda store, _: store.ask_sweeps(NOW),
+    "tell_sweep": lambda store, whose: store.tell_sweep(
+        (f"conn-{whose.tenant}", "7", "client"), {"stolen": 1}
+    ),
     "drop_sweep": lambda store, whose: store.drop_sweep(sweep_row(whose.tenant)),
     "save_origin": lambda store, whose: store.save_origin(
         origin_row(whose.tenant, whose.run, effect_key="stolen"), NOW + 60
@@ -176,6 +180,7 @@ WRITES: dict[str, Call] = {
     "end_alarm": lambda store, whose: store.end_alarm(
         "webhooks_silent", f"conn-{whose.tenant}", "7", NOW
     ),
+    "count_waiting": lambda store, _: store.count_waiting("connection:one", 9),
     "release_runs": lambda store, _: store.release_runs("connection:one"),
     "reopen_event": lambda store, whose: store.reopen_event(whose.event),
     "decide": lambda store, whose: store.decide(

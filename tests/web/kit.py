@@ -213,7 +213,9 @@ class FakeRuntime:
     async def get_flow(self, key: str) -> dict[str, Any] | None:
         return {"key": "a"} if key == "a" else None
 
-    async def apply_flow(self, text: str, enable: bool | None) -> dict[str, Any]:
+    async def apply_flow(
+        self, text: str, enable: bool | None = None, *, who: str = ""
+    ) -> dict[str, Any]:
         self._note("apply_flow", text, enable)
         return {"key": "a", "version": 2}
 

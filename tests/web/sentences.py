@@ -24,12 +24,13 @@ OTHERS = {
     "other programs": (
         "apps/fatture_in_cloud/envelope.py", "apps/fatture_in_cloud/tokens.py",
         "apps/fatture_in_cloud/webhooks.py", "apps/perfex_crm/webhooks.py", "web/api.py",
-        "web/api_past.py", "web/app.py", "web/building.py", "web/consent.py", "web/gate.py",
+        "web/api_past.py", "web/api_prepared.py", "web/app.py", "web/building.py",
+        "web/consent.py", "web/gate.py",
         "web/hooks.py", "web/protocol.py", "web/server.py", "web/shapes.py", "web/tokens.py",
     ),
     "a developer": ("hookspecs.py", "http/memory.py", "mapping/compiled.py", "surprises.py"),
     "a reader, by a table of their own": (
-        "building/meaning_diff.py", "building/suggest.py", "web/pages",
+        "building/meaning_diff.py", "building/meaning_words.py", "building/suggest.py", "web/pages",
     ),
 }  # fmt: skip
 # Texts that only look like sentences of an error, and calls whose texts are told elsewhere.

@@ -125,6 +125,11 @@ def a_connection(name: str, status: str = "active") -> ConnectionRow:
     )
 
 
+def in_a_frame() -> dict[str, str]:
+    """What a form says that is sent inside a frame."""
+    return {"sec-fetch-dest": "iframe", "sec-fetch-site": "same-origin"}
+
+
 def path_of(template: str) -> str:
     # The app's answer to a consent of the pages is known by how its state begins.
     query = "?state=p.1" if template == "/oauth/callback" else ""
@@ -410,10 +415,23 @@ class TestAnswers:
 
     async def test_a_page_is_small(self, house: House) -> None:
         one = await house.inside()
-        for path in ("/", "/connections/new", "/people", "/quota"):
+        for path in ("/", "/connections/new", "/people", "/quota", "/flows/new"):
             answer = await one.get(path)
             assert answer.headers.get("content-encoding") == "gzip"
             assert len(gzip.compress(answer.content)) < 60_000
+
+    async def test_the_scripts_of_a_page_are_small(self, house: House) -> None:
+        one = await house.inside()
+        for name in ("builder", "watch"):
+            sizes, wanted = {}, [f"{name}.js", "base.js"]
+            while wanted:
+                file = wanted.pop()
+                if file not in sizes:
+                    text = (await one.get(house.site.assets.path(file))).text
+                    sizes[file] = len(gzip.compress(text.encode()))
+                    wanted += re.findall(r'(?:from|import) "\./([^"]+)"', text)
+            assert len(sizes) > 1, name
+            assert sum(sizes.values()) < 30_000, sizes
 
     async def test_files_are_kept_for_ever_by_their_hash(self, house: House) -> None:
         one = house.browser()
@@ -502,6 +520,43 @@ class TestPrefix:
     async def test_a_frame_of_a_named_origin(self, house: House) -> None:
         policy = (await house.browser().get("/login")).headers["content-security-policy"]
         assert "frame-ancestors https://app.example https://b.example:8443;" in policy
+
+    @pytest.mark.parametrize("origins", ["", "https://app.example"])
+    async def test_only_what_is_no_secret_is_kept_inside_another_site(
+        self, tmp_path: Path, origins: str
+    ) -> None:
+        place = f"sqlite:///{tmp_path / 'connector.db'}"
+        settings = Settings.load(
+            database=place, public_url="https://localhost", frame_origins=origins
+        )
+        async with await open_runtime(settings, clock=Clock()) as runtime:
+            house = House(runtime, settings, Clock())
+            one = house.browser(base="https://localhost")
+            link = await runtime.people.make_link()
+            session = (await one.post(f"/login/{link}", headers=same(one))).headers["set-cookie"]
+            assert "SameSite=lax" in session
+            assert "Partitioned" not in session
+            language = (await one.get("/language/it")).headers["set-cookie"]
+            assert ("SameSite=none" in language) is bool(origins)
+            assert language.endswith("; Partitioned") is bool(origins)
+            assert "Secure" in language
+            await one.aclose()
+
+    @pytest.mark.parametrize("given", [{"frame_origins": "https://app.example"}])
+    async def test_a_frame_that_keeps_no_login_says_what_to_do(self, house: House) -> None:
+        says = "your browser does not keep a login"
+        one = house.browser()
+        frame = {"sec-fetch-dest": "iframe", "sec-fetch-site": "same-site"}
+        assert says not in (await one.get("/login", headers=frame)).text, "it may well keep one"
+        cross = {**frame, "sec-fetch-site": "cross-site"}
+        assert says in (await one.get("/login", headers=cross)).text
+        link = await house.runtime.people.make_link()
+        other = house.browser()
+        refused = await other.post(f"/login/{link}", headers={**same(other), **in_a_frame()})
+        assert (refused.status_code, says in refused.text) == (403, True)
+        await one.get(f"/login/{link}", headers=frame)
+        kept = await one.post(f"/login/{link}", headers={**same(one), **in_a_frame()})
+        assert kept.status_code == 303, "the link was not used up, and this browser keeps cookies"
 
 
 class TestPlatform:

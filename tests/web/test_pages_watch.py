@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
 import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from connector import load_catalog
+from connector.apps.perfex_crm.answers import read_error
+from connector.engine.sweeps import GRACE_SECONDS
 from connector.errors import FlowError
 from connector.flow.reading import parse_flow
+from connector.model import Answer
 from connector.store.rows import RunFilter
 from connector.web.pages.asked import Asked
 from connector.web.pages.drawing import bars, burn_down, latency, nice
 from connector.web.pages.pictures import stretches
 from connector.web.pages.telling import NOTES, Telling
 from connector.web.pages.words import Words, words_of, zone_of
-from tests.runtime.kit import COMPANY, CREATE, HUB, START, World, client, clock, flow, story, world
+from tests.runtime.kit import CREATE, HUB, START, World, client, clock, flow, story, world
 from tests.runtime.test_decisions import entered_by_hand, parked
-from tests.runtime.test_writes import INVOICE
+from tests.runtime.test_writes import INVOICE, POST, follow_invoices, issue
 
 NOW = 1_800_000_000.0
 
@@ -104,7 +110,7 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         for words in (
             "An event came", "Create Customer", "not written", "Exact request", "Answer: 403",
             "Tick this resource", "The owner of the connected account must act", "Replay from here",
-            "2 calls",
+            "2 calls", "1 exact read", "/customers/search/Rossi → 404", "No data were found",
         ):  # fmt: skip
             assert words in shown, words
         same = await anna.get("/runs/1?part=run")
@@ -112,9 +118,20 @@ async def test_a_run_is_told_step_by_step_and_replayed_once(tmp_path: Path) -> N
         assert again.status_code == 304, "the mask of a form's token is no change"
         done = await anna.post("/runs/1/replay", "/runs/1")
         assert done.headers["location"] == "/runs/2"
+        assert "It failed; a replay" not in await anna.text("/runs/1")
+        assert 'data-row="1"' in (await anna.get("/runs?state=failed")).text, "not mended yet"
         await w.quiet()
         assert "succeeded" in await anna.text("/runs/2")
         assert "It was replayed" in await anna.text("/runs/1")
+        assert "failed, mended by replay" in await anna.text("/runs/1")
+        assert "No run fits" in await anna.text("/runs?state=failed")
+        assert re.findall(r'data-row="(\d+)"', (await anna.get("/runs?state=mended")).text) == ["1"]
+        assert "failed, mended by replay" in await anna.text("/")
+        event = (await told_of(w, 1))["event_id"]
+        assert "A replay has taken this write over" in await anna.text("/runs/1")
+        assert "1 failed and mended" in await anna.text("/inbox")
+        assert "failed, mended by replay replayed as 2" in await anna.text(f"/inbox/{event}")
+        assert (await w.runtime.get_run(1) or {})["state"] == "failed", "what happened stays"
         (audit, *_) = await w.runtime.list_audits()
         assert (audit["who"], audit["what"], audit["subject"]) == ("anna", "replay", "run 1")
         assert (await anna.get("/runs/99")).status_code == 404
@@ -192,12 +209,77 @@ async def test_sums_of_the_inbox_add_up(tmp_path: Path) -> None:
 
 
 @story
+async def test_the_inbox_is_searched_and_an_address_keeps_its_filters(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await failing(w, "Rossi", "Bianchi")
+        runs = {run["id"]: run for run in await w.runtime.list_runs()}
+        for text in ("bianchi", str(runs[2]["item_id"])):
+            page = (await anna.get(f"/inbox?q={text}&period=hour&state=matched")).text
+            assert re.findall(r'data-row="(\d+)"', page) == [str(runs[2]["event_id"])], text
+            assert f'value="{text}"' in page
+            assert '<option value="hour" selected' in page
+            assert '<option value="matched" selected' in page
+            (live,) = re.findall(r'data-live="([^"]+)"', page)
+            assert f"q={text}" in live, "what is live keeps them too"
+        event = await w.runtime.get_event(runs[1]["event_id"])
+        assert event is not None
+        page = (await anna.get(f"/inbox?q={event['delivery_id']}")).text
+        assert re.findall(r'data-row="(\d+)"', page) == [str(event["id"])]
+        assert "No event fits" in await anna.text("/inbox?q=nobody")
+
+
+@story
+async def test_a_look_for_lost_changes_is_asked_for_and_tells_what_it_found(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, settings=SWEPT) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        await asyncio.sleep(30)
+        assert "It noted where things stand." in await anna.text("/inbox")
+        w.sandbox.fic.faults.add(kind="drop", type="*", times=1)
+        w.person.create("clients", client("Lost", vat_number=""))
+        await asyncio.sleep(60)
+        asked = w.fic.seen("GET", "/entities/clients")
+        done = await anna.post("/inbox/look", "/inbox")
+        assert done.headers["location"] == "/inbox#sweeps"
+        assert "looking now" in await anna.text("/inbox")
+        await asyncio.sleep(10)
+        assert len(w.fic.seen("GET", "/entities/clients")) == len(asked) + 1, "one call, no more"
+        shown = await anna.text("/inbox")
+        assert "1 record changed without an event" in shown
+        assert "looking now" not in shown
+        await asyncio.sleep(GRACE_SECONDS + 10)
+        await w.quiet()
+        assert "1 lost change found" in await anna.text("/inbox")
+        assert [run["state"] for run in await w.runtime.list_runs()] == ["succeeded"]
+        (audit, *_) = await w.runtime.list_audits()
+        assert (audit["who"], audit["what"]) == ("anna", "sweep")
+    async with world(tmp_path, settings=SWEPT) as w, reader(w, "viewer") as viewer:
+        assert "/inbox/look" not in (await viewer.get("/inbox")).text
+
+
+@story
+async def test_a_look_stays_inside_the_quota(tmp_path: Path) -> None:
+    async with world(tmp_path, settings=SWEPT) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        await asyncio.sleep(30)
+        now, refused = clock(), {"status": 429, "retry_after": 900, "times": 1}
+        clients = {"method": "GET", "path": "/c/*/entities/clients"}
+        w.sandbox.fic.faults.add(kind="status", **refused, **clients)
+        await w.runtime.past.sweep_now()
+        await asyncio.sleep(10)
+        assert "The quota has no room for it now" in await anna.text("/inbox")
+        (told,) = await w.runtime.past.sweeps()
+        assert told["due_at"] >= now + 900
+
+
+@story
 async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path) -> None:
     async with world(tmp_path) as w, reader(w) as anna:
         key = await parked(w)
         page = f"/parked/{key}"
-        assert "not looked yet" in await anna.text(page)
-        assert "0 records may be it" in await anna.text(f"{page}?look=1")
+        assert "The app was not looked at yet" in await anna.text(page)
+        assert "No record in the app looks like this write" in await anna.text(f"{page}?look=1")
         number = await entered_by_hand(w)
         await w.quiet()
         shown = await anna.text(f"{page}?look=1")
@@ -215,6 +297,59 @@ async def test_a_parked_write_is_compared_and_adopted_with_a_name(tmp_path: Path
         assert (await w.run())["state"] == "succeeded"
         assert "anna" in await anna.text("/parked")
         assert (await anna.get(page)).status_code == 404
+
+
+SWEPT = {"sweep_seconds": 3_600.0}
+CHECKED = re.compile(r'name="choice" value="([^"]*)"[^>]* checked')
+
+
+@story
+async def test_of_several_records_none_is_chosen_and_ours_are_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await follow_invoices(w)
+        assert (await issue(w))["state"] == "succeeded"
+        ours = str(w.documents[0]["id"])
+        w.sandbox.fic.faults.add(kind="reset_before", **POST)
+        assert (await issue(w))["state"] == "parked"
+        (key,) = [one["key"] for one in await w.runtime.list_parked()]
+        page = f"/parked/{key}"
+        # The only one that is found is the other run's.
+        shown = (await anna.get(f"{page}?look=1")).text
+        assert "written by run 1 of the flow simple" in shown
+        assert CHECKED.findall(shown) == []
+        assert CHECKED.findall((await anna.get(f"{page}?id={ours}")).text) == []
+        assert "it is not this write" in await anna.text(f"{page}?id={ours}")
+        number = await entered_by_hand(w)
+        shown = (await anna.get(f"{page}?look=1")).text
+        assert "2 records in the app may be this write" in shown
+        assert CHECKED.findall(shown) == []
+        assert [one in shown for one in (f"adopt:{ours}", f"adopt:{number}")] == [True, True]
+        assert CHECKED.findall((await anna.get(f"{page}?id={number}")).text) == [f"adopt:{number}"]
+        refused = await anna.post(f"{page}?look=1", page, choice=f"adopt:{ours}")
+        assert "I have checked it" in refused.text
+        assert CHECKED.findall(refused.text) == [f"adopt:{ours}"], "what a person chose stays"
+        done = await anna.post(f"{page}?look=1", page, choice=f"adopt:{number}")
+        assert done.headers["location"] == "/runs/2"
+        await w.quiet()
+        assert (len(w.documents), (await w.runs())[-1]["state"]) == (2, "succeeded")
+
+
+@story
+async def test_a_comparison_is_told_in_the_readers_words(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        key = await parked(w)
+        rows = [{"name": "Work", "qty": 1, "net_price": Decimal("1290.5"), "vat": {"id": 0}}]
+        number = await entered_by_hand(w, items_list=rows)
+        shown = await anna.text(f"/parked/{key}?id={number}", accept_language="it")
+        _, _, table = shown.partition("A confronto")
+        differing, _, equal = table.partition("campi sono uguali")
+        assert "Righe, n. 1 · Prezzo netto 100,00" in differing
+        assert "1.290,50" in differing
+        for words in ("Scadenza 3 apr 2026", "Stato Non saldato", "Tipo di documento Fattura"):
+            assert words in equal, words
+            assert words not in differing
+        assert "data.items_list" not in table.partition("Come JSON")[0]
+        assert '"net_price": 1290.5' in html.unescape(table)
 
 
 @story
@@ -258,7 +393,7 @@ async def test_pictures_have_their_figures(tmp_path: Path) -> None:
             assert 'class="k-failed"' in page
         shown = await anna.text("/pictures")
         assert "1 run ended in this time" in shown
-        assert f"What is left of the month: Fatture in Cloud {COMPANY}" in shown
+        assert "What is left of the month: Fatture in Cloud Officine Esempio S.r.l." in shown
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -267,7 +402,7 @@ async def test_pictures_have_their_figures(tmp_path: Path) -> None:
 def test_an_address_is_read_and_gives_itself_again() -> None:
     rome = zone_of("Europe/Rome")
     asked = Asked.of({"state": "failed", "q": " rossi ", "period": "day", "flow": ""}, NOW, rome)
-    assert asked.runs == RunFilter(state="failed", text="rossi", since=NOW - 86_400)
+    assert asked.runs == RunFilter(state="failed", mended=False, text="rossi", since=NOW - 86_400)
     assert asked.kept("period", state="parked") == {"state": "parked", "q": "rossi"}
     days = Asked.of({"period": "days", "from": "2026-10-25", "to": "2026-10-25"}, NOW, rome)
     assert days.until is not None
@@ -355,3 +490,58 @@ def test_times_are_told_where_the_reader_is() -> None:
     assert words_of("en").in_zone("America/New_York").time(noon) == "04:20:00"
     plain = Words("en", {})
     assert plain.in_zone("Nowhere/At_All") is plain
+
+
+@story
+async def test_a_refusal_is_told_in_plain_words_before_the_apps_own(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna:
+        await w.follow(flow(steps=CREATE))
+        w.sandbox.perfex.faults.add(kind="status", status=422, method="POST", path="/api/customers")
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.quiet()
+        said = "Perfex CRM did not accept the record, and does not say why."
+        for page in ("/runs", "/runs/1", "/"):
+            assert said in await anna.text(page), page
+        w.person.create("clients", client("B" * 200, vat_number=""))
+        await w.quiet()
+        assert "Company: The text has 200 characters; at most 191 fit." in await anna.text(
+            "/runs/2"
+        )
+
+
+def test_a_refused_field_is_told_by_its_name() -> None:
+    body = {"status": False, "message": "x", "errors": {"company": "The Company is required."}}
+    error = read_error(Answer(status=422, headers=(), body=json.dumps(body).encode()))
+    assert error is not None
+    kept = {**error.as_data(), "step": "create", "node": "perfex_crm.create_customer"}
+    told = Telling(words_of("en"), load_catalog()).error(kept)
+    assert told["message"].startswith("Perfex CRM did not accept the field “Company”: it is empty")
+    italian = Telling(words_of("it"), load_catalog()).error(kept)
+    assert italian["message"] == (
+        "Perfex CRM non ha accettato il campo “Ragione sociale”: è vuoto e va compilato."
+    )
+    assert italian["issues"][0]["name"] == "Ragione sociale"
+    assert italian["issues"][0]["message"].endswith("Con parole sue: “The Company is required.”")
+    gone = Telling(words_of("en"), load_catalog()).error({**kept, "node": "gone.node"})
+    assert "“company”" in gone["message"]
+
+
+@story
+async def test_a_dead_connection_is_told_on_each_page_of_its_flows_and_runs(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, reader(w) as anna, reader(w, "viewer") as vera:
+        await w.follow(flow(steps=CREATE))
+        assert "must be renewed" not in await anna.text("/flows")
+        w.sandbox.perfex.faults.add(kind="status", status=401, path="/api/customers", times=9)
+        w.person.create("clients", client("Rossi", vat_number=""))
+        await w.until(lambda: w.run_state(1, "waiting"))
+        (run,) = await w.runtime.list_runs()
+        assert run["reason"].startswith("connection:"), run
+        for page in ("/", "/flows", "/flows/simple", "/runs", "/runs/1", "/runs?flow=simple"):
+            shown = (await anna.get(page)).text
+            said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
+            assert "Perfex CRM no longer lets us in" in said, page
+            assert "1 run waits for it." in said, page
+            assert "/connections/new?app=perfex_crm&amp;name=" in shown, page
+            assert "An owner can reconnect it." in await vera.text(page), page
+        assert "no longer lets us in" not in await anna.text("/parked"), "nothing of it is parked"
+        assert "no longer lets us in" not in await anna.text("/flows/new")

@@ -26,6 +26,15 @@ EN = words_of("en")
                 "Tributi (F24) (leggere e modificare)."
             ),
         ),
+        (
+            "Fatture in Cloud did not accept the field “data.name”: it is too long.",
+            "Fatture in Cloud non ha accettato il campo “data.name”: è troppo lungo.",
+        ),
+        (
+            "Line 2: It was not accepted, because it is too long. In its own words: “No.”",
+            "Riga 2: Non è stato accettato, perché è troppo lungo. Con parole sue: “No.”",
+        ),
+        ("It was not accepted.", "Non è stato accettato."),
         ("The flow invoices has 1 error.", "Il flusso invoices ha 1 errore."),
         ("In the flow f: There is no step 'a'.", "Nel flusso f: Non c’è un passo 'a'."),
         (

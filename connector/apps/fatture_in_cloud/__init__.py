@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from connector.apps.fatture_in_cloud.answers import read_error
-from connector.apps.fatture_in_cloud.choices import sources
+from connector.apps.fatture_in_cloud.choices import company_names, sources
 from connector.apps.fatture_in_cloud.resources import (
     GROUPS,
     PREFIX,
@@ -39,6 +39,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         ),
         choices=sources(),
         check=Request(method="GET", path="/user/info"),
+        probe=company_names,
         read_error=read_error,
         webhook=FattureWebhooks(keys, app_ids),
         event_prefix=PREFIX,

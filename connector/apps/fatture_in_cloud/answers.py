@@ -9,6 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from connector.apps.answers import body_json, issues_of, plain, retry_after, unclear
+from connector.apps.refusals import (
+    FIELDS_REMEDY,
+    NO_WORDS_REMEDY,
+    quoted,
+    refused_data,
+    says_nothing,
+)
 from connector.errors import (
     ApiError,
     Conflict,
@@ -84,7 +91,7 @@ def _words(told: Any) -> str:
 def _unauthorized(answer: Answer, told: Any) -> Unauthorized:
     words = _words(told)
     return Unauthorized(
-        f"{NAME} does not accept the access token{f': {words}' if words else '.'}",
+        quoted(f"{NAME} does not accept the access token.", words),
         status=answer.status,
         remedy="Connect the account again, and check that it may reach this company.",
     )
@@ -100,17 +107,18 @@ def _refusal(answer: Answer, told: Any, words: str) -> ApiError:
         return _forbidden(answer, words)
     if status == 404:
         return Missing(
-            f"{NAME} has no such record{f': {words}' if words else '.'}",
+            quoted(f"{NAME} has no such record.", words),
             status=status,
             remedy="Check the id and the company.",
         )
     if status == 409:
         return Conflict(
-            f"{NAME}: {words}",
+            quoted(f"{NAME} has a record already that this one clashes with.", words),
             status=status,
             remedy="Nothing was written. Look at the record that is there already.",
         )
-    return Refused(f"{NAME} answered {status}: {words}", status=status, who="developer")
+    text = quoted(f"{NAME} refused this ({status}), and nothing was written.", words)
+    return Refused(text, status=status, who="developer")
 
 
 def _forbidden(answer: Answer, words: str) -> Forbidden:
@@ -121,7 +129,8 @@ def _forbidden(answer: Answer, words: str) -> Forbidden:
             "Check the permissions given to this connection, the user's role, and whether the"
             " plan includes this feature and has not expired."
         )
-    return Forbidden(f"{NAME} does not allow this: {words}", status=answer.status, remedy=remedy)
+    text = quoted(f"{NAME} does not allow this.", words)
+    return Forbidden(text, status=answer.status, remedy=remedy)
 
 
 def _invalid(answer: Answer, told: dict[str, Any], words: str) -> Invalid:
@@ -129,11 +138,12 @@ def _invalid(answer: Answer, told: dict[str, Any], words: str) -> Invalid:
     found = error.get("validation_result") if isinstance(error, dict) else None
     issues = _xml_issues(found) or issues_of(found, ROWS)
     figures = _figures(told.get("extra"))
+    silent = not issues and says_nothing(words)
     return Invalid(
-        f"{NAME} refuses the data: {words}{figures}",
+        refused_data(NAME, words, issues, figures),
         status=answer.status,
         issues=issues,
-        remedy="" if issues else "Correct the data and send it again.",
+        remedy=NO_WORDS_REMEDY if silent else FIELDS_REMEDY,
     )
 
 
@@ -153,4 +163,4 @@ def _figures(extra: Any) -> str:
         for name, value in totals.items()
         if not isinstance(value, dict | list) and value is not None
     ]
-    return f" ({', '.join(shown[:12])})" if shown else ""
+    return ", ".join(shown[:12])

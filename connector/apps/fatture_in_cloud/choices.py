@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector.model import Caller, ChoiceSource, Request
+from connector.apps.fatture_in_cloud.invoices.choosing import vat_type
+from connector.apps.fatture_in_cloud.invoices.totals import decimal_of
+from connector.errors import ConnectorError
+from connector.model import Caller, ChoiceSource, Json, Request
 
 _C = "/c/{company_id}"
 _DAY = 24 * 3_600.0
@@ -45,6 +48,17 @@ async def companies(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
     return [{**{key: one.get(key) for key in kept}, "through": name} for one, name in pairs]
 
 
+async def company_names(caller: Caller) -> dict[str, Json]:
+    """What the companies of a token are called, for the settings of its connection."""
+    try:
+        found = await companies(caller, {})
+    except ConnectorError:
+        # Names are for people: a connection works without them.
+        return {}
+    names = {str(one["id"]): str(one["name"]) for one in found if one["id"] and one["name"]}
+    return {"account_names": names}
+
+
 def _get(path: str, **query: str) -> Request:
     return Request(method="GET", path=path, query=query)
 
@@ -77,8 +91,47 @@ def _settings() -> dict[str, ChoiceSource]:
             request=_get(f"{_C}/info/payment_accounts"),
             also=("{{ row.iban }}",),
         ),
+        # Where a name is asked for, the name is what is chosen.
+        "vat_texts": ChoiceSource(
+            title="VAT types",
+            read=_vat_texts,
+            value="text",
+            label="{{ row.value }}% {{ row.description }}",
+            also=("{{ row.value }}", "{{ row.ei_type }}"),
+            needs=("company_id",),
+            open=True,
+            scopes=("settings:r",),
+        ),
+        "payment_method_names": ChoiceSource(
+            title="payment methods",
+            request=_get(f"{_C}/info/payment_methods"),
+            value="name",
+            open=True,
+        ),
+        "payment_account_names": ChoiceSource(
+            title="payment accounts",
+            request=_get(f"{_C}/info/payment_accounts"),
+            value="name",
+            also=("{{ row.iban }}",),
+            open=True,
+        ),
         "templates": ChoiceSource(title="templates", read=_templates, needs=("company_id",)),
     }
+
+
+async def _vat_texts(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
+    """The VAT types that a text names, each with that text; of the others only an id tells."""
+    answer = await caller.request("GET", f"/c/{inputs['company_id']}/info/vat_types")
+    types = (answer.get("data") if isinstance(answer, dict) else None) or []
+    named = []
+    for one in types:
+        rate, words = f"{decimal_of(one.get('value')).normalize():f}%", one.get("description")
+        for text in (words, rate) if words else (rate,):
+            found, _ = vat_type(types, text, None, "")
+            if found is not None and found is one:
+                named.append({**found, "text": text})
+                break
+    return named
 
 
 async def _templates(caller: Caller, inputs: dict[str, Any]) -> list[Any]:

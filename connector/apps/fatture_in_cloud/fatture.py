@@ -12,6 +12,7 @@ from typing import Any
 from connector import finding, updating
 from connector.apps.fatture_in_cloud.ensuring import Keys, address, ensuring
 from connector.apps.fatture_in_cloud.filters import Criterion, compiled, criteria, fits
+from connector.demands import Demand
 from connector.model import (
     Action,
     Caller,
@@ -123,7 +124,14 @@ class Resource:
             operations=(operation,),
         )
 
-    def create(self, operation: str, *, require: tuple[str, ...], identity: Identity) -> Action:
+    def create(
+        self,
+        operation: str,
+        *,
+        require: tuple[str, ...],
+        identity: Identity,
+        demands: tuple[Demand, ...] = (),
+    ) -> Action:
         """Makes a record."""
         return Action(
             app=APP,
@@ -137,6 +145,7 @@ class Resource:
                 schema(f"{APP}/{self.body_schema or self.schema}", "data", require=require),
             ),
             request=Request(method="POST", path=self.path, wrap=("data",)),
+            demands=demands,
             result="data",
             output=self.record,
             identity=identity,

@@ -18,6 +18,13 @@ from connector.apps.answers import (
     retry_after,
     unclear,
 )
+from connector.apps.refusals import (
+    FIELDS_REMEDY,
+    NO_WORDS_REMEDY,
+    quoted,
+    refused_data,
+    says_nothing,
+)
 from connector.errors import (
     ApiError,
     Conflict,
@@ -36,6 +43,7 @@ LOCKED_OUT = 900.0
 LONG_WAIT = 300.0
 """When a quota answer does not say how long; the shipped window lasts an hour."""
 EPOCH = 1_000_000_000
+ALREADY_THERE = "Nothing was written. Look at the record that is there already."
 
 _NO_RECORD = re.compile(r"no data|not found|no record|does not exist", re.IGNORECASE)
 _TOKEN = re.compile(r"\btoken\b", re.IGNORECASE)
@@ -75,9 +83,15 @@ def _words(told: Any) -> str:
     for name in ("message", "error"):
         if isinstance(told.get(name), str) and (words := plain(told[name])):
             return words
-    if isinstance(told.get("error"), dict):
-        return "some fields are wrong"
+    error = told.get("error")
+    if isinstance(error, dict):
+        return plain(error["message"]) if _is_a_sentence(error) else "some fields are wrong"
     return "it refuses without words" if _says_no(told) else ""
+
+
+def _is_a_sentence(error: dict[str, Any]) -> bool:
+    """`{"message": …}` of a proxy or a newer release is no field called "message"."""
+    return isinstance(error.get("message"), str) and not error.keys() - {"message", "code"}
 
 
 def _throttled(answer: Answer, words: str) -> Throttled:
@@ -114,26 +128,36 @@ def _refusal(answer: Answer, told: dict[str, Any], words: str) -> ApiError:
     status = answer.status
     if _MODULE_OFF.search(words):
         remedy = "An administrator of Perfex must switch the REST API module on."
-        return Forbidden(f"{NAME}: {words}", status=status, remedy=remedy)
+        text = quoted(f"{NAME} does not answer programs now.", words)
+        return Forbidden(text, status=status, remedy=remedy)
     if status == 403 or _PERMISSION.search(words):
         remedy = (
             "Tick this resource and operation on the token in Perfex (API Management)."
             " It is not tried again: each try counts as a failed login."
         )
-        return Forbidden(f"{NAME} does not allow this: {words}", status=status, remedy=remedy)
-    issues = issues_of(told.get("errors")) or issues_of(told.get("error"))
+        text = quoted(f"{NAME} does not allow this.", words)
+        return Forbidden(text, status=status, remedy=remedy)
+    error = told.get("error")
+    sentence = isinstance(error, dict) and _is_a_sentence(error)
+    issues = issues_of(told.get("errors")) or (() if sentence else issues_of(error))
     if issues:
-        return Invalid(f"{NAME} refuses the data: {words}", status=status, issues=issues)
+        text = refused_data(NAME, words, issues)
+        return Invalid(text, status=status, issues=issues, remedy=FIELDS_REMEDY)
     if status == 401 or _TOKEN.search(words):
         return Unauthorized(
-            f"{NAME} does not accept the token: {words}",
+            quoted(f"{NAME} does not accept the token.", words),
             status=status,
             remedy="Make a new token in Perfex (API Management) and connect again.",
         )
-    if status in (406, 422):
-        return Invalid(f"{NAME} refuses the data: {words}", status=status)
     if status == 409:
-        return Conflict(f"{NAME}: {words}", status=status)
+        text = quoted(f"{NAME} has a record already that this one clashes with.", words)
+        return Conflict(text, status=status, remedy=ALREADY_THERE)
     if _NO_RECORD.search(words):
-        return Missing(f"{NAME} has no such record: {words}", status=status)
-    return Refused(f"{NAME} refuses: {words}", status=status)
+        return Missing(
+            quoted(f"{NAME} has no such record.", words),
+            status=status,
+            remedy="Check the id that the flow gives for it: the record may have been deleted.",
+        )
+    kind = Invalid if status in (406, 422) else Refused
+    remedy = NO_WORDS_REMEDY if says_nothing(words) else FIELDS_REMEDY
+    return kind(refused_data(NAME, words, ()), status=status, remedy=remedy)

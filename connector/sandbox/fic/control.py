@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from connector.sandbox.config import Limits
-from connector.sandbox.control import Wrong, control, shared_routes
+from connector.sandbox.control import Unknown, Wrong, control, shared_routes
 from connector.sandbox.fic.call import Call
 from connector.sandbox.fic.crud import erase, store
+from connector.sandbox.fic.fields import Spec
 from connector.sandbox.fic.problem import Problem
 from connector.sandbox.fic.resources import Resource, resources
 from connector.sandbox.fic.scopes import SCOPES, event_families
@@ -122,13 +123,32 @@ def _company(request: Request) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
+def _refuse_unknown(person: Person, request: Request, body: Body) -> None:
+    """A person cannot enter what there is no field for; the API ignores it. Raises Unknown."""
+    _, resource = person.place(request.path_params["key"], _company(request))
+    _look(resource.key, resource.fields, body, "")
+
+
+def _look(what: str, known: Spec, given: Mapping[str, Any], path: str) -> None:
+    if unknown := given.keys() - known.keys():
+        names = [f"{path}{name}" for name in known]
+        raise Unknown(what, (f"{path}{name}" for name in unknown), names)
+    for name, value in given.items():
+        rows = known[name].rows
+        for one in value if isinstance(value, list) else [value]:
+            if rows is not None and isinstance(one, Mapping):
+                _look(what, rows, one, f"{path}{name}.")
+
+
 def _record_routes(state: FicState) -> list[Route]:
     person = Person(state)
 
     def create(request: Request, body: Body) -> Any:
+        _refuse_unknown(person, request, body)
         return person.create(request.path_params["key"], body, _company(request))
 
     def change(request: Request, body: Body) -> Any:
+        _refuse_unknown(person, request, body)
         params = request.path_params
         return person.change(params["key"], params["id"], body, _company(request))
 

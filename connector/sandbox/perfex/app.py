@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from connector.sandbox.asgi import App
 from connector.sandbox.clock import stamp
-from connector.sandbox.control import Wrong, control, shared_routes
+from connector.sandbox.control import Unknown, Wrong, control, shared_routes
 from connector.sandbox.faults import Faulty
 from connector.sandbox.perfex import records, rules
 from connector.sandbox.perfex.gate import Handler, Visit, door
@@ -204,20 +204,57 @@ def _kind(request: Request) -> Kind:
 
 
 def add_row(state: PerfexState, kind: Kind, fields: Mapping[str, Any]) -> str:
-    """Write a row as a person in the CRM would, past the API and its counters."""
-    known = {name: rules.text(value) for name, value in fields.items() if name in kind.columns}
-    row = dict(kind.columns) | known
+    """Write a row as a person in the CRM would, past the API and its counters. Raises Unknown."""
+    _refuse_unknown(state, kind, fields)
+    row = dict(kind.columns) | _given(kind, fields)
+    if kind.path == "invoices":
+        row.setdefault("items", [])
     if kind.made in kind.columns:
         row[kind.made] = stamp(state.clock())
     id_ = state.tables[kind.path].add(row)
+    records.keep_custom(state, kind, id_, fields)
     state.tell(kind, "create", id_)
     return id_
 
 
+def _given(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person entered, as rows hold it: the lines of an invoice, tags, and columns."""
+    row: dict[str, Any] = {
+        name: rules.text(value) for name, value in fields.items() if name in kind.columns
+    }
+    lines = [fields[name] for name in ("items", "newitems") if name in kind.extras & set(fields)]
+    if lines:
+        row["items"] = rules.lines_of(lines[0])
+    if "tags" in kind.extras and "tags" in fields:
+        row["tags"] = fields["tags"]
+    return row
+
+
+def _refuse_unknown(state: PerfexState, kind: Kind, fields: Mapping[str, Any]) -> None:
+    known = (set(kind.columns) | kind.extras) - {kind.key}
+    if unknown := set(fields) - known:
+        raise Unknown(kind.path, unknown, known)
+    name = kind.fields_of or kind.path
+    given = fields.get("custom_fields")
+    mine = given.get(name) if isinstance(given, Mapping) else None
+    custom = {str(one["id"]) for one in state.custom_fields if one["fieldto"] == name}
+    if isinstance(mine, Mapping) and (unknown := {str(one) for one in mine} - custom):
+        raise Unknown(f"custom_fields.{name}", unknown, custom)
+    for name in ("items", "newitems"):
+        lines = fields.get(name, [])
+        listed = list(lines.values()) if isinstance(lines, Mapping) else lines
+        if name in kind.extras and not (
+            isinstance(listed, list) and all(isinstance(one, Mapping) for one in listed)
+        ):
+            raise Wrong(f"{name} is a list of objects, such as {rules.LINE}")
+
+
 def change_row(state: PerfexState, kind: Kind, id_: str, fields: Mapping[str, Any]) -> None:
     """Change a row as a person in the CRM would. Raises Wrong."""
+    _refuse_unknown(state, kind, fields)
     row = state.tables[kind.path].rows.get(id_)
     if row is None:
         raise Wrong(f"no {kind.path} {id_}")
-    row |= {name: rules.text(value) for name, value in fields.items() if name in kind.columns}
+    row |= _given(kind, fields)
+    records.keep_custom(state, kind, id_, fields)
     state.tell(kind, "update", id_)

@@ -57,7 +57,7 @@ def create(visit: Visit, kind: Kind) -> Any:
     if rule is not None:
         rule(visit, row)
     id_ = visit.state.tables[kind.path].add(row)
-    _custom(visit, kind, id_)
+    keep_custom(visit.state, kind, id_, visit.fields)
     count(visit.state, kind, "create", row)
     if kind.path == "payments":
         settle_invoice(visit.state, str(row["invoiceid"]))
@@ -73,13 +73,14 @@ def count(state: PerfexState, kind: Kind, operation: str, row: Row) -> None:
     state.ledger.write(operation, kind.path, marks)
 
 
-def _custom(visit: Visit, kind: Kind, id_: str) -> None:
-    given = visit.fields.get("custom_fields")
+def keep_custom(state: PerfexState, kind: Kind, id_: str, fields: Mapping[str, Any]) -> None:
+    """Store the values of custom fields that this installation has."""
+    given = fields.get("custom_fields")
     name = kind.fields_of or kind.path
     mine = given.get(name) if isinstance(given, Mapping) else None
-    known = {field["id"] for field in visit.state.custom_fields if field["fieldto"] == name}
+    known = {field["id"] for field in state.custom_fields if field["fieldto"] == name}
     if isinstance(mine, Mapping):
-        kept = visit.state.custom_values.setdefault((kind.path, id_), {})
+        kept = state.custom_values.setdefault((kind.path, id_), {})
         kept |= {str(key): text(value) or "" for key, value in mine.items() if str(key) in known}
 
 
@@ -99,7 +100,7 @@ def update(visit: Visit, kind: Kind) -> Any:
     changed = CHANGES.get(kind.path)
     if changed is not None:
         changed(visit, row)
-    _custom(visit, kind, id_)
+    keep_custom(visit.state, kind, id_, visit.fields)
     count(visit.state, kind, "update", row)
     visit.state.tell(kind, "update", id_)
     return {"status": True, "message": f"{kind.noun}s Update Successful."}

@@ -83,6 +83,19 @@ def send_invoice(visit: Visit) -> Any:
     return {"status": True, "message": "Invoice sent successfully."}
 
 
+def lines_of(given: Any) -> list[Row]:
+    """The lines of an invoice as they are read back."""
+    return [
+        LINE
+        | {
+            name: text(value) if not isinstance(value, dict | list) else values(value)
+            for name, value in line.items()
+        }
+        for line in values(given)
+        if isinstance(line, Mapping)
+    ]
+
+
 def _invoice(visit: Visit, row: Row) -> None:
     """A number is used once; the lines are kept as they came."""
     table = visit.state.tables["invoices"]
@@ -90,16 +103,7 @@ def _invoice(visit: Visit, row: Row) -> None:
         raise said(409, "The Invoice number is already in use")
     if row["clientid"] not in visit.state.tables["customers"].rows:
         raise said(404, "Invoice add fail.")
-    lines = values(visit.fields.get("newitems") or visit.fields.get("items"))
-    row["items"] = [
-        LINE
-        | {
-            name: text(value) if not isinstance(value, dict | list) else values(value)
-            for name, value in line.items()
-        }
-        for line in lines
-        if isinstance(line, Mapping)
-    ]
+    row["items"] = lines_of(visit.fields.get("newitems") or visit.fields.get("items"))
     tax = decimal(row["total"]) - decimal(row["subtotal"])
     row |= {"status": UNPAID, "total_tax": format(tax, "f")}
     row["hash"] = visit.state.random.randbytes(16).hex()

@@ -112,7 +112,9 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Every version of a flow without its text, the newest first."""
         ...
 
-    async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
+    async def save_flow(
+        self, key: str, document: str, now: float, enable: bool | None, who: str = ""
+    ) -> FlowRow:
         """Store a flow; a changed document becomes its next version, the old ones stay."""
         ...
 
@@ -196,6 +198,14 @@ class Store(History, Drafts, Keeping, People, Protocol):
 
     async def save_sweep(self, row: SweepRow) -> None:
         """Store how far a sweep has come."""
+        ...
+
+    async def ask_sweeps(self, now: float) -> None:
+        """Let every sweep of this tenant look at once."""
+        ...
+
+    async def tell_sweep(self, place: tuple[str, str, str], told: Any) -> None:
+        """Keep what the last look at a place (connection, account, resource) showed."""
         ...
 
     async def drop_sweep(self, row: SweepRow) -> None:
@@ -301,6 +311,10 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
         ...
 
+    async def count_waiting(self, reason: str, most: int) -> int:
+        """How many runs wait for `reason`; no more than `most` are counted."""
+        ...
+
     async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and writes are in each state, of each at most `most`."""
         ...
@@ -321,8 +335,10 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Writes of the same record by its natural key, the newest first."""
         ...
 
-    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]:
-        """Those of these remote ids that a write of ours has made or adopted already."""
+    async def claimed_ids(
+        self, connection_id: str, node: str, ids: Sequence[str]
+    ) -> Mapping[str, int]:
+        """Those of these remote ids that a write of ours has made or adopted, with its run."""
         ...
 
     async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:

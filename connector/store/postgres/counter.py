@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, AsyncRawCursor
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from connector.quota import Account, Change, Clock
 from connector.store.postgres.journal import translated_error
@@ -15,6 +17,8 @@ from connector.store.sql.quotas import READ_QUOTA, account_of, count_on
 
 COUNTERS = 2
 PATIENCE_SECONDS = 3
+ANSWER_SECONDS = 10.0
+"""A server that does not answer must not be waited for: all calls of an account come here."""
 LOCK_QUOTA = f"{READ_QUOTA} FOR UPDATE"
 # A statement of its own, sent behind the first: it is answered when the row is ours.
 READ_TIME = "SELECT extract(epoch FROM clock_timestamp())::float8"
@@ -23,7 +27,7 @@ READ_TIME = "SELECT extract(epoch FROM clock_timestamp())::float8"
 class Counter:
     """Connections of their own: who waits for a row holds up neither the journal nor a reader."""
 
-    def __init__(self, url: str, clock: Clock | None, name: str) -> None:
+    def __init__(self, url: str, clock: Clock | None, manner: Mapping[str, Any]) -> None:
         self._clock = clock
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             url,
@@ -31,11 +35,8 @@ class Counter:
             max_size=COUNTERS,
             open=False,
             timeout=PATIENCE_SECONDS,
-            kwargs={
-                "autocommit": True,
-                "cursor_factory": AsyncRawCursor,
-                "application_name": name,
-            },
+            reconnect_timeout=PATIENCE_SECONDS,
+            kwargs=dict(manner),
             configure=_configure,
         )
 
@@ -48,12 +49,15 @@ class Counter:
         await self._pool.close()
 
     async def change(self, key: str, change: Change) -> None:
-        """Let `change` count on a row that nobody else has meanwhile, and keep it."""
+        """Let `change` count on a row that nobody else has meanwhile, and keep it.
+
+        Raises StoreBusy or StoreError.
+        """
         try:
-            async with self._pool.connection() as connection:
+            async with asyncio.timeout(ANSWER_SECONDS), self._pool.connection() as connection:
                 while not await self._count(connection, key, change):
                     pass  # somebody else has made the row at the same moment
-        except (psycopg.Error, PoolTimeout) as error:
+        except (psycopg.Error, TimeoutError) as error:
             raise translated_error(error) from error
 
     async def _count(self, connection: AsyncConnection[Any], key: str, change: Change) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import secrets
@@ -13,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from connector.errors import StoreBusy, StoreError
 from connector.paths import did_you_mean
@@ -29,6 +30,8 @@ from connector.store.sql.database import SqlDatabase
 
 READERS = 4
 CONNECT_SECONDS = 5
+READ_SECONDS = 30.0
+"""A server that does not answer must not be waited for."""
 HEARD_SECONDS = 60.0
 """A process that was silent for longer drives nothing."""
 MIGRATION_LOCK = 7_220_318_846_410_923
@@ -48,7 +51,7 @@ class Database(SqlDatabase):
         self._url = url
         self._name = f"connector-{secrets.token_hex(8)}"
         """Of all connections of this process, by which others can end them."""
-        self._counter = Counter(url, clock, self._name)
+        self._counter = Counter(url, clock, self._manner())
         self.journal = Journal(self._connect)
         self.claims: Claims = Claims(self._connect, self._session, self._name)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
@@ -115,15 +118,21 @@ class Database(SqlDatabase):
         if self._pool is None:
             raise StoreBusy("The database is not open.")
         try:
-            try:
-                return await self._read(self._pool, sql, values)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                # After a restart of the server the pool still holds what was cut; reading twice
-                # does no harm.
-                await self._pool.check()
-                return await self._read(self._pool, sql, values)
-        except (psycopg.Error, PoolTimeout) as error:
+            async with asyncio.timeout(READ_SECONDS):
+                return await self._all(self._pool, sql, values)
+        except (psycopg.Error, TimeoutError) as error:
             raise translated_error(error) from error
+
+    async def _all(
+        self, pool: AsyncConnectionPool[AsyncConnection[Any]], sql: str, values: Sequence[Any]
+    ) -> list[Any]:
+        try:
+            return await self._read(pool, sql, values)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            # After a restart of the server the pool still holds what was cut; reading twice does
+            # no harm.
+            await pool.check()
+            return await self._read(pool, sql, values)
 
     async def _read(
         self, pool: AsyncConnectionPool[AsyncConnection[Any]], sql: str, values: Sequence[Any]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine
+from connector.codec import encode_text
+from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine, in_state
 from connector.store.sql.backend import TenantRows
 from connector.store.sql.columns import EVENT_COLUMNS, event_row, json_value
 
@@ -14,6 +15,8 @@ LOOKED_THROUGH = 5_000
 """How many runs a search in their texts looks through at a time."""
 SLACK_SECONDS = 3_600.0
 """Numbers follow time, but not to the second: a process may store late what it began early."""
+NAMED = 200
+"""So many events of one record are found, whatever their age."""
 COUNTED = 1_000
 """Where counting ends: more is more than anybody reads."""
 SAMPLE = 400
@@ -27,8 +30,11 @@ _LINE = (
     # Answered from the unique index of a flow, event and record.
     " (SELECT newer.id FROM run AS newer WHERE newer.flow_id = run.flow_id"
     " AND newer.event_id = run.event_id AND newer.item_id = run.item_id"
-    " AND newer.replay > run.replay ORDER BY newer.replay DESC LIMIT 1)"
+    " AND newer.replay > run.replay ORDER BY newer.replay DESC LIMIT 1), run.mended_by"
 )
+_END = "CASE WHEN run.mended_by IS NULL THEN run.state ELSE 'mended' END"
+"""How a run ended, and whether it still matters."""
+_NULL = {True: "NOT NULL", False: "NULL"}
 Where = tuple[list[str], list[Any]]
 
 
@@ -66,11 +72,15 @@ class History(TenantRows):
         values: list[Any] = [self.tenant]
         if asked.state in ("queued", "waiting"):
             terms.append("run.finished_at IS NULL")
-        elif asked.state:
+        elif asked.state and asked.mended is None:
             # The index holds what has ended: said in its own words, or it is not used.
             terms.append("run.finished_at IS NOT NULL")
+        if asked.mended is not None:
+            # Literal, because only then the index of these is used.
+            terms.append(f"run.state = 'failed' AND run.mended_by IS {_NULL[asked.mended]}")
         for name, value in (
-            ("state", asked.state), ("item_id", asked.record), ("event_id", asked.event_id),
+            ("state", asked.state if asked.mended is None else None),
+            ("item_id", asked.record), ("event_id", asked.event_id),
         ):  # fmt: skip
             if value is not None:
                 terms.append(f"run.{name} = ?")
@@ -138,10 +148,14 @@ class History(TenantRows):
         return first, last
 
     async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
-        """How many runs that fit are in each of these states, counted up to a thousand."""
+        """How many runs that fit are in each of these states, counted up to a thousand.
+
+        `failed` are those that no replay has mended, `mended` those that one has.
+        """
         counted = {}
         for state in states:
-            terms, values = await self._run_terms(replace(asked, state=state, text=None), None)
+            which = replace(asked, text=None, **in_state(state))
+            terms, values = await self._run_terms(which, None)
             rows = await self._backend.aside(
                 f"SELECT count(*) FROM (SELECT 1 FROM run WHERE {' AND '.join(terms)} LIMIT ?)"
                 " AS counted",
@@ -155,8 +169,72 @@ class History(TenantRows):
 
     async def look_up_events(
         self, asked: EventFilter, limit: int, before: int | None = None
-    ) -> list[EventRow]:
-        """The newest events that fit."""
+    ) -> tuple[list[EventRow], int | None]:
+        """The newest events that fit; and the event that a search stopped at, if it did."""
+        terms, values = await self._event_terms(asked, before)
+        if asked.text is None:
+            return await self._events(terms, values, limit), None
+        named = await self._named(asked.text)
+        marks = ",".join("?" * len(named))
+        found = (
+            await self._events([*terms, f"id IN ({marks})"], [*values, *named], limit)
+            if named
+            else []
+        )
+        window = await self._backend.aside(
+            f"SELECT id FROM event WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?",
+            *values,
+            LOOKED_THROUGH,
+        )
+        if window:
+            like = f"%{_literal(asked.text.lower())}%"
+            told = (
+                "id >= ? AND (lower(ids) LIKE ? ESCAPE '!' OR lower(delivery_id) LIKE ? ESCAPE '!'"
+                " OR id IN (SELECT event_id FROM run WHERE event_id BETWEEN ? AND ? AND tenant = ?"
+                " AND lower(context) LIKE ? ESCAPE '!'))"
+            )
+            last, first = window[0][0], window[-1][0]
+            more = [first, like, like, first, last, self.tenant, like]
+            found += await self._events([*terms, told], [*values, *more], limit)
+        known = {row.id: row for row in found}
+        rows = [known[number] for number in sorted(known, reverse=True)[:limit]]
+        looked = window[-1][0] if len(window) == LOOKED_THROUGH else None
+        return rows, looked if len(rows) < limit else None
+
+    async def _events(self, terms: list[str], values: list[Any], limit: int) -> list[EventRow]:
+        rows = await self._backend.aside(
+            f"SELECT {EVENT_COLUMNS} FROM event WHERE {' AND '.join(terms)}"
+            " ORDER BY id DESC LIMIT ?",
+            *values,
+            limit,
+        )
+        return [event_row(row) for row in rows]
+
+    async def _named(self, text: str) -> list[int]:
+        """The events of this very number, delivery or record, however old they are."""
+        questions: list[tuple[str, list[Any]]] = [
+            (
+                "SELECT id FROM event WHERE tenant = ? AND delivery_id = ? AND connection_id IN"
+                " (SELECT id FROM connection WHERE tenant = ?)",
+                [self.tenant, text, self.tenant],
+            ),
+            (
+                "SELECT id FROM event WHERE tenant = ? AND ids = ? AND length(ids) < 200"
+                " ORDER BY id DESC LIMIT ?",
+                [self.tenant, encode_text([text]), NAMED],
+            ),
+            (
+                "SELECT event_id FROM run WHERE tenant = ? AND item_id = ?"
+                " ORDER BY id DESC LIMIT ?",
+                [self.tenant, text, NAMED],
+            ),
+        ]
+        found = {int(text)} if text.isascii() and text.isdecimal() and len(text) < 18 else set()
+        for sql, values in questions:
+            found |= {row[0] for row in await self._backend.aside(sql, *values)}
+        return sorted(found)
+
+    async def _event_terms(self, asked: EventFilter, before: int | None) -> Where:
         terms = ["tenant = ?"]
         values: list[Any] = [self.tenant]
         if asked.state is not None:
@@ -178,13 +256,7 @@ class History(TenantRows):
             if moment is not None:
                 terms.append(f"received_at {mark} ?")
                 values.append(moment)
-        rows = await self._backend.aside(
-            f"SELECT {EVENT_COLUMNS} FROM event WHERE {' AND '.join(terms)}"
-            " ORDER BY id DESC LIMIT ?",
-            *values,
-            limit,
-        )
-        return [event_row(row) for row in rows]
+        return terms, values
 
     async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:
         """How many runs of each of these events are in each state."""
@@ -193,8 +265,8 @@ class History(TenantRows):
         marks = ",".join("?" * len(events))
         found: dict[int, dict[str, int]] = {}
         for event_id, state, count in await self._all(
-            "SELECT event_id, state, count(*) FROM run WHERE tenant = ?"
-            f" AND event_id IN ({marks}) GROUP BY event_id, state",
+            f"SELECT event_id, {_END}, count(*) FROM run WHERE tenant = ?"
+            f" AND event_id IN ({marks}) GROUP BY 1, 2",
             self.tenant,
             *events,
         ):
@@ -241,7 +313,7 @@ class History(TenantRows):
         again = "CASE WHEN run.replay > 0 THEN 1 ELSE 0 END AS again"
         if have[0][0] == count:
             runs = await self._backend.aside(
-                f"SELECT run.state, {again}, count(*) {where} GROUP BY run.state, again",
+                f"SELECT {_END}, {again}, count(*) {where} GROUP BY 1, again",
                 first,
                 last,
                 self.tenant,
@@ -250,9 +322,9 @@ class History(TenantRows):
         # Numbers and times disagree a little, or something is lost: each event is asked.
         within = "event.tenant = ? AND event.received_at >= ? AND event.received_at < ?"
         runs = await self._backend.aside(
-            f"SELECT run.state, {again}, count(*) FROM event CROSS JOIN run WHERE {within}"
+            f"SELECT {_END}, {again}, count(*) FROM event CROSS JOIN run WHERE {within}"
             " AND run.event_id = event.id AND run.tenant = event.tenant"
-            " GROUP BY run.state, again",
+            " GROUP BY 1, again",
             *at,
         )
         lost = await self._backend.aside(
@@ -331,7 +403,7 @@ def _line(row: Sequence[Any]) -> RunLine:
         id=row[0], flow_id=row[1], flow=row[2] or str(row[1]), flow_version=row[3],
         event_id=row[4], item_id=row[5], replay=row[6], state=row[7], reason=row[8],
         attempts=row[9], due_at=row[10], created_at=row[11], finished_at=row[12],
-        error=json_value(row[13]), newer=row[14],
+        error=json_value(row[13]), newer=row[14], mended_by=row[15],
     )  # fmt: skip
 
 

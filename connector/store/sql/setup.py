@@ -214,15 +214,18 @@ class SetUp(TenantRows):
     async def flow_versions(self, key: str) -> list[FlowVersionRow]:
         """Every version of a flow without its text, the newest first."""
         rows = await self._all(
-            "SELECT flow_version.version, flow_version.created_at FROM flow_version"
+            "SELECT flow_version.version, flow_version.created_at, flow_version.who"
+            " FROM flow_version"
             " JOIN flow ON flow.id = flow_version.flow_id WHERE flow.tenant = ? AND flow.key = ?"
             " ORDER BY flow_version.version DESC",
             self.tenant,
             key,
         )
-        return [FlowVersionRow(version=row[0], created_at=row[1]) for row in rows]
+        return [FlowVersionRow(version=row[0], created_at=row[1], who=row[2]) for row in rows]
 
-    async def save_flow(self, key: str, document: str, now: float, enable: bool | None) -> FlowRow:
+    async def save_flow(
+        self, key: str, document: str, now: float, enable: bool | None, who: str = ""
+    ) -> FlowRow:
         """Store a flow; a changed document becomes its next version, the old ones stay.
 
         One that was deleted goes on where it ended: off, and its writes known.
@@ -238,9 +241,9 @@ class SetUp(TenantRows):
                     (self.tenant, key, int(bool(enable)), now),
                 ),
                 (
-                    "INSERT INTO flow_version (flow_id, version, document, created_at)"
-                    " SELECT id, 1, ?, ? FROM flow WHERE tenant = ? AND key = ?",
-                    (document, now, self.tenant, key),
+                    "INSERT INTO flow_version (flow_id, version, document, created_at, who)"
+                    " SELECT id, 1, ?, ?, ? FROM flow WHERE tenant = ? AND key = ?",
+                    (document, now, who, self.tenant, key),
                 ),
             )
         else:
@@ -248,9 +251,9 @@ class SetUp(TenantRows):
             if existing.document != document:
                 changes = [
                     (
-                        "INSERT INTO flow_version (flow_id, version, document, created_at)"
-                        " VALUES (?,?,?,?)",
-                        (existing.id, existing.version + 1, document, now),
+                        "INSERT INTO flow_version (flow_id, version, document, created_at, who)"
+                        " VALUES (?,?,?,?,?)",
+                        (existing.id, existing.version + 1, document, now, who),
                     ),
                     (
                         "UPDATE flow SET version = ? WHERE id = ?",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from connector.store.rows import EventRow, HandledRow, RunRow, SweepRow
-from connector.store.sql.backend import Statement, TenantRows
+from connector.store.sql.backend import BUMP, Statement, TenantRows
+from connector.store.sql.columns import json_text, json_value
 
 
 class Snapshots(TenantRows):
@@ -33,11 +35,11 @@ class Snapshots(TenantRows):
     async def sweeps(self) -> list[SweepRow]:
         """How far each sweep has come."""
         rows = await self._all(
-            "SELECT connection_id, account, resource, operations, newest, floor, swept_at"
-            " FROM sweep WHERE tenant = ? ORDER BY connection_id, account, resource",
+            "SELECT connection_id, account, resource, operations, newest, floor, swept_at,"
+            " asked_at, told FROM sweep WHERE tenant = ? ORDER BY connection_id, account, resource",
             self.tenant,
         )
-        return [SweepRow(*row) for row in rows]
+        return [SweepRow(*(*row[:-1], json_value(row[-1]))) for row in rows]
 
     async def save_sweep(self, row: SweepRow) -> None:
         """Store how far a sweep has come."""
@@ -54,6 +56,29 @@ class Snapshots(TenantRows):
                 ),
             )
         )  # fmt: skip
+
+    async def ask_sweeps(self, now: float) -> None:
+        """Let every sweep of this tenant look at once."""
+        await self._backend.write(
+            BUMP,
+            ("UPDATE sweep SET asked_at = ? WHERE tenant = ?", (now, self.tenant)),
+            (
+                # Another number each time: who is looking meanwhile looks again.
+                "UPDATE duty SET due_at = CASE WHEN due_at > 0 THEN 0 ELSE due_at - 1 END"
+                " WHERE tenant = ? AND what = 'sweeps'",
+                (self.tenant,),
+            ),
+        )
+
+    async def tell_sweep(self, place: tuple[str, str, str], told: Any) -> None:
+        """Keep what the last look at a place (connection, account, resource) showed."""
+        await self._backend.write(
+            (
+                "UPDATE sweep SET told = ? WHERE tenant = ? AND connection_id = ?"
+                " AND account = ? AND resource = ?",
+                (json_text(told), self.tenant, *place),
+            )
+        )
 
     async def drop_sweep(self, row: SweepRow) -> None:
         """Forget a sweep: nobody follows its records any more."""

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from connector.codec import encode_text
 from connector.errors import StoreError, TakenOver
-from connector.store.rows import COUNTED, FINAL_RUN_STATES, EventRow, RunRow, StepRow
+from connector.store.rows import (
+    COUNTED,
+    FINAL_RUN_STATES,
+    MENDING,
+    EventRow,
+    RunRow,
+    StepRow,
+)
 from connector.store.sql.backend import BUMP, Statement
 from connector.store.sql.columns import (
     EVENT_COLUMNS,
@@ -301,6 +308,7 @@ class Work(Snapshots, Derived, Polling):
         await self._write_held(
             run,
             *steps,
+            *self._mended(run),
             (
                 "UPDATE run SET state = ?, reason = ?, attempts = ?, due_at = ?,"
                 " finished_at = ?, error = ?, owner = ''"
@@ -311,6 +319,31 @@ class Work(Snapshots, Derived, Polling):
                 ),
             ),
         )  # fmt: skip
+
+    def _mended(self, run: RunRow) -> list[Statement]:
+        """What a replay that ended well says of the runs that failed; whichever ends first."""
+        held = (
+            "EXISTS (SELECT 1 FROM run AS held WHERE held.tenant = ? AND held.id = ?"
+            " AND held.epoch = ? AND held.owner = ?)"
+        )
+        whose = (self.tenant, run.id, run.epoch, run.owner)
+        same = (self.tenant, run.flow_id, run.event_id, run.item_id, run.replay)
+        of = "tenant = ? AND flow_id = ? AND event_id = ? AND item_id = ? AND replay"
+        if run.replay and run.state in MENDING:
+            return [
+                (
+                    f"UPDATE run SET mended_by = ? WHERE {of} < ? AND state = 'failed'"
+                    f" AND mended_by IS NULL AND {held}",
+                    (run.id, *same, *whose),
+                )
+            ]
+        if run.state == "failed":
+            well = f"SELECT min(id) FROM run WHERE {of} > ? AND state IN ('succeeded', 'filtered')"
+            return [
+                (f"UPDATE run SET mended_by = ({well}) WHERE tenant = ? AND id = ?"
+                 f" AND {held}", (*same, self.tenant, run.id, *whose))
+            ]  # fmt: skip
+        return []
 
     def _step(self, run: RunRow, step: StepRow) -> Statement:
         return (
@@ -338,6 +371,17 @@ class Work(Snapshots, Derived, Polling):
             ),
         )
         return sorted(outcome[-1][1])
+
+    async def count_waiting(self, reason: str, most: int) -> int:
+        """How many runs wait for `reason`; no more than `most` are counted."""
+        row = await self._one(
+            "SELECT count(*) FROM (SELECT 1 FROM run WHERE tenant = ? AND finished_at IS NULL"
+            " AND reason = ? LIMIT ?) AS waiting",
+            self.tenant,
+            reason,
+            most,
+        )
+        return int(row[0])
 
     async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and writes are in each state, of each at most `most`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -62,20 +62,22 @@ class Writes(TenantRows):
         )
         return [effect_row(row) for row in rows]
 
-    async def claimed_ids(self, connection_id: str, node: str, ids: Sequence[str]) -> set[str]:
-        """Those of these remote ids that a write of ours has made or adopted already."""
+    async def claimed_ids(
+        self, connection_id: str, node: str, ids: Sequence[str]
+    ) -> Mapping[str, int]:
+        """Those of these remote ids that a write of ours has made or adopted, with its run."""
         if not ids:
-            return set()
+            return {}
         marks = ",".join("?" * len(ids))
         rows = await self._all(
-            "SELECT remote_id FROM effect WHERE tenant = ? AND connection_id = ? AND node = ?"
-            f" AND state = 'done' AND remote_id IN ({marks})",
+            "SELECT remote_id, min(run_id) FROM effect WHERE tenant = ? AND connection_id = ?"
+            f" AND node = ? AND state = 'done' AND remote_id IN ({marks}) GROUP BY remote_id",
             self.tenant,
             connection_id,
             node,
             *ids,
         )
-        return {row[0] for row in rows}
+        return {row[0]: row[1] for row in rows}
 
     async def audit(self, at: float, who: str, what: str, subject: str, details: Any) -> None:
         """Record what a person decided."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from connector.store.rows import EventFilter, RunFilter
+from connector.store.rows import EventFilter, RunFilter, in_state
 
 PERIODS = {"hour": 3_600.0, "day": 86_400.0, "week": 7 * 86_400.0, "month": 30 * 86_400.0}
-RUN_STATES = ("queued", "waiting", "succeeded", "filtered", "failed", "parked")
+RUN_STATES = ("queued", "waiting", "succeeded", "filtered", "failed", "mended", "parked")
 EVENT_STATES = ("received", "matched", "unmatched", "silent", "failed")
 MOST_TEXT = 200
 MAX_ID = 2**62
@@ -54,8 +54,9 @@ class Asked:
     @property
     def runs(self) -> RunFilter:
         """The runs that are asked for."""
+        state = self.word("state", RUN_STATES)
         return RunFilter(
-            state=self.word("state", RUN_STATES),
+            **(in_state(state) if state else {}),
             flow=self.word("flow"),
             record=self.word("record"),
             event_id=self.number("event"),
@@ -75,6 +76,7 @@ class Asked:
             recovered="recovered" in self.plain,
             since=self.since,
             until=self.until,
+            text=self.word("q"),
         )
 
     def kept(self, *names: str, **changes: Any) -> dict[str, str]:

@@ -169,7 +169,10 @@ class Connections:
             200 if error is None else status_of(error),
             app=app,
             name=name,
-            renews=known is not None and known["app"] == app.key and error is None,
+            renews=known is not None
+            and known["app"] == app.key
+            and (error is None or (form is not None and _text(form, "renews") == "1")),
+            tried=form is not None and "token" in form,
             address=address,
             by_consent=by_consent,
             by_token=not by_consent or getattr(app.auth, "manual_token", False),

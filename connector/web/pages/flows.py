@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -65,6 +65,8 @@ class Flows:
             request,
             "flows.html",
             flows=flows,
+            companies=await runtime.accounts.account_names(),
+            broken=await runtime.accounts.broken([one["document"] for one in flows]),
             new_drafts=[one for one in drafts if one["new"]],
             drafts={one["flow"]: one for one in drafts},
         )
@@ -138,7 +140,10 @@ class Flows:
             "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
             "me": self._site.who(request),
         }
-        return await self._site.render(request, "builder.html", flow=flow, begin=begin)
+        broken = await runtime.accounts.broken([draft["text"] if draft else text])
+        return await self._site.render(
+            request, "builder.html", flow=flow, begin=begin, broken=broken
+        )
 
     async def nodes(self, request: Request) -> Response:
         """Every node as a card to choose from."""
@@ -265,7 +270,7 @@ class Flows:
         key = request.path_params["key"]
         version = str((await request.form()).get("version", ""))
         made = await self._site.runtime.workshop.versions.roll_back(
-            key, int(version) if version.isdecimal() else 0
+            key, int(version) if version.isdecimal() else 0, who=self._site.who(request)
         )
         await self._site.note(request, "roll_back", f"flow {key}", version=version)
         self._site.flash(
@@ -282,7 +287,7 @@ class Flows:
         if asked.get("new") or isinstance(stored, str):
             await self._refuse_unseen(text, stored, number_in(asked, "version"))
         made = await self._site.runtime.apply_flow(
-            text, enable if isinstance(enable, bool) else None
+            text, enable if isinstance(enable, bool) else None, who=self._site.who(request)
         )
         if isinstance(draft, dict):
             workshop, name = self._site.runtime.workshop, str(draft.get("flow", ""))
@@ -370,7 +375,23 @@ class Flows:
             for name in names
             if name in catalog.nodes
         ]
-        return {"name": str(data.get("name") or data.get("flow") or ""), "nodes": nodes}
+        return {
+            "name": str(data.get("name") or data.get("flow") or ""),
+            "nodes": nodes,
+            "companies": _companies(catalog, parts),
+        }
+
+
+def _companies(catalog: Any, parts: Iterable[Any]) -> list[str]:
+    """The accounts that a flow names, each once."""
+    found: dict[str, None] = {}
+    for one in parts:
+        node = catalog.nodes.get(str(one.get("node"))) if isinstance(one, dict) else None
+        name = catalog.apps[node.app].account_input if node is not None else None
+        for holder in (one.get("with"), one.get("map")) if name else ():
+            if isinstance(holder, dict) and str(holder.get(name, "")).isdecimal():
+                found[str(holder[name])] = None
+    return list(found)
 
 
 def _filters(catalog: Any, words: Words) -> list[dict[str, str]]:

@@ -9,8 +9,9 @@ from starlette.routing import BaseRoute
 from connector.store.rows import RunFilter
 from connector.web.pages.play import may_play
 from connector.web.pages.site import Site
+from connector.web.pages.telling import Telling
 
-RUN_STATES = ("succeeded", "waiting", "queued", "parked", "failed", "filtered")
+RUN_STATES = ("succeeded", "waiting", "queued", "parked", "failed", "mended", "filtered")
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -24,17 +25,18 @@ def routes(site: Site) -> list[BaseRoute]:
             return await site.render(request, "welcome.html", may_play=may_play(site))
         # Up to a thousand of each: the page is loaded often, and nobody reads more.
         counts = await runtime.past.counts(RunFilter(), RUN_STATES)
-        runs = await runtime.list_runs(5, None, None, None)
+        runs = (await runtime.past.runs(RunFilter(), 5))["items"]
         return await site.render(
             request,
             "home.html",
             connections=connections,
-            broken=[one for one in connections if one.status != "active"],
+            broken=await runtime.accounts.broken(),
             flows=flows,
             enabled=[one for one in flows if one["enabled"]],
             problems=[one for one in flows if one["problem"]],
             counts=[(state, counts[state]) for state in RUN_STATES if counts.get(state)],
             runs=runs,
+            tell=Telling(site.words(request), runtime.catalog),
             may_play=may_play(site),
         )
 

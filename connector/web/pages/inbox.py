@@ -30,6 +30,7 @@ def routes(site: Site) -> list[BaseRoute]:
         found = await past.events(asked.events, PAGE, before)
         values: dict[str, Any] = {
             "asked": asked,
+            "sweeps": await past.sweeps(),
             "account": await past.account(asked.since or 0.0, asked.until or now + 1),
             "found": found,
             "why": Situation() if narrowed or found["items"] else await situation(site),
@@ -40,6 +41,7 @@ def routes(site: Site) -> list[BaseRoute]:
         }
         if request.query_params.get("part") == "inbox":
             return await part(site, request, "inbox_body.html", values)
+        values["companies"] = await site.runtime.accounts.account_names()
         values["recovered"] = await site.runtime.recovered()
         return await site.render(request, "inbox.html", **values)
 
@@ -52,6 +54,7 @@ def routes(site: Site) -> list[BaseRoute]:
             request,
             "event.html",
             event=event,
+            companies=await site.runtime.accounts.account_names(),
             connection=names.get(str(event["connection_id"]), event["connection_id"]),
             tell=Telling(site.words(request), site.runtime.catalog),
         )
@@ -66,8 +69,23 @@ def routes(site: Site) -> list[BaseRoute]:
             site.flash(request, _("This event is open: it is tried by itself."), "note")
         return site.go(request, f"/inbox/{number}")
 
+    async def look(request: Request) -> Response:
+        _ = site.words(request)
+        await site.runtime.past.sweep_now()
+        await site.note(request, "sweep", "inbox")
+        said = (
+            _("We look for lost changes now; what is found stands below.")
+            if await site.runtime.is_driven()
+            else _("It is looked for as soon as `connector serve` runs; nothing does so now.")
+        )
+        site.flash(request, said)
+        return Response(
+            status_code=303, headers={"location": f"{site.url(request, '/inbox')}#sweeps"}
+        )
+
     return [
         site.page("/inbox", show),
+        site.act("/inbox/look", look),
         site.page("/inbox/{event:int}", one),
         site.act("/inbox/{event:int}/replay", again),
     ]

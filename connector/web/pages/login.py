@@ -46,6 +46,8 @@ class Login:
 
     async def enter(self, request: Request) -> Response:
         """Let in who knows the passphrase."""
+        if self._keeps_nothing(request):
+            return await self._form(request, unkept=True, status=403)
         form = await request.form()
         name, passphrase = str(form.get("name", "")), str(form.get("passphrase", ""))
         back = local(str(form.get("next", "")))
@@ -60,10 +62,12 @@ class Login:
 
     async def show_link(self, request: Request) -> Response:
         """Ask before the link is used up: a preview of a chat program would do that."""
-        return await self._site.render(request, "login_link.html")
+        return self._probed(request, await self._site.render(request, "login_link.html"))
 
     async def use_link(self, request: Request) -> Response:
         """Let in who holds a one-time link."""
+        if self._keeps_nothing(request):
+            return await self._form(request, unkept=True, status=403)
         secret = await self._site.runtime.people.use_link(request.path_params["secret"])
         if secret is None:
             return await self._form(request, old_link=True, status=403)
@@ -75,7 +79,7 @@ class Login:
         if person is not None and person.session:
             await self._site.runtime.people.leave(person)
         response = self._site.go(request, "/login")
-        self._site.set_cookie(request, response, self._site.cookie(request), "", 0)
+        self._site.set_cookie(request, response, self._site.cookie(request), "", 0, strict=True)
         return response
 
     async def choose_language(self, request: Request) -> Response:
@@ -95,10 +99,12 @@ class Login:
         old_link: bool = False,
         wait: float = 0,
         name: str = "",
+        unkept: bool = False,
         status: int = 200,
     ) -> Response:
         people = await self._site.runtime.people.list_people()
-        return await self._site.render(
+        elsewhere = framed(request) and request.headers.get("sec-fetch-site") == "cross-site"
+        response = await self._site.render(
             request,
             "login.html",
             status,
@@ -107,8 +113,23 @@ class Login:
             wait=wait,
             name=name,
             has_people=bool(people),
+            unkept=unkept or elsewhere,
             next_path=local(request.query_params.get("next", "")),
         )
+        return self._probed(request, response)
+
+    def _probe(self, request: Request) -> str:
+        return f"{self._site.cookie(request)}_probe"
+
+    def _probed(self, request: Request, response: Response) -> Response:
+        """In a frame, find out whether the browser keeps a session there."""
+        if framed(request):
+            self._site.set_cookie(request, response, self._probe(request), "1", None, strict=True)
+        return response
+
+    def _keeps_nothing(self, request: Request) -> bool:
+        """Whether a login would be forgotten at once; then no link and no attempt is used up."""
+        return framed(request) and self._probe(request) not in request.cookies
 
     async def _begin(self, request: Request, secret: str, back: str) -> Response:
         people = self._site.runtime.people
@@ -120,7 +141,7 @@ class Login:
             await self._site.runtime.note(person.name, "log_in", "pages")
         response = self._site.go(request, back)
         cookie = self._site.cookie(request)
-        self._site.set_cookie(request, response, cookie, secret, LONGEST_SECONDS)
+        self._site.set_cookie(request, response, cookie, secret, LONGEST_SECONDS, strict=True)
         return response
 
 
@@ -163,6 +184,11 @@ class People:
         await self._site.note(request, "remove_person", name)
         self._site.flash(request, _("%(name)s can no longer log in.", name=name))
         return self._site.go(request, "/people")
+
+
+def framed(request: Request) -> bool:
+    """Whether the browser shows this inside another page."""
+    return request.headers.get("sec-fetch-dest") in ("iframe", "frame")
 
 
 def local(path: str) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from connector.building.forms import labels as field_words
 from connector.errors import ConnectorError
 from connector.runtime.adopting import Unproven
+from connector.web.pages.plainly import Plainly, currency_of
 from connector.web.pages.runs import _write
 from connector.web.pages.site import Site
-from connector.web.pages.telling import Telling, labels
+from connector.web.pages.telling import Telling, labels, pretty
 from connector.web.pages.words import mark
 
 CHOICES = ("adopt", "send_again", "drop")
@@ -49,7 +49,11 @@ class ParkedPages:
         audits = [one for one in await site.runtime.list_audits(300) if one["what"] in DECISIONS][
             :50
         ]
-        return await site.render(request, "parked.html", rows=rows, audits=audits, tell=tell)
+        uses = {row["connection_id"] for row in rows}
+        broken = [one for one in await site.runtime.accounts.broken() if one["id"] in uses]
+        return await site.render(
+            request, "parked.html", rows=rows, audits=audits, tell=tell, broken=broken
+        )
 
     async def show(self, request: Request) -> Response:
         """One write; with `look`, what its app shows now."""
@@ -60,10 +64,11 @@ class ParkedPages:
 
     async def _page(
         self, request: Request, row: dict[str, Any], mistake: dict[str, Any] | None = None,
-        insist: bool = False, code: int = 200,
+        insist: bool = False, code: int = 200, chosen: str = "",
     ) -> Response:  # fmt: skip
         site, key = self._site, str(row["key"])
-        tell = Telling(site.words(request))
+        words = site.words(request)
+        tell = Telling(words)
         wanted = request.query_params.get("id", "").strip()[:200] or None
         look, trouble = None, None
         if wanted or "look" in request.query_params:
@@ -71,7 +76,7 @@ class ParkedPages:
                 look = await site.runtime.decisions.look(key, wanted)
             except ConnectorError as error:
                 trouble = error.as_data()
-        compared = look["compared"] if look else await site.runtime.decisions.meant(key)
+        known = look or await site.runtime.decisions.meant(key)
         names = {one.id: one.name for one in await site.runtime.list_connections()}
         return await site.render(
             request,
@@ -79,12 +84,20 @@ class ParkedPages:
             code,
             row={**_write(row, tell), **self._names(str(row["node"]), tell)},
             connection=names.get(row["connection_id"], row["connection_id"]),
+            broken=[
+                one
+                for one in await site.runtime.accounts.broken()
+                if one["id"] == row["connection_id"]
+            ],
             look=look,
             trouble=trouble,
-            compared=compared,
-            names=self._labels(str(row["node"]), [one["field"] for one in compared], tell),
-            differing=[one for one in compared if one["same"] is False],
-            wanted=wanted or (look["shown"] if look else "") or "",
+            beside=beside(known, Plainly(site.runtime.catalog, str(row["node"]), words)),
+            raw={
+                "inputs": pretty(known["inputs"]),
+                "records": [(one["id"], pretty(one["record"])) for one in known.get("shown", ())],
+            },
+            wanted=wanted or "",
+            chosen=chosen or preselected(look, wanted),
             mistake=mistake,
             insist=insist,
             tell=tell,
@@ -97,25 +110,27 @@ class ParkedPages:
         if row is None:
             return await self._gone(request)
         form = await request.form()
-        choice = str(form.get("choice") or "")
+        picked = str(form.get("choice") or "")
+        # One record of those that were found, or one that is named by its id.
+        choice, _colon, number = picked.partition(":")
+        number = number.strip() or str(form.get("remote_id") or "").strip()
         _ = site.words(request)
         if choice not in CHOICES:
-            return await self._page(
-                request, row, {"message": _("Choose one of the three.")}, code=422
-            )
+            told = _("Choose what is true.")
+            return await self._page(request, row, {"message": told}, code=422)
         if choice == "send_again" and not form.get("sure"):
             told = _("Confirm first that you have looked in the app and it is not there.")
-            return await self._page(request, row, {"message": told}, code=422)
+            return await self._page(request, row, {"message": told}, code=422, chosen=picked)
         verb = cast("Literal['adopt', 'send_again', 'drop']", choice)
-        number = str(form.get("remote_id") or "").strip() or None
         try:
             done = await site.runtime.resolve(
-                str(row["key"]), verb, who=site.who(request), remote_id=number,
+                str(row["key"]), verb, who=site.who(request), remote_id=number or None,
                 force=bool(form.get("insist")),
             )  # fmt: skip
         except ConnectorError as error:
             mistake = {**error.as_data(), "field": None}
-            return await self._page(request, row, mistake, isinstance(error, Unproven), 422)
+            insist = isinstance(error, Unproven)
+            return await self._page(request, row, mistake, insist, 422, chosen=picked)
         goes = (
             _("The run goes on now.")
             if await site.runtime.is_driven()
@@ -134,15 +149,43 @@ class ParkedPages:
         text = mark("This write is not parked: somebody may have decided it meanwhile.")
         return await self._site.missing(request, text)
 
-    def _labels(self, node: str, fields: Iterable[str], tell: Telling) -> dict[str, str]:
-        """The labels of fields, whose paths may name a place in a list."""
-        catalog: Any = self._site.runtime.catalog
-        try:
-            known = field_words(catalog, catalog.node(node), tell.language)
-        except ConnectorError:
-            return {}
-        plain = {one: ".".join(p for p in one.split(".") if not p.isdecimal()) for one in fields}
-        return {one: known[path] for one, path in plain.items() if path in known}
-
     def _names(self, node: str, tell: Telling) -> dict[str, Any]:
         return labels(self._site.runtime.catalog, node, tell.language)
+
+
+def preselected(look: Mapping[str, Any] | None, wanted: str | None) -> str:
+    """Which choice is made already: a record that a person has asked for, or that alone can be it.
+
+    Never one that another run of ours wrote.
+    """
+    if look is None:
+        return ""
+    if wanted is None:
+        return f"adopt:{look['offered']}" if look["offered"] else ""
+    if any(one["writer"] for one in look["shown"]):
+        return ""
+    listed = any(one["id"] == wanted for one in look["candidates"])
+    return f"adopt:{wanted}" if listed else "adopt"
+
+
+def beside(known: Mapping[str, Any], plainly: Plainly) -> dict[str, Any]:
+    """The rows of the comparison as text: those that `differ`, the `equal`, and the `unseen`."""
+    rows = known["compared"]
+    names = plainly.names([row["field"] for row in rows])
+    records = [one["record"] for one in known.get("shown", ())]
+    ours = currency_of(known["inputs"])
+    # An app's usual currency, beside a write that named none, would look like a difference.
+    theirs = [currency_of(one) if ours else "" for one in records]
+    told: dict[str, list[dict[str, Any]]] = {"differ": [], "equal": [], "unseen": []}
+    for row in rows:
+        field, found = row["field"], row["found"]
+        states = {one["same"] for one in found} - {None}
+        kind = "differ" if False in states else "equal" if states else "unseen"
+        values = [
+            {**one, "text": plainly.value(field, one["value"], theirs[place])}
+            for place, one in enumerate(found)
+        ]
+        label, path = names[field]
+        meant = plainly.value(field, row["meant"], ours)
+        told[kind].append({"label": label, "path": path, "meant": meant, "found": values})
+    return {**told, "ids": [one["id"] for one in known.get("shown", ())]}

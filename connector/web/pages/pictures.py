@@ -12,11 +12,12 @@ from starlette.routing import BaseRoute
 
 from connector.quota.account import MONTH, start_of
 from connector.web.pages.asked import Asked
-from connector.web.pages.drawing import ENDS, HEIGHT, LEFT, RIGHT, WIDTH, bars, burn_down, latency
+from connector.web.pages.drawing import ENDS, NARROW, WIDE, bars, burn_down, latency
 from connector.web.pages.emptiness import situation
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling
 
+FRAMES = (WIDE, NARROW)
 STRETCHES = {"day": (24, "hour"), "week": (7, "day"), "month": (30, "day")}
 
 
@@ -40,11 +41,10 @@ def routes(site: Site) -> list[BaseRoute]:
             why=None if any_ended(told["spans"]) else await situation(site, flow),
             flows=[one["key"] for one in await site.runtime.list_flows()],
             told=told,
-            bars=bars(told["spans"]),
-            latency=latency(told["spans"]),
+            bars=[bars(told["spans"], one) for one in FRAMES],
+            latency=[latency(told["spans"], one) for one in FRAMES],
             quotas=_quotas(await site.runtime.quotas(), now),
             ends=ENDS,
-            size=(WIDTH, HEIGHT, LEFT, RIGHT),
             tell=Telling(words),
         )
 
@@ -77,7 +77,8 @@ def _quotas(rows: Any, now: float) -> list[Mapping[str, Any]]:
         for window in row["windows"]:
             if window["seconds"] < MONTH:
                 continue
-            picture = burn_down(window, now, start_of(now, window["seconds"]))
-            if picture is not None:
-                drawn.append({**row, "window": window, "picture": picture})
+            start = start_of(now, window["seconds"])
+            pictures = [burn_down(window, now, start, one) for one in FRAMES]
+            if pictures[0] is not None:
+                drawn.append({**row, "window": window, "pictures": pictures})
     return drawn

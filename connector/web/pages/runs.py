@@ -51,7 +51,7 @@ class RunPages:
         values: dict[str, Any] = {
             "asked": asked,
             "found": found,
-            "tell": Telling(words),
+            "tell": Telling(words, site.runtime.catalog),
             "narrowed": bool(asked.kept("before", "part")),
             "newest": before is None,
             "states": RUN_STATES,
@@ -61,7 +61,10 @@ class RunPages:
         }
         if request.query_params.get("part") == "rows":
             return await part(site, request, "runs_rows.html", values)
-        values["flows"] = [flow["key"] for flow in await site.runtime.list_flows()]
+        flows = await site.runtime.list_flows()
+        values["flows"] = [flow["key"] for flow in flows]
+        documents = [one["document"] for one in flows if asked.word("flow") in (None, one["key"])]
+        values["broken"] = await site.runtime.accounts.broken(documents)
         values["counts"] = await past.counts(asked.runs)
         return await site.render(request, "runs.html", **values)
 
@@ -86,14 +89,18 @@ class RunPages:
             return await site.missing(request, mark("There is no such run."))
         words = site.words(request)
         tell = Telling(words, site.runtime.catalog)
+        flow = await site.runtime.get_flow(run["flow"])
+        faulty = run["state"] not in ("succeeded", "filtered", "queued")
         values: dict[str, Any] = {
             "run": run,
             "tell": tell,
             "steps": timeline(run, tell, site.runtime.catalog),
-            "error": None if run["state"] in ("succeeded", "filtered", "queued") else run["error"],
+            "error": tell.error(run["error"]) if run["error"] and faulty else None,
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
+            "companies": await site.runtime.accounts.account_names(),
             "driven": await site.runtime.is_driven(),
+            "broken": await site.runtime.accounts.broken([flow["document"]]) if flow else [],
             "newer": next((one for one in run["replays"] if one["replay"] > run["replay"]), None),
         }
         if request.query_params.get("part") == "run":
@@ -173,6 +180,8 @@ def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[s
     for effect in run["effects"]:
         effects.setdefault(effect["step"], []).append(effect)
         nodes.setdefault(effect["step"], effect["node"])
+    later = [one["id"] for one in run["replays"] if one["replay"] > run["replay"]]
+    newer = max(later, default=None)
     order = [one["id"] for one in run["plan"]] or [
         *ran,
         *(one for one in effects if one not in ran),
@@ -202,10 +211,21 @@ def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[s
                 "step": step,
                 "output": pretty(step["output"]) if step and step["output"] is not None else "",
                 "writes": writes,
+                # A write has one key, and stands with the run that last went on with it.
+                "went_on": newer
+                if step and state == "failed" and not writes and _writes(catalog, nodes.get(name))
+                else None,
                 "waits": state == "open" and run["state"] in ("waiting", "parked"),
             }
         )
     return shown
+
+
+def _writes(catalog: Any, node: str | None) -> bool:
+    try:
+        return getattr(catalog.node(node or ""), "kind", "") == "action"
+    except ConnectorError:
+        return False
 
 
 def _write(effect: Mapping[str, Any], tell: Telling) -> dict[str, Any]:

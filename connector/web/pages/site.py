@@ -21,6 +21,7 @@ from connector.settings import Settings
 from connector.web.answers import PROBLEM, log_surprise, problem, problem_of, status_of
 from connector.web.pages import safety
 from connector.web.pages.assets import Assets
+from connector.web.pages.telling import end_of
 from connector.web.pages.words import LANGUAGES, SOURCE, Words, choose, mark, words_of
 from connector.web.ports import Receive, Runtime, Scope, Send
 
@@ -274,9 +275,22 @@ class Site:
         return f"connector_{urlsplit(f'//{host}').port or 80}"
 
     def set_cookie(
-        self, request: Request, response: Response, name: str, value: str, seconds: float | None
+        self,
+        request: Request,
+        response: Response,
+        name: str,
+        value: str,
+        seconds: float | None,
+        *,
+        strict: bool = False,
     ) -> None:
-        """Let the browser keep a value, for our own requests only; no time is until it closes."""
+        """Let the browser keep a value, for our own requests only; no time is until it closes.
+
+        The session (and what is as `strict`) is never sent from within another site's page. What is
+        no secret is, where we may be framed: each site has its own (`Partitioned`), over https.
+        """
+        framed = self.secure and bool(self.settings.frames) and not strict
+        before = len(response.raw_headers)
         response.set_cookie(
             name,
             value,
@@ -284,8 +298,11 @@ class Site:
             path="/" if self.secure else root_of(request.scope) or "/",
             secure=self.secure,
             httponly=True,
-            samesite="lax",
+            samesite="none" if framed else "lax",
         )
+        if framed:
+            for place, (header, text) in enumerate(response.raw_headers[before:], before):
+                response.raw_headers[place] = (header, text + b"; Partitioned")
 
     def _flash_cookie(self, request: Request) -> str:
         return f"{self.cookie(request)}_said"
@@ -369,6 +386,7 @@ def make_environment(words: Words) -> Any:
         made.filters[name] = getattr(words, name)
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)
+    made.globals["end_of"] = end_of
     made.filters["told"] = words.told
     made.filters["part"] = words.part
     made.filters["summary"] = words.summary

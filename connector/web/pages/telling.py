@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +15,7 @@ TONES = {
     "succeeded": "good", "done": "good", "matched": "good", "active": "good",
     "failed": "bad", "refused": "bad",
     "parked": "warn", "uncertain": "warn",
+    "mended": "note",
     "waiting": "note", "queued": "note", "received": "note", "sending": "note", "planned": "note",
 }  # fmt: skip
 STATES = {
@@ -23,6 +24,7 @@ STATES = {
     "succeeded": mark("succeeded"),
     "filtered": mark("filtered"),
     "failed": mark("failed"),
+    "mended": mark("failed, mended by replay"),
     "parked": mark("parked"),
     "done": mark("done"),
     "skipped": mark("skipped"),
@@ -30,6 +32,8 @@ STATES = {
     "matched": mark("matched"),
     "unmatched": mark("unmatched"),
     "silent": mark("silent"),
+    # An event does not fail: its records could not be read, or one of its runs failed.
+    "unread": mark("could not be read"),
 }
 Plural = Callable[[str, str, int], str]
 COUNTED: Mapping[str, Callable[[Plural, int], str]] = {
@@ -38,8 +42,11 @@ COUNTED: Mapping[str, Callable[[Plural, int], str]] = {
     "succeeded": lambda plural, n: plural("%(count)s succeeded", "%(count)s succeeded", n),
     "filtered": lambda plural, n: plural("%(count)s filtered", "%(count)s filtered", n),
     "failed": lambda plural, n: plural("%(count)s failed", "%(count)s failed", n),
-    "failed event": lambda plural, n: plural(
-        "%(count)s failed event", "%(count)s failed events", n
+    "mended": lambda plural, n: plural(
+        "%(count)s failed and mended", "%(count)s failed and mended", n
+    ),
+    "unread": lambda plural, n: plural(
+        "%(count)s could not be read", "%(count)s could not be read", n
     ),
     "parked": lambda plural, n: plural("%(count)s parked", "%(count)s parked", n),
     "received": lambda plural, n: plural("%(count)s received", "%(count)s received", n),
@@ -61,11 +68,13 @@ MEANINGS = {
     "succeeded": mark("Every step is done, or was left out by its own condition."),
     "filtered": mark("Nothing was to be done for this record."),
     "failed": mark("Something is wrong that waiting does not mend. Correct it, then replay."),
+    "mended": mark("It failed; a replay has done since what it did not. Nothing is left to do."),
     "parked": mark("It is not known whether a write arrived: a person decides."),
 }
 WHY = {
     "retry": mark("An app could not be reached, or was unclear: it is asked again."),
     "quota": mark("The app's quota has no room at the moment."),
+    "database": mark("Connector's own database was away for a moment."),
     "unsure": mark("It is not known whether a write arrived: we look in the app before going on."),
     "connection": mark("Its connection must be renewed by its owner; then it goes on."),
 }
@@ -135,6 +144,11 @@ CONSEQUENCES = {
 }
 
 
+def end_of(run: Mapping[str, Any]) -> str:
+    """The state of a run for people: one that failed may be mended since."""
+    return "mended" if run.get("mended_by") else str(run["state"])
+
+
 class Telling:
     """One reader's words for what the engine has stored."""
 
@@ -151,10 +165,63 @@ class Telling:
         """A number of runs or events in a state, such as `2 failed`, in the form that fits it."""
         return COUNTED[state](self._.plural, count) if state in COUNTED else f"{count} {state}"
 
+    def event(self, state: str) -> str:
+        """A state of an event."""
+        return self.state("unread" if state == "failed" else state)
+
+    def events(self, state: str, count: int) -> str:
+        """A number of events in a state."""
+        return self.states("unread" if state == "failed" else state, count)
+
     def about(self, resource: str, operation: str) -> str:
         """What an event is about and what happened to it, as triggers name them."""
         known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
         return " · ".join(known.get(one) or self._.part(one) for one in (resource, operation))
+
+    def kind(self, resource: str) -> str:
+        """A kind of records, as triggers name it."""
+        known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
+        return known.get(resource) or self._.part(resource)
+
+    def swept(self, told: Mapping[str, Any]) -> str:
+        """What a look for lost changes has shown."""
+        _ = self._
+        if told.get("waits"):
+            return _("The quota has no room for it now.")
+        if told.get("error"):
+            return _("The app could not be asked: %(why)s", why=_.told(str(told["error"])))
+        if told.get("unheard"):
+            return _.plural(
+                "%(count)s record changed without an event. If none comes by %(time)s, it is run.",
+                "%(count)s records changed without an event. If none comes by %(time)s, they are"
+                " run.",
+                told["unheard"],
+                time=_.time(told["judged_at"]),
+            )
+        if told.get("recovered"):
+            return _.plural(
+                "%(count)s lost change found: it is in the list as recovered.",
+                "%(count)s lost changes found: they are in the list as recovered.",
+                told["recovered"],
+            )
+        if told.get("first"):
+            return _("It noted where things stand.")
+        if told.get("changed"):
+            return _.plural(
+                "%(count)s changed record, known already. Nothing was lost.",
+                "%(count)s changed records, all known already. Nothing was lost.",
+                told["changed"],
+            )
+        return _("Nothing changed, nothing was lost.") if told else ""
+
+    def subject(self, subject: str) -> str:
+        """What somebody decided about."""
+        kind, _space, number = subject.partition(" ")
+        if number.isdecimal() and kind == "run":
+            return self._("Run %(run)s", run=number)
+        if number.isdecimal() and kind == "event":
+            return self._("Event %(event)s", event=number)
+        return subject
 
     def write(self, state: str) -> str:
         """A state of a write."""
@@ -178,8 +245,40 @@ class Telling:
         for pattern, text in NOTES:
             found = pattern.fullmatch(message)
             if found:
-                return self._(text, **found.groupdict()) if found.groupdict() else self._(text)
+                values = found.groupdict()
+                if "why" in values:
+                    values["why"] = self._.part(values["why"])
+                return self._(text, **values) if values else self._(text)
         return self._.told(message)
+
+    def error(self, error: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run's error says, with the names of fields instead of their paths."""
+        issues = [one for one in error.get("issues") or () if isinstance(one, dict)]
+        fields = [str(one["field"]) for one in issues if one.get("field")]
+        names: Mapping[str, str] = {}
+        if self._catalog is not None and fields and error.get("node"):
+            names = field_names(self._catalog, str(error["node"]), fields, self.language)
+        message = self.note(str(error["message"]))
+        for path, name in names.items():
+            message = message.replace(f"“{path}”", f"“{name}”")
+        told = [
+            {**one, "message": self.note(one["message"]), "name": names.get(one.get("field") or "")}
+            for one in issues
+        ]
+        if error.get("kind") == "MappingError" and len(told) == 1 and told[0].get("field"):
+            # It names the mapping of a flow, where one value is what a person looks for.
+            only = told[0]
+            message = f"{only['name'] or only['field']}: {only['message']}"
+            return {**error, **only, "message": message, "kind": error["kind"], "issues": []}
+        return {**error, "message": message, "issues": told}
+
+    def step(self, error: Mapping[str, Any]) -> str:
+        """The step in which an error lies: what it does, and its name in the flow."""
+        if self._catalog is None or not error.get("node"):
+            return str(error["step"])
+        return (
+            f"{labels(self._catalog, str(error['node']), self.language)['label']} ({error['step']})"
+        )
 
     def consequence(self, choice: str) -> str:
         """What follows from a decision."""
@@ -243,6 +342,21 @@ def kinds_of(catalog: Any, language: str) -> Mapping[str, str]:
             for one in (one for field in catalog.fields(node) for one in field.choices or ()):
                 found.setdefault(str(one.value), words.choice(one.label, language))
     return found
+
+
+def field_names(catalog: Any, node: str, fields: Iterable[str], language: str) -> dict[str, str]:
+    """The names of inputs of a node, by their paths, which may name a place in a list."""
+    from connector.building.forms import labels as field_words
+    from connector.errors import ConnectorError
+
+    try:
+        known = field_words(catalog, catalog.node(node), language)
+    except ConnectorError:
+        return {}
+    plain = {one: ".".join(p for p in one.split(".") if not p.isdecimal()) for one in fields}
+    # An app may name a field without the part that our inputs put before it.
+    found = {one: known.get(path) or known.get(f"data.{path}") for one, path in plain.items()}
+    return {one: name for one, name in found.items() if name}
 
 
 def labels(catalog: Any, node: str, language: str) -> dict[str, Any]:

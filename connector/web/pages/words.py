@@ -101,6 +101,13 @@ class Words:
 
         return format_decimal(value, locale=self.region)
 
+    def exact(self, value: Decimal, least: int = 0) -> str:
+        """A number with every digit that it has, and at least so many after the point."""
+        from babel.numbers import format_decimal
+
+        form = f"#,##0.{'0' * least}" if least else "#,##0.#"
+        return format_decimal(value, form, locale=self.region, decimal_quantization=False)
+
     def percent(self, part: float) -> str:
         """A part of one as a percentage."""
         from babel.numbers import format_percent
@@ -130,6 +137,12 @@ class Words:
         from babel.dates import format_datetime
 
         return format_datetime(self._moment(when), "medium", locale=self.region)
+
+    def on_the_wall(self, moment: datetime) -> str:
+        """A day with its time as a clock showed it, nobody knows where."""
+        from babel.dates import format_datetime
+
+        return format_datetime(moment, "medium", locale=self.region)
 
     def time(self, when: float | datetime) -> str:
         """A time of day, where the reader is."""

@@ -63,5 +63,7 @@ document.addEventListener("keydown", (event) => {
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const kept = `connector_zone=${encodeURIComponent(zone)}`;
 if (zone && !document.cookie.split("; ").includes(kept)) {
-  document.cookie = `${kept}; path=${body.dataset.root || "/"}; max-age=31536000; samesite=lax`;
+  const framed = self !== top && location.protocol === "https:";
+  const site = framed ? "none; secure; partitioned" : "lax";
+  document.cookie = `${kept}; path=${body.dataset.root || "/"}; max-age=31536000; samesite=${site}`;
 }

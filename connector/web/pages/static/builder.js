@@ -27,6 +27,9 @@ function focused() {
   };
 }
 
+/** An issue in words. */
+const said = (one) => [one.message, one.remedy].filter(Boolean).join(" ");
+
 class Builder {
   constructor() {
     this.words = w;
@@ -82,6 +85,10 @@ class Builder {
   /** Something changed in a form: the text follows, and is checked. */
   edited() {
     this.typed = null;
+    (this.data.steps ?? []).forEach((step, at) => {
+      const count = place.querySelector(`.steps > li:nth-child(${at + 1}) .filled`);
+      if (count) count.textContent = this.counted(step);
+    });
     this.send();
   }
 
@@ -128,6 +135,7 @@ class Builder {
   // --- drawing ---------------------------------------------------------------------------------
 
   draw() {
+    this.spots = [];
     const back = this.focusOn ? null : focused();
     this.status = h("div", { class: "status" });
     this.area = this.asText ? this.editor() : null;
@@ -145,6 +153,7 @@ class Builder {
 
   drawCards() {
     if (!this.left) return;
+    this.spots = [];
     this.left.inert = false;
     this.left.replaceChildren(this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken));
   }
@@ -152,8 +161,8 @@ class Builder {
   drawHead() {
     const errors = this.issues.filter((one) => one.severity !== "warning");
     const warnings = this.issues.filter((one) => one.severity === "warning");
-    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: tone === "bad" && this.isDraft },
-      h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, one.where ? h("code", {}, `${one.where} `) : null, [one.message, one.remedy].filter(Boolean).join(" "))))) : null;
+    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: this.isDraft && (tone === "bad" || items.length < 4) },
+      h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, this.leadsTo(one), said(one))))) : null;
     const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
     this.status.replaceChildren(
       h("div", { class: "row spread" },
@@ -161,6 +170,7 @@ class Builder {
           errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
         h("div", { class: "row" },
           this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
+          begin.stored ? h("a", { class: "button quiet", href: url(`/runs?flow=${encodeURIComponent(begin.stored)}`) }, w.runs) : null,
           button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
           button(w.try, () => this.samples.dry(), { disabled: !this.ok }),
           button(w.tests, () => this.samples.tests(), { disabled: !this.ok }),
@@ -171,6 +181,52 @@ class Builder {
       this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
       // Whoever has just begun has done nothing wrong yet.
       this.isBare ? h("p", { class: "box note" }, w.begin) : listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
+    this.spots.forEach((one) => this.tell(one));
+  }
+
+  /** What is wrong with a control is told below it; `about` says which of the issues are its own. */
+  spot(control, label, about) {
+    const id = `spot${(this.numbered = (this.numbered ?? 0) + 1)}`;
+    const made = h("p", { class: "mistake", id, hidden: true });
+    (control.box ?? control).setAttribute("aria-describedby", id);
+    const spot = { control, label, about, made };
+    this.spots.push(spot);
+    this.tell(spot);
+    return made;
+  }
+
+  tell({ control, about, made }) {
+    const own = this.isBare ? [] : this.issues.filter(about);
+    made.hidden = !own.length;
+    made.textContent = own.map(said).join(" ");
+    made.classList.toggle("mild", own.length > 0 && own.every((one) => one.severity === "warning"));
+    if (!control.matches("button, fieldset")) (control.box ?? control).setAttribute("aria-invalid", String(own.some((one) => one.severity !== "warning")));
+  }
+
+  /** The way from an issue to its place, where the cards show it. */
+  leadsTo(issue) {
+    const [part, name] = (issue.where ?? "").split(".");
+    const at = part === "steps" ? (this.data?.steps ?? []).findIndex((one, place) => [one.id, String(place)].includes(name)) : -1;
+    const spot = this.spots.find((one) => one.about(issue));
+    if (this.left && issue.where === "steps") return button(w.addStep, () => document.getElementById("add-step").focus(), { class: "button link", title: issue.where });
+    if (!issue.where && issue.who === "connection_owner") return h("a", { class: "link", href: url("/connections") }, `${w.connection}: `);
+    if (!this.left || (at < 0 && !spot)) return issue.where ? h("code", {}, `${issue.where} `) : null;
+    const labels = at >= 0 ? this.known?.[this.data.steps[at].node] : null;
+    const field = labels?.fields.find((one) => one.path === issue.field) ?? labels?.arrays.find((one) => one.path === issue.field);
+    const named = spot?.label ?? field?.label;
+    return button([part === "steps" ? `${w.stepName} ${at + 1}` : part === "trigger" ? w.when : "", named].filter(Boolean).join(": "), () => {
+      if (spot?.control.isConnected) spot.control.focus();
+      else if (at >= 0) this.show(at, issue.field);
+    }, { class: "button link", title: issue.where });
+  }
+
+  /** Open a step, at one of its fields. */
+  show(at, field) {
+    const step = this.left.querySelector(`.steps > li:nth-child(${at + 1}) details.step`);
+    const go = () => this.mapper?.at === at && this.mapper.find(field) || step.querySelector("summary").focus();
+    this.wanted = go;
+    if (step.open && this.mapper?.at === at) go();
+    else step.open = true;
   }
 
   /** How the draft stands. */
@@ -216,7 +272,7 @@ class Builder {
     h("div", { class: "row" }, ...more, button(node ? w.change : w.pick, onChange, { class: node ? "button quiet" : "button main", "aria-label": `${node ? w.change : w.pick} ${kind}` })));
   }
 
-  connectionOf(node, holder) {
+  connectionOf(node, holder, where) {
     const app = node.split(".")[0];
     if (!app) return null;
     const known = begin.connections.filter((one) => one.app === app);
@@ -228,7 +284,7 @@ class Builder {
       if (holder === this.data.trigger) this.changed();
       this.edited();
     });
-    return h("label", { class: "field short" }, h("span", {}, w.connection), select);
+    return h("div", { class: "field short" }, h("label", { class: "field" }, h("span", {}, w.connection), select), this.spot(select, w.connection, (one) => one.where === `${where}.connection`));
   }
 
   triggerCard() {
@@ -239,10 +295,14 @@ class Builder {
       this.changed();
     })));
     if (!trigger.node) return made;
-    made.append(this.connectionOf(trigger.node, trigger) ?? "");
+    made.append(this.spot(made.querySelector("button"), "", (one) => one.where === "trigger.node" || one.where === "trigger"));
+    made.append(this.connectionOf(trigger.node, trigger, "trigger") ?? "");
     const inputs = h("div", { class: "two" });
     made.append(inputs);
-    this.form(trigger.node).then((form) => inputs.replaceChildren(...form.fields.map((field) => this.setting(field, (trigger.with ??= {})))));
+    this.form(trigger.node).then((form) => {
+      inputs.replaceChildren(...form.fields.map((field) => this.setting(field, (trigger.with ??= {}))));
+      this.drawHead();
+    });
     return made;
   }
 
@@ -258,21 +318,25 @@ class Builder {
       else this.changed();
     };
     const help = field.help ? h("span", { class: "help" }, field.help) : null;
+    const mine = (control) => this.spot(control, field.label, ({ where, field: of }) => where === `trigger.with.${field.path}` || where?.startsWith(`trigger.with.${field.path}.`) || (where === "trigger.with" && of === field.path));
+    const named = [field.label, field.required ? h("span", { class: "needed", title: w.required }, " *") : null];
     if (field.choices?.length && field.array === field.path) {
       const chosen = new Set([].concat(value ?? []));
-      return h("fieldset", { class: "field" }, h("legend", {}, field.label), field.choices.map((one) => h("label", { class: "pick" },
+      const group = h("fieldset", { class: "field", tabindex: "-1" }, h("legend", {}, named), field.choices.map((one) => h("label", { class: "pick" },
         h("input", { type: "checkbox", checked: chosen.has(one.value), onchange: (event) => {
           if (event.target.checked) chosen.add(one.value);
           else chosen.delete(one.value);
           write([...chosen]);
         } }), h("span", {}, one.label))), help);
+      group.append(mine(group));
+      return group;
     }
     if (field.choices?.length) {
       const select = h("select", {}, h("option", { value: "" }, w.pick), field.choices.map((one) => h("option", { value: one.value, selected: one.value === value }, one.label)));
       select.addEventListener("keydown", () => (keys = true));
       select.addEventListener("pointerdown", () => (keys = false));
       select.addEventListener("change", () => write(select.value));
-      return h("label", { class: "field" }, h("span", {}, field.label), select, help);
+      return h("div", { class: "field" }, h("label", { class: "field" }, h("span", {}, named), select, help), mine(select));
     }
     const input = h("input", { type: "text", "aria-label": field.label });
     input.value = value ?? "";
@@ -285,7 +349,7 @@ class Builder {
       const text = input.value.trim();
       write(["integer", "number"].includes(field.type) && /^-?\d+$/.test(text) ? Number(text) : text);
     });
-    return h("div", { class: "field" }, h("span", { class: "what" }, field.label), h("div", { class: "row bottom" }, input, pick), help);
+    return h("div", { class: "field" }, h("span", { class: "what" }, named), h("div", { class: "row bottom" }, input, pick), help, mine(input));
   }
 
   /** The same for a step's field; the inputs that say which list is meant are fixed values of its mapping. */
@@ -335,7 +399,8 @@ class Builder {
       else delete holder.when;
       this.edited();
     });
-    return made;
+    const where = holder === this.data ? "when" : `steps.${holder.id}.when`;
+    return h("div", {}, made, this.spot(made, label, (one) => one.where === where));
   }
 
   filterCard() {
@@ -374,10 +439,13 @@ class Builder {
     const made = h("details", { class: step.enabled === false ? "card step off" : "card step", open: this.open === at },
       h("summary", {}, this.summary(step, at)), inside);
     const draw = async () => {
-      inside.replaceChildren(tools, this.connectionOf(step.node, step) ?? "",
+      inside.replaceChildren(tools, this.connectionOf(step.node, step, `steps.${step.id}`) ?? "",
         h("div", { class: "field" }, h("span", { class: "what" }, w.stepWhen), this.condition(step, `${w.stepWhen} (${name})`, at)));
       const [form, seen] = await Promise.all([this.form(step.node), this.sees(at)]);
-      inside.append(new Mapper(this, at, form, seen).element);
+      this.mapper = new Mapper(this, at, form, seen);
+      inside.append(this.mapper.element);
+      this.wanted?.();
+      this.wanted = null;
     };
     made.addEventListener("toggle", () => {
       if (!made.open) {
@@ -392,16 +460,24 @@ class Builder {
 
   summary(step, at) {
     const card = this.nodes?.find((one) => one.name === step.node);
-    const count = Object.keys(step.map ?? {}).length;
     return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · ${count} ${count === 1 ? w.value : w.values}`), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
+  }
+
+  /** How many values a step fills: a column of rows is one. */
+  counted(step) {
+    const count = Object.values(step.map ?? {}).reduce((sum, one) => sum + (one?.for_each !== undefined ? Object.keys(one.map ?? {}).length : 1), 0);
+    return `${count} ${count === 1 ? w.value : w.values}`;
   }
 
   // --- what cards ask ----------------------------------------------------------------------------
 
   form(node) {
     this.forms ??= {};
-    this.forms[node] ??= get(`/flows/form?node=${encodeURIComponent(node)}`).catch((error) => {
+    this.forms[node] ??= get(`/flows/form?node=${encodeURIComponent(node)}`).then((form) => {
+      (this.known ??= {})[node] = form;
+      return form;
+    }).catch((error) => {
       delete this.forms[node];
       this.trouble(error);
       return { fields: [], sections: [], arrays: [] };
@@ -436,7 +512,8 @@ class Builder {
   addStep(node) {
     const id = this.freeId(node.name.split(".")[1].split("_")[0]);
     const map = {};
-    const company = this.defaults(node.app).company_id ?? this.data.trigger?.with?.company_id;
+    const company = this.defaults(node.app).company_id ?? this.data.trigger?.with?.company_id
+      ?? this.data.steps?.find((one) => one.node?.startsWith(`${node.app}.`) && one.map?.company_id)?.map.company_id;
     this.form(node.name).then((form) => {
       if (company && form.fields.some((one) => one.path === "company_id")) map.company_id = company;
       (this.data.steps ??= []).push({ id, node: node.name, connection: this.only(node.app), map });

@@ -2,7 +2,7 @@
 
 import { send } from "./base.js";
 import { button, dialog, fill, h, later, plain } from "./dom.js";
-import { leaves, shown } from "./token-field.js";
+import { leaves, shown, taken } from "./token-field.js";
 
 /** What a step gets, to be put into a card; `host` is the builder (see builder.js). */
 export class Mapper {
@@ -27,7 +27,7 @@ export class Mapper {
 
   bar() {
     const w = this.words;
-    const search = h("input", { type: "search", placeholder: w.searchFields, "aria-label": w.searchFields });
+    const search = this.look = h("input", { type: "search", placeholder: w.searchFields, "aria-label": w.searchFields });
     search.addEventListener("input", () => {
       this.wanted = plain(search.value.trim());
       this.draw();
@@ -69,6 +69,7 @@ export class Mapper {
   draw() {
     this.rows.clear();
     this.lists = [];
+    this.counts = [];
     const w = this.words;
     const narrowed = this.wanted || this.show !== "all";
     const shownFields = this.form.fields.filter((field) => !field.by_id || this.used(field) || this.wanted);
@@ -76,16 +77,19 @@ export class Mapper {
     const first = (field) => field.required || field.common || this.used(field);
     this.body.replaceChildren();
     const sections = this.form.sections.length > 1 ? this.form.sections : [{ key: null, label: w.fields }];
+    // What must be filled is not looked for below all the rest.
+    const home = (field) => (field.required && field.section === "other" ? sections[0].key : field.section);
     for (const section of sections) {
-      const own = fields.filter((field) => section.key === null || field.section === section.key);
+      const own = fields.filter((field) => section.key === null || home(field) === section.key);
       if (!own.length) continue;
       const head = own.filter((field) => narrowed || first(field));
       const rest = own.filter((field) => !head.includes(field));
       const inside = h("div", { class: "fields" });
       const open = narrowed || head.length > 0;
+      const count = h("span", { class: "quiet" });
+      this.counts.push({ count, own });
       const made = h("details", { class: "section", open },
-        h("summary", {}, h("span", { class: "what" }, section.label), h("span", { class: "quiet" },
-          `${own.filter((field) => this.used(field)).length} / ${own.length}`)), inside);
+        h("summary", {}, h("span", { class: "what" }, section.label), count), inside);
       const draw = () => {
         if (inside.childElementCount) return;
         this.group(inside, head);
@@ -97,7 +101,34 @@ export class Mapper {
       if (open) draw();
     }
     if (!this.body.childElementCount) this.body.append(h("p", { class: "quiet" }, w.nothing));
+    this.count();
     this.tell();
+  }
+
+  /** How many fields of each section are filled. */
+  count() {
+    for (const { count, own } of this.counts) count.textContent = `${own.filter((field) => this.used(field)).length} / ${own.length}`;
+  }
+
+  /** Something was filled, changed or emptied. */
+  edited() {
+    this.count();
+    this.host.edited();
+    this.refresh();
+  }
+
+  /** Show a field and go to it; tells whether it is there. */
+  find(path) {
+    const field = this.form.fields.find((one) => one.path === plainPath(path ?? "") || one.array === plainPath(path ?? ""));
+    if (!field) return false;
+    const row = () => this.body.querySelector(`[data-path="${CSS.escape(field.path)}"]`);
+    row()?.closest("details.section")?.setAttribute("open", "");
+    if (!row()) {
+      this.look.value = field.path;
+      this.look.dispatchEvent(new Event("input"));
+    }
+    row()?.querySelector("select, [contenteditable=true], input, button")?.focus();
+    return Boolean(row());
   }
 
   /** Fields that are rarely used: drawn when somebody wants them. */
@@ -153,8 +184,7 @@ export class Mapper {
       const [now, name] = this.place(field, inner);
       if (fresh === "" || fresh === undefined) delete now[name];
       else now[name] = fresh;
-      this.host.edited();
-      this.refresh();
+      this.edited();
     };
     if (value !== null && typeof value === "object") {
       return h("code", { class: "fixed" }, JSON.stringify(value));
@@ -210,17 +240,17 @@ export class Mapper {
     const source = this.map[array]?.for_each ?? "";
     const path = source.replace(/^\{\{\s*|\s*\}\}$/g, "").split("|")[0].trim();
     const rows = reach(this.seen.context, path);
-    const labels = { ...this.seen.labels };
-    for (const [key, text] of Object.entries(this.seen.labels)) {
-      if (key.startsWith(`${path}.`)) labels[`item.${key.slice(path.length + 1)}`] = text;
-    }
-    return { context: { item: Array.isArray(rows) ? rows[0] : null, index: 0, ...this.seen.context }, labels };
+    // What is known of the list is known of its row.
+    const inside = (known = {}) => ({ ...known, ...Object.fromEntries(Object.entries(known).filter(([key]) => key.startsWith(`${path}.`)).map(([key, told]) => [`item.${key.slice(path.length + 1)}`, told])) });
+    return { context: { item: Array.isArray(rows) ? rows[0] : null, index: 0, ...this.seen.context }, labels: inside(this.seen.labels), ranks: { index: 2, ...inside(this.seen.ranks) } };
   }
 
   list(array, fields) {
     const w = this.words;
     const name = this.form.arrays.find((one) => one.path === array)?.label ?? array;
-    const made = h("fieldset", { class: "list" }, h("legend", {}, name));
+    const mistake = h("p", { class: "mistake", id: `f${this.at}-${array.replace(/\W/g, "-")}-e`, hidden: true });
+    const made = h("fieldset", { class: "list", "aria-describedby": mistake.id }, h("legend", {}, name), mistake);
+    this.rows.set(array, { row: made, result: h("output"), mistake });
     const fresh = () => made.replaceWith(this.list(array, fields));
     const rows = this.map[array];
     if (rows?.for_each !== undefined) {
@@ -228,8 +258,7 @@ export class Mapper {
       source.begin({ value: rows.for_each, label: `${w.rows}: ${name}`, sees: () => this.seen, filters: this.host.filters, words: w });
       source.addEventListener("tokens", () => {
         rows.for_each = source.value;
-        this.host.edited();
-        this.refresh();
+        this.edited();
       });
       const table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name });
       made.append(h("div", { class: "fieldrow" }, h("div", { class: "label" }, h("span", { class: "what" }, w.rows), h("span", { class: "help" }, w.rowsHelp)),
@@ -237,9 +266,8 @@ export class Mapper {
         button(w.noRows, () => {
           delete this.map[array];
           for (const [key, value] of Object.entries(rows.map ?? {})) if (!String(value).includes("item.")) this.map[`${array}.${key}`] = value;
-          this.host.edited();
           fresh();
-          this.refresh();
+          this.edited();
         })), ...fields.map((field) => this.field(field, array)), table);
       this.lists.push({ array, fields, table });
       return made;
@@ -256,9 +284,8 @@ export class Mapper {
         .filter((one) => Array.isArray(one.value) && typeof one.value[0] === "object" && !one.path.includes("["));
       const alike = found.find((one) => one.path.endsWith(`.${array.split(".").pop()}`)) ?? (found.length === 1 ? found[0] : null);
       this.map[array] = { for_each: alike ? `{{ ${alike.path} }}` : "", map: given };
-      this.host.edited();
       fresh();
-      this.refresh();
+      this.edited();
     }), ...fields.map((field) => this.field(field)));
     return made;
   }
@@ -292,7 +319,7 @@ export class Mapper {
       parts.mistake.hidden = !issue;
       parts.mistake.textContent = issue ? [issue.message, issue.remedy].filter(Boolean).join(" ") : "";
       parts.mistake.classList.toggle("mild", issue?.severity === "warning");
-      parts.row.classList.toggle("wrong", Boolean(issue) && issue.severity !== "warning");
+      if (parts.row.matches(".fieldrow")) parts.row.classList.toggle("wrong", Boolean(issue) && issue.severity !== "warning");
     }
     for (const { array, fields, table } of this.lists ?? []) this.table(array, fields, table);
   }
@@ -323,22 +350,28 @@ export class Mapper {
       return;
     }
     const label = (path) => this.form.fields.find((one) => one.path === path)?.label ?? this.form.arrays.find((one) => one.path === path)?.label ?? path;
+    // What it gives for the sample, where that is plain to see.
+    const example = (value) => {
+      const found = typeof value === "string" && taken(value.replace(/^\{\{\s*|\s*\}\}$/g, ""));
+      return found && !found.filters.length ? shown(reach(this.seen.context, found.path), w) : "";
+    };
     const accept = (one, row) => {
       this.map[one.path] = one.value;
       row.remove();
       if (!list.childElementCount) made.close();
-      this.host.edited();
       this.draw();
-      this.refresh();
+      this.edited();
     };
     const list = h("ul", { class: "suggestions" }, items.map((one) => {
-      const row = h("li", {}, h("div", {}, h("strong", {}, label(one.path)), h("br"), h("code", {}, typeof one.value === "string" ? one.value : `for_each ${one.value.for_each}`),
+      const row = h("li", {}, h("div", {}, h("strong", {}, label(one.path)), " ", h("span", { class: "value" }, example(one.value)), h("br"), h("code", {}, typeof one.value === "string" ? one.value : `for_each ${one.value.for_each}`),
+        one.value.map ? h("span", { class: "quiet" }, h("br"), Object.entries(one.value.map).map(([key, text]) => `${label(`${one.path}.${key}`)} ← ${text.replace(/^\{\{\s*|\s*(\|.*)?\}\}$/g, "")}`).join(" · ")) : null,
         h("br"), h("span", { class: "quiet" }, `${one.reason} (${Math.round(one.confidence * 100)} %)`)), button(w.accept, () => accept(one, row), { "aria-label": `${w.accept}: ${label(one.path)}` }));
       row.accept = () => accept(one, row);
       return row;
     }));
     const made = dialog(w.suggest, w, h("p", { class: "quiet" }, items.length ? w.suggestHelp : w.noSuggestion), list,
       items.length > 1 ? button(w.acceptAll, () => [...list.children].forEach((one) => one.accept()), { class: "button main" }) : null);
+    made.classList.add("roomy");
   }
 }
 

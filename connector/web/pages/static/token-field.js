@@ -60,6 +60,7 @@ export class TokenField extends HTMLElement {
       onclick: (event) => {
         const pill = event.target.closest(".pill");
         if (pill) this.edit(pill);
+        else this.settle(event);
       },
     });
     this.append(this.box, button("{ }", () => this.pick(), {
@@ -153,23 +154,48 @@ export class TokenField extends HTMLElement {
     return inside ? selection.getRangeAt(0).cloneRange() : null;
   }
 
+  /** A click beside the text, as at the lower edge, still puts the caret where it is nearest. */
+  settle({ target, clientX, clientY }) {
+    // A browser may put it into the nearest pill, where nothing can be typed.
+    const { anchorNode: at } = getSelection();
+    if (target !== this.box || at === this.box || at?.parentNode === this.box) return;
+    const lines = [...this.box.childNodes].map((one) => {
+      const range = document.createRange();
+      range.selectNode(one);
+      return { one, edge: range.getBoundingClientRect() };
+    });
+    const before = lines.find(({ edge }) => edge.bottom >= clientY && edge.left + edge.width / 2 > clientX);
+    const range = document.createRange();
+    if (before) range.setStartBefore(before.one);
+    else range.selectNodeContents(this.box);
+    range.collapse(Boolean(before));
+    this.box.focus();
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+  }
+
   /** Choose a value of the sample. */
   pick() {
     this.kept = this.caret();
-    const { context, labels } = this.sees();
+    const { context, labels, ranks = {} } = this.sees();
     const every = [];
     for (const root of ["item", "index", "trigger", "steps"]) {
       if (root in context) leaves(context[root], root, labels, every);
     }
+    // What people know by name comes first; what is empty in the sample last of its kind.
+    const rank = ({ path, value }) => (ranks[plainPath(path)] ?? 1) * 2 + Number(value === null || value === "");
+    every.sort((one, other) => rank(one) - rank(other));
     const list = h("ul", { class: "choices" });
     const search = h("input", { type: "search", "aria-label": this.words.search, placeholder: this.words.search });
+    let all = false;
     const show = () => {
       const wanted = plain(search.value).split(/\s+/).filter(Boolean);
       const fits = every.filter((one) => {
         const text = plain(`${wordFor(one.path, labels)} ${one.path} ${shown(one.value, this.words)}`);
         return wanted.every((word) => text.includes(word));
       });
-      list.replaceChildren(...fits.slice(0, 200).map((one) => h("li", {}, h("button", {
+      const seen = all || wanted.length ? fits : fits.filter((one) => rank(one) < 4);
+      list.replaceChildren(...seen.slice(0, 200).map((one) => h("li", {}, h("button", {
         type: "button", class: "option", onclick: () => {
           made.close();
           this.place(this.pill(one.path));
@@ -177,6 +203,13 @@ export class TokenField extends HTMLElement {
       }, h("span", { class: "what" }, wordFor(one.path, labels)), h("code", {}, one.path),
       h("span", { class: "value" }, shown(one.value, this.words))))));
       if (!fits.length) list.append(h("li", { class: "quiet" }, this.words.nothing));
+      if (seen.length < fits.length) {
+        list.append(h("li", {}, h("button", { type: "button", class: "option more", onclick: () => {
+          all = true;
+          show();
+          list.querySelectorAll("button")[seen.length]?.focus();
+        } }, fill(this.words.technical, { count: fits.length - seen.length }))));
+      }
     };
     search.addEventListener("input", show);
     arrows(search, list);
