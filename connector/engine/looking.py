@@ -372,11 +372,10 @@ class Looking:
         return [one for one in ids if one not in claimed]
 
     async def _found(self, intent: Intent, effect: EffectRow, find: Find) -> dict[str, Any]:
-        identity = intent.action.identity
-        if not identity.find:
+        if not (identity := intent.action.identity).find:
             return {}
-        inputs = witness.known_of(intent.action, effect)
-        criteria = criteria_of(intent.action, inputs, effect.marker)
+        known = witness.known_of(intent.action, effect)
+        criteria = criteria_of(intent.action, known, effect.marker)
         return await find(identity.find, criteria) if criteria else {}
 
     async def _doubt(

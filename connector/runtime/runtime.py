@@ -244,10 +244,8 @@ class Runtime:
     async def get_event(self, event_id: int) -> dict[str, Any] | None:
         """One event with its runs."""
         event = await self._store.event(event_id)
-        if event is None:
-            return None
-        runs = await self._store.runs(event_id=event_id, limit=1_000)
-        return event_details(event, runs, await self._store.flow_keys())
+        runs = await self._store.runs(event_id=event_id, limit=1_000) if event else []
+        return event_details(event, runs, await self._store.flow_keys()) if event else None
 
     async def list_runs(
         self,
@@ -321,7 +319,7 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """The `counts` (each up to `counted_to`), what sweeps `recovered`, and lasting `alarms`."""
+        """`counts` (up to `counted_to`), what no event told of (`recovered`), lasting `alarms`."""
         told = await self._oversight.status()
         return {"counts": await self.counts(), "counted_to": COUNTED, **told}
 
@@ -429,8 +427,6 @@ class Runtime:
         released = await self._store.release_runs(connection_reason(connection_id))
         if self._started:
             self._drive.released([run_id for run_id, _, _ in released], connection_id)
-
-    # --- subscriptions ------------------------------------------------------------------------
 
     async def reconcile(self) -> list[dict[str, Any]]:
         """Make the apps send what the enabled flows follow; the server must be listening."""
