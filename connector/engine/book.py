@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from connector.derived import DerivedTrigger
-from connector.engine.active import ActiveFlow
 from connector.engine.deriving import Derived
+from connector.engine.events import ActiveFlow
 from connector.errors import ConnectorError, FlowError, HookRefused, NotConnected
 from connector.model import App, Connection, Hook, Trigger
 from connector.reach import is_this_machine

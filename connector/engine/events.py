@@ -6,32 +6,31 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from connector.engine.active import ActiveFlow
 from connector.engine.covering import alike
-from connector.engine.enrich import Asker, Found, enrich
+from connector.engine.deriving import Derived
+from connector.engine.enrich import Found
 from connector.engine.making import Known, Making
 from connector.engine.origins import CHAIN, Origins, place_of_states
-from connector.engine.pacing import Pacing, Place
 from connector.engine.precedence import Precedence
+from connector.engine.reading import Askers, Group, Reading
 from connector.engine.waits import Backoff, Clock, connection_reason, fault_of_ours
 from connector.errors import (
     ApiError,
     ConnectorError,
-    NotConnected,
     Raced,
     StoreBusy,
     StoreError,
     TakenOver,
-    Throttled,
 )
-from connector.model import App
-from connector.store.rows import EventRow, RunRow
+from connector.model import App, Trigger
+from connector.store.rows import HEALED, EventRow, FlowRow, RunRow
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
+    from connector.flow import CompiledFlow
     from connector.store.port import Store
 
 logger = logging.getLogger("connector.engine")
@@ -52,6 +51,32 @@ TRIES_TOGETHER = 2
 """Then a record is read by itself: one bad id can make a whole list fail again and again."""
 
 
+@dataclass(frozen=True, slots=True)
+class ActiveFlow:
+    """An enabled flow ready to run, and which events it follows."""
+
+    row: FlowRow
+    flow: CompiledFlow
+    trigger: Trigger
+    connection_id: str
+    account: str | None
+    resources: frozenset[str]
+    operations: frozenset[str]
+    derived: Derived | None = None
+
+    def wants(self, event: EventRow) -> bool:
+        """Whether this flow follows this event."""
+        if event.delivery_id.startswith(HEALED) and not (self.derived and self.derived.remembers):
+            # The app sent its own event of this, most likely; only a state tells them apart.
+            return False
+        return (
+            event.connection_id == self.connection_id
+            and event.operation in self.operations
+            and event.resource in self.resources
+            and (self.account is None or event.account == self.account)
+        )
+
+
 class FlowBook(Protocol):
     """Gives the enabled flows of a connection, always as they stand now."""
 
@@ -60,22 +85,6 @@ class FlowBook(Protocol):
     async def app(self, tenant: str, connection_id: str) -> App: ...
 
     def ask_again(self) -> None: ...
-
-
-class PacedAsker(Asker, Protocol):
-    """An asker whose quota may be short."""
-
-    def spacing(self) -> float: ...
-
-
-class Askers(Protocol):
-    """Opens the way to read an app."""
-
-    async def open(self, tenant: str, connection: str, *, account: str = "") -> PacedAsker: ...
-
-
-Group = tuple[str, str, str, str]
-"""Tenant, connection, resource, account: events of one group are read together, in order."""
 
 
 class Events:
@@ -98,7 +107,7 @@ class Events:
     ) -> None:
         """`let_go` gives events back until a time; without it, those that wait do so here."""
         self._book = book
-        self._askers = askers
+        self._reading = Reading(book, askers, clock)
         self._store_of = store_of
         self._backoff = backoff
         self._clock = clock
@@ -108,7 +117,6 @@ class Events:
         self._origins = origins
         self._precedence = precedence or Precedence()
         self._making = Making(clock, chain)
-        self._pacing = Pacing(clock)
         self._groups: dict[Group, deque[EventRow]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -191,7 +199,7 @@ class Events:
         while queue:
             if self._room is not None:
                 await self._room(group[0])
-            await asyncio.sleep(self._pacing.pause(_place(group), len(queue)))
+            await asyncio.sleep(self._reading.pause(group, len(queue)))
             await self._precedence.turn()
             batch = alike(queue, MAX_TOGETHER)
             try:
@@ -233,7 +241,7 @@ class Events:
         async with self._hands:
             wanted = await self._wanted(batch, store, known, ids)
         # Without a hand: an app may take its time.
-        found = await self._read(group, ids)
+        found = await self._reading.read(group, ids)
         async with self._hands:
             await self._match_all(batch, wanted, found, known, store)
 
@@ -367,31 +375,6 @@ class Events:
         event.state = "received"
         await self._put_back([event], self._clock() + STORE_RETRY_SECONDS)
 
-    async def _read(self, group: Group, ids: Mapping[str, bool]) -> dict[str, Found]:
-        tenant, connection_id, resource, account = group
-        if not ids:
-            return {}
-        app = await self._book.app(tenant, connection_id)
-        reader = app.readers.get(resource)
-        if reader is None:
-            return {one: Found("denied") for one in ids}
-        place = _place(group)
-        held = self._pacing.held(place)
-        if held is not None:
-            return {one: Found("deferred", cause=held) for one in ids}
-        try:
-            asker = await self._askers.open(tenant, connection_id, account=account)
-        except (ApiError, NotConnected) as error:
-            return {one: Found("deferred", cause=error) for one in ids}
-        inputs = {app.account_input: account} if app.account_input else {}
-        apart = {one for one, alone in ids.items() if alone}
-        found = await enrich(asker, reader, ids, inputs, app.id_filter, apart)
-        self._pacing.did_read(place, asker.spacing())
-        for one in found.values():
-            if isinstance(one.cause, Throttled):
-                self._pacing.hold(place, one.cause)
-        return found
-
     def _settle(
         self,
         event: EventRow,
@@ -436,8 +419,3 @@ class Events:
             # The owner must reconnect; look again now and then in case somebody else mended it.
             event.error["reason"] = connection_reason(event.connection_id)
             event.due_at = self._clock() + 300
-
-
-def _place(group: Group) -> Place:
-    tenant, connection_id, _, account = group
-    return tenant, connection_id, account

@@ -333,9 +333,8 @@ class Looking:
         return await self._look_alike(intent, effect, store, find)
 
     async def _witnessed(
-        self, action: Action, effect: EffectRow, store: EffectStore, found: dict[str, Any],
-        fresh: list[str],
-    ) -> Seen:  # fmt: skip
+        self, action: Action, effect: EffectRow, store: EffectStore, found: Any, fresh: list[str]
+    ) -> Seen:
         """By what was sent and when; what fits as well for another write of ours proves nothing."""
         records = {one: record_of(found, one) for one in fresh}
         alike = [one for one in fresh if witness.fits(action, effect, records[one])]
@@ -372,10 +371,11 @@ class Looking:
         return [one for one in ids if one not in claimed]
 
     async def _found(self, intent: Intent, effect: EffectRow, find: Find) -> dict[str, Any]:
-        if not (identity := intent.action.identity).find:
+        identity = intent.action.identity
+        if not identity.find:
             return {}
-        known = witness.known_of(intent.action, effect)
-        criteria = criteria_of(intent.action, known, effect.marker)
+        inputs = witness.known_of(intent.action, effect)
+        criteria = criteria_of(intent.action, inputs, effect.marker)
         return await find(identity.find, criteria) if criteria else {}
 
     async def _doubt(

@@ -18,8 +18,8 @@ from connector.store.rows import EventRow, HandledRow, OriginRow, RunRow, StateR
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
-    from connector.engine.active import ActiveFlow
     from connector.engine.deriving import Derived
+    from connector.engine.events import ActiveFlow
 
 logger = logging.getLogger("connector.engine")
 

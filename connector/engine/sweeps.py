@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector import paths
-from connector.engine.active import ActiveFlow
 from connector.engine.book import Book
 from connector.engine.covering import NOTHING, WRITES
 from connector.engine.enrich import Asker, is_older, turns
+from connector.engine.events import ActiveFlow
 from connector.engine.moments import SLACK, wall
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, StoreError, Throttled

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from connector import paths
 from connector.derived import Baseline, Daily
-from connector.engine.active import ActiveFlow
 from connector.engine.book import Book
 from connector.engine.deriving import DUE, Derived, dated
 from connector.engine.enrich import turns
+from connector.engine.events import ActiveFlow
 from connector.engine.origins import place_of_states
 from connector.engine.sweeps import AGAIN_SECONDS, SweepDoors
 from connector.engine.waits import Clock

@@ -84,6 +84,11 @@ class Accounts:
             })  # fmt: skip
         return found
 
+    async def usable(self) -> set[str]:
+        """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
+        rows = await self._store.connections()
+        return {connection_reason(row.id) for row in rows if row.status == "active"}
+
     async def get(self, id_or_name: str) -> dict[str, Any] | None:
         """One connection with how it stands."""
         row = await self._store.connection(id_or_name)

@@ -182,7 +182,7 @@ class Runtime:
         self._database.own()
         await self._confirmed.settle()
         self._started = True
-        await self._drive.start(await self._usable())
+        await self._drive.start(await self.accounts.usable())
         await self._watch.start()
 
     async def stop(self) -> None:
@@ -238,14 +238,16 @@ class Runtime:
     async def list_events(self, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
         """The newest events first; `before` is an event's id, for the next page."""
         events = await self._store.events(limit=limit, before=before)
-        counts = await self._store.run_counts([one.id for one in events])
-        return [event_view(one, counts.get(one.id, 0)) for one in events]
+        counts = await self._store.run_counts([event.id for event in events])
+        return [event_view(event, counts.get(event.id, 0)) for event in events]
 
     async def get_event(self, event_id: int) -> dict[str, Any] | None:
         """One event with its runs."""
         event = await self._store.event(event_id)
-        runs = await self._store.runs(event_id=event_id, limit=1_000) if event else []
-        return event_details(event, runs, await self._store.flow_keys()) if event else None
+        if event is None:
+            return None
+        runs = await self._store.runs(event_id=event_id, limit=1_000)
+        return event_details(event, runs, await self._store.flow_keys())
 
     async def list_runs(
         self,
@@ -319,7 +321,7 @@ class Runtime:
         return await self._oversight.alarms.recovered()
 
     async def status(self) -> dict[str, Any]:
-        """`counts` (up to `counted_to`), what no event told of (`recovered`), lasting `alarms`."""
+        """The `counts` (each up to `counted_to`), what sweeps `recovered`, and lasting `alarms`."""
         told = await self._oversight.status()
         return {"counts": await self.counts(), "counted_to": COUNTED, **told}
 
@@ -428,6 +430,8 @@ class Runtime:
         if self._started:
             self._drive.released([run_id for run_id, _, _ in released], connection_id)
 
+    # --- subscriptions ------------------------------------------------------------------------
+
     async def reconcile(self) -> list[dict[str, Any]]:
         """Make the apps send what the enabled flows follow; the server must be listening."""
         return await self._watch.reconcile()
@@ -443,8 +447,3 @@ class Runtime:
     def _go_on(self, run: RunRow) -> None:
         if self._started:
             self._drive.run(run)
-
-    async def _usable(self) -> set[str]:
-        """Reasons that no longer hold: what was wrong was ours to mend, such as a client secret."""
-        rows = await self._store.connections()
-        return {connection_reason(row.id) for row in rows if row.status == "active"}

@@ -10,10 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connector.engine.active import ActiveFlow
 from connector.engine.dispatch import Dispatcher, Ticket
 from connector.engine.effects import Effects
-from connector.engine.events import Events
+from connector.engine.events import ActiveFlow, Events
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import BundleError, Unauthorized
