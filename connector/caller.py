@@ -16,6 +16,7 @@ from connector.errors import (
     Missing,
     NotSent,
     Refused,
+    StoreBusy,
     StoreError,
     Throttled,
     Unauthorized,
@@ -257,7 +258,7 @@ class AppCaller:
         return self._limiter.spacing(self._quota_key, self.app.quotas)
 
     async def _reserve(self, priority: Priority) -> None:
-        """Count this call before it is made. Raises Throttled, or Uncounted.
+        """Count this call before it is made. Raises Throttled; Uncounted or NotSent uncounted.
 
         A call that was then not sent keeps its place: what an answer has told meanwhile may have
         taken the place of our count already, and giving one back would make it one too few.
@@ -265,7 +266,9 @@ class AppCaller:
         try:
             wait = await self._limiter.reserve(self._quota_key, self.app.quotas, priority)
         except StoreError as error:
-            raise Uncounted(
+            # A database that is away comes back in a moment; one that refuses may never.
+            kind = Uncounted if isinstance(error, StoreBusy) else NotSent
+            raise kind(
                 f"The quota of {self.app.title} cannot be counted: {error.message}",
                 remedy="Nothing was sent; it is tried again.",
             ) from error

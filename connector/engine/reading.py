@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from connector.engine.enrich import Asker, Found, enrich
@@ -42,7 +43,7 @@ class Reading:
         self._pacing = Pacing(clock)
 
     def pause(self, group: Group, waiting: int) -> float:
-        """The seconds in which more events may come to be read by the same call."""
+        """The seconds until its turn, in which more events come to be read by the same call."""
         return self._pacing.pause(_place(group), waiting)
 
     async def read(self, group: Group, ids: Mapping[str, bool]) -> dict[str, Found]:
@@ -69,7 +70,13 @@ class Reading:
         for one in found.values():
             if isinstance(one.cause, Throttled):
                 self._pacing.hold(place, one.cause)
-        return found
+        together = self._pacing.held(place)
+        if together is None:
+            return found
+        return {
+            one: replace(each, cause=together) if isinstance(each.cause, Throttled) else each
+            for one, each in found.items()
+        }
 
 
 def _place(group: Group) -> Place:

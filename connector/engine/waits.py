@@ -18,6 +18,8 @@ RETRY_SECONDS: tuple[float, ...] = (10, 60, 300, 1_800, 7_200, 18_000, 36_000)
 """security-and-delivery.md §1: seven tries over most of a day, then a person looks."""
 DATABASE_SECONDS = 1.0
 """Our own database is back in a moment; waiting for it is no try."""
+QUOTA_SECONDS = 3_600.0
+"""Then it is asked again: the plan may have been raised long before the month ends."""
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
@@ -75,7 +77,8 @@ class Backoff:
         if isinstance(cause, Uncounted | StoreBusy):
             return Wait("database", self._clock() + DATABASE_SECONDS, cause)
         if isinstance(cause, Throttled):
-            return Wait("quota", self._clock() + max(cause.retry_after, 0.05), cause)
+            seconds = min(max(cause.retry_after, 0.05), QUOTA_SECONDS)
+            return Wait("quota", self._clock() + seconds, cause)
         if isinstance(cause, Forbidden) or attempts >= len(self._ceilings):
             return None
         ceiling = self._ceilings[attempts]

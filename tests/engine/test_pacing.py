@@ -107,17 +107,38 @@ def test_our_own_database_costs_an_event_no_try(tmp_path: Path, error: Exception
     simulate(whole)
 
 
-def test_a_pause_ends_and_enough_events_do_not_wait_for_it() -> None:
+def test_each_kind_of_record_takes_a_turn_of_its_own() -> None:
     now = Clock(START)
     pacing = Pacing(now)
-    pacing.did_read(HERE, 3.6)
-    assert pacing.pause(HERE, 1) == pytest.approx(3.6)
+    assert pacing.pause(HERE, 1) == 0
+    pacing.did_read(HERE, 4.5)
+    assert [pacing.pause(HERE, 1) for _ in range(3)] == pytest.approx([4.5, 9.0, 13.5])
+    assert pacing.pause(HERE, 1) == LONGEST_SECONDS
     assert pacing.pause(HERE, ENOUGH) == 0
     assert pacing.pause(("main", "c1", "8"), 1) == 0
-    now.now += 3.7
+    now.now += 100
     assert pacing.pause(HERE, 1) == 0
-    pacing.did_read(HERE, 3_600)
-    assert pacing.pause(HERE, 1) == LONGEST_SECONDS
+    assert pacing.pause(HERE, 1) == pytest.approx(4.5)
+    pacing.did_read(HERE, 0)
+    assert pacing.pause(HERE, 1) == 0
+
+
+def test_a_wait_to_the_end_of_the_month_is_asked_about_again(tmp_path: Path) -> None:
+    """The owner buys a larger plan: nobody may stand until the month ends."""
+
+    async def whole() -> None:
+        world = World(tmp_path / "connector.db", (Flow("sync", [Step("one")]),))
+        world.books.single_faults = {"1": [Throttled("used up", retry_after=9 * 24 * 3_600)]}
+        await world.start()
+        await world.deliver("1")
+        await asyncio.sleep(1)
+        await world.deliver("2")
+        await world.settled()
+        assert len(await world.runs_of()) == 2
+        assert clock() - START <= 310
+        await world.kill()
+
+    simulate(whole)
 
 
 def test_the_soonest_room_counts_and_is_forgotten_when_it_is_there() -> None:

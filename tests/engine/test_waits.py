@@ -62,6 +62,10 @@ def test_our_own_database_is_waited_for_a_moment_however_often(cause: ConnectorE
         assert (wait.reason, wait.due_at) == ("database", NOW + 1)
 
 
+def test_no_quota_is_waited_for_longer_than_an_hour_without_asking() -> None:
+    assert waited(0, Throttled("full", retry_after=9 * 24 * 3_600)).due_at == NOW + 3_600
+
+
 def test_a_dead_connection_waits_for_its_owner() -> None:
     wait = waited(99, Unauthorized("dead"))
     assert (wait.reason, wait.due_at) == ("connection:c1", None)
