@@ -28,7 +28,8 @@ from connector.store.sql.backend import Outcome, Statement
 from connector.store.sql.columns import INSERT_EVENT
 from connector.store.sql.database import SqlDatabase
 
-READERS = 4
+READERS = 8
+"""More let many small tenants wait less beside a busy one; each is a connection of the server."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 30.0
 """A server that does not answer must not be waited for."""
