@@ -340,6 +340,15 @@ async def test_sqlite_reads_no_table_from_end_to_end(database: SqlDatabase, ques
     assert wanted is None or any(f"INDEX {wanted} " in one for one in planner.plans), planner.plans
 
 
+async def test_who_made_a_record_is_found_by_index(database: SqlDatabase) -> None:
+    planner = Planner(database, "EXPLAIN QUERY PLAN")
+    store = database.tenant("main")
+    store._backend = planner  # type: ignore[assignment]
+    await store.claimed_ids("conn-main", "books.create_client", ["7", "8"])
+    (plan,) = planner.plans
+    assert "USING INDEX effect_remote (connection_id=? AND remote_id=?)" in plan
+
+
 async def test_postgres_reads_many_rows_by_index(postgres_url: str) -> None:
     from connector.store.postgres.database import Database
 
