@@ -219,3 +219,9 @@ def test_numbers_dates_and_plurals_are_the_languages() -> None:
     assert Words("it", {("a", "b"): ("uno", "%(count)s molti")}).plural("a", "b", 3) == "3 molti"
     assert italian.ago(0, 7_200) == "2 ore fa"
     assert italian.ago(0.4, 0) == "adesso"
+
+
+def test_italian_is_spelt_and_worded_well() -> None:
+    wrong = re.compile(r"quale è|[Nn]on è detto|era raggiungibile per un|rimediat[aei]\b")
+    found = [text for path in FILES for text in wrong.findall(path.read_text("utf-8"))]
+    assert found == []
