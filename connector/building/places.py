@@ -26,6 +26,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "invoice": DOCUMENT,
     "received_document": PURCHASE,
     "payment": "payment",
+    "product": "product",
 }
 """What a schema describes; a schema that is not here may be anything."""
 _TO_SUPPLIERS: Final = (

@@ -53,6 +53,7 @@ _NEVER: Final = (
     "updated_at",
     "type",
     "status",
+    "total",
     "number",
     "numeration",
     "date",
@@ -288,7 +289,8 @@ def _same_owner(own: Sequence[str], theirs: Sequence[str], kind: str, given: str
         return billed and bool(purpose(theirs[-1])[0])
     if kind == given == DOCUMENT and one == "payment" and not other:
         return own[-1] == "due_date"
-    return one == other or (not one and other == "entity") or (one == "entity" and not other)
+    party = one == "entity" and not other and given not in ("product", "payment")
+    return one == other or (not one and other == "entity") or party
 
 
 def _fits(field: Field, place: Place) -> bool:

@@ -124,7 +124,11 @@ class Accounts:
         return found
 
     async def _learn(self, row: ConnectionRow, names: Mapping[str, str]) -> None:
-        known = names_of(row)
+        # While the app was asked, somebody may have renamed it or chosen another account.
+        now = await self._store.connection(row.id)
+        if now is None:
+            return
+        row, known = now, names_of(now)
         if not names or names.items() <= known.items():
             return
         settings = {**row.settings, ACCOUNT_NAMES: {**known, **names}}

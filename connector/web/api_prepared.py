@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from connector.codec import decode
 from connector.web import shapes
@@ -166,7 +167,13 @@ async def _given(request: Request, asked: shapes.Sample, inside: str = "") -> di
     """A sample as it was sent: FastAPI would have made floats of money."""
     if asked.run is not None:
         return {"run": asked.run}
-    body = decode(await request.body())
+    try:
+        body = decode(await request.body())
+    except ValueError as error:
+        # What FastAPI reads and JSON does not know: NaN, half a surrogate, a mark of byte order.
+        raise RequestValidationError(
+            [{"type": "json_invalid", "loc": ("body",), "msg": str(error)}]
+        ) from None
     return {"record": (body[inside] if inside else body)["record"]}
 
 

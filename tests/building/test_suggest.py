@@ -28,6 +28,7 @@ def from_fic(resource: str) -> dict[str, Any]:
 
 
 SOURCES: Mapping[str, dict[str, Any]] = {
+    "product": from_fic("products"),
     "perfex invoice": {"trigger": {"node": "perfex_crm.new_invoice"}},
     "perfex invoice and customer": {
         "trigger": {"node": "perfex_crm.new_invoice"},
@@ -170,6 +171,8 @@ NEVER = [
     ("order", COMPOSE, ("date", "payment.due_date", "payment.paid", "items_list.stock")),
     ("order", CREATE, ("items_list.gross_price", "items_list.id", "items_list.stock")),
     ("client", COMPOSE, ("notes", "e_invoice")),
+    # What is sold is nobody's customer.
+    ("product", COMPOSE, ("entity.name", "entity.code")),
     ("perfex customer", COMPOSE, ("currency", "language", "entity.id", "entity.code")),
     ("client or supplier", COMPOSE, ("entity.id", "notes")),
     ("supplier order", COMPOSE, ("entity.name", "entity.id", "items_list")),

@@ -8,7 +8,7 @@ import pytest
 
 from connector.apps import fatture_in_cloud
 from connector.apps.fatture_in_cloud.tokens import VENDOR_KEY
-from connector.engine.book import EMULATED_KEY, _rehearsed
+from connector.engine.book import EMULATED_KEY, FORMER_NAMES, _rehearsed
 from connector.errors import ConnectorError, NotConnected
 from connector.runtime.accounts import names_in, renamed
 from connector.store.rows import ConnectionRow
@@ -190,6 +190,18 @@ class TestReaching:
             ]
             assert "legacy" not in str(found)
             assert await w.runtime.accounts.reached("perfex") == []
+
+    @story
+    async def test_a_rename_while_the_app_is_asked_stays(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as w:
+            before = await w.runtime._store.connection("fatture")
+            assert before is not None
+            await w.runtime.accounts.rename("fatture", "books", who="anna")
+            await w.runtime.accounts._learn(before, {"7": "Bar Sport"})
+            after = await w.runtime._store.connection(before.id)
+            assert after is not None
+            assert (after.name, after.settings["account_names"]["7"]) == ("books", "Bar Sport")
+            assert after.settings[FORMER_NAMES] == ["fatture"]
 
     @story
     async def test_how_it_stands(self, tmp_path: Path) -> None:

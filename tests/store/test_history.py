@@ -349,6 +349,15 @@ async def test_who_made_a_record_is_found_by_index(database: SqlDatabase) -> Non
     assert "USING INDEX effect_remote (connection_id=? AND remote_id=?)" in plan
 
 
+async def test_runs_that_wait_for_a_connection_are_counted_by_index(database: SqlDatabase) -> None:
+    planner = Planner(database, "EXPLAIN QUERY PLAN")
+    store = database.tenant("main")
+    store._backend = planner  # type: ignore[assignment]
+    assert await store.count_waiting("connection:7", 100) == 0
+    (plan,) = planner.plans
+    assert "USING COVERING INDEX run_reason (tenant=? AND reason=?" in plan
+
+
 async def test_postgres_reads_many_rows_by_index(postgres_url: str) -> None:
     from connector.store.postgres.database import Database
 

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from connector.codec import decode
+from connector.model import HttpRequest
 from tests.runtime.kit import CREATE, HUB, World, client, flow, story, world
+
+
+async def raw(w: World, method: Any, path: str, body: bytes) -> Any:
+    bearer = ("authorization", f"Bearer {w.settings.api_token.get_secret_value()}")  # type: ignore[union-attr]
+    headers = (bearer, ("content-type", "application/json"))
+    return await w.outside.send(
+        HttpRequest(method=method, url=f"{HUB}/api/v1{path}", headers=headers, body=body)
+    )
 
 
 async def ask(w: World, method: Any, path: str, body: Any = None) -> tuple[int, Any]:
@@ -60,6 +69,13 @@ async def test_a_sample_is_pinned_by_its_record_or_its_run(tmp_path: Path) -> No
             status, told = await ask(w, "PUT", "/flows/simple/sample", wrong)
             assert (status, bool(told["fields"])) == (422, True), wrong
         assert (await ask(w, "PUT", "/flows/nobody/sample", {"run": 1}))[0] == 404
+        # FastAPI reads them, JSON does not know them.
+        for body in (
+            b'{"record":{"price":NaN}}',
+            b'\xef\xbb\xbf{"record":{}}',
+            b'{"record":"\\ud800"}',
+        ):
+            assert (await raw(w, "PUT", "/flows/simple/sample", body)).status == 422, body
         assert (await ask(w, "DELETE", "/flows/simple/sample"))[0] == 200
         assert (await ask(w, "DELETE", "/flows/simple/sample"))[0] == 404
         assert {one["what"] for one in await w.runtime.list_audits()} >= {

@@ -328,6 +328,10 @@ async def test_of_several_records_none_is_chosen_and_ours_are_named(tmp_path: Pa
         refused = await anna.post(f"{page}?look=1", page, choice=f"adopt:{ours}")
         assert "I have checked it" in refused.text
         assert CHECKED.findall(refused.text) == [f"adopt:{ours}"], "what a person chose stays"
+        assert f'name="insist" value="{ours}"' in refused.text
+        # Who insisted on one record has not seen what speaks against another.
+        again = await anna.post(f"{page}?look=1", page, choice=f"adopt:{ours}", insist=number)
+        assert again.status_code == 422
         done = await anna.post(f"{page}?look=1", page, choice=f"adopt:{number}")
         assert done.headers["location"] == "/runs/2"
         await w.quiet()

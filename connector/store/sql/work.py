@@ -374,14 +374,14 @@ class Work(Snapshots, Derived, Polling):
 
     async def count_waiting(self, reason: str, most: int) -> int:
         """How many runs wait for `reason`; no more than `most` are counted."""
-        row = await self._one(
+        ((count,),) = await self._backend.aside(
             "SELECT count(*) FROM (SELECT 1 FROM run WHERE tenant = ? AND finished_at IS NULL"
-            " AND reason = ? LIMIT ?) AS waiting",
+            " AND reason IS NOT NULL AND reason = ? LIMIT ?) AS waiting",
             self.tenant,
             reason,
             most,
         )
-        return int(row[0])
+        return int(count)
 
     async def counts(self, most: int = COUNTED) -> Mapping[str, Mapping[str, int]]:
         """How many events, runs and writes are in each state, of each at most `most`.

@@ -410,7 +410,10 @@ def kept_when(one: Mapping[str, Any], words: Words) -> dict[str, Any]:
 
 async def read_asked(request: Request) -> dict[str, Any]:
     """What one of our own modules sent. Raises FlowError."""
-    told = decode(await request.body())
+    try:
+        told = decode(await request.body())
+    except ValueError:
+        told = None
     if not isinstance(told, dict):
         raise FlowError("An object is expected here.", who="developer")
     return told

@@ -64,7 +64,7 @@ class ParkedPages:
 
     async def _page(
         self, request: Request, row: dict[str, Any], mistake: dict[str, Any] | None = None,
-        insist: bool = False, code: int = 200, chosen: str = "",
+        insist: str = "", code: int = 200, chosen: str = "",
     ) -> Response:  # fmt: skip
         site, key = self._site, str(row["key"])
         words = site.words(request)
@@ -125,11 +125,12 @@ class ParkedPages:
         try:
             done = await site.runtime.resolve(
                 str(row["key"]), verb, who=site.who(request), remote_id=number or None,
-                force=bool(form.get("insist")),
+                # Whoever insisted on one record has not seen what speaks against another.
+                force=bool(number) and str(form.get("insist") or "") == number,
             )  # fmt: skip
         except ConnectorError as error:
             mistake = {**error.as_data(), "field": None}
-            insist = isinstance(error, Unproven)
+            insist = number if isinstance(error, Unproven) else ""
             return await self._page(request, row, mistake, insist, 422, chosen=picked)
         goes = (
             _("The run goes on now.")
