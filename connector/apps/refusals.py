@@ -26,7 +26,10 @@ _SAYS_NOTHING = re.compile(
 _REASONS = tuple(
     (re.compile(pattern, re.IGNORECASE), reason)
     for pattern, reason in (
-        (r"\brequired\b|obbligatori|can(?:'|no)t be (?:empty|blank|null)|must not be empty",
+        # At its end: "must be greater than the required minimum" speaks of a value that is there.
+        (r"\b(?:is|are) required\b|^\W*required\W*$|obbligatori\w?\W*$",
+         "it is empty and must be filled in"),
+        (r"can(?:'|no)t be (?:empty|blank|null)|must not be empty",
          "it is empty and must be filled in"),
         (r"already (?:been taken|exist|in use|used)|unique|gi[aà] (?:presente|us|esist)",
          "another record has this value already"),
