@@ -127,6 +127,12 @@ def test_a_module_that_is_switched_off_needs_no_new_token() -> None:
     assert not isinstance(error, Unauthorized)
 
 
+def test_what_something_else_does_not_find_is_no_proof_that_nobody_is_there() -> None:
+    error = read_error(answer(404, {"error": {"message": "Not found."}}))
+    assert type(error) is Unclear
+    assert isinstance(read_error(answer(404, no("No data were found"))), Missing)
+
+
 @pytest.mark.parametrize(
     ("status", "message", "kind"),
     [

@@ -21,7 +21,7 @@ from connector.connections import (
 )
 from connector.engine.book import EMULATED_KEY, FORMER_NAMES, Book, as_connection
 from connector.engine.doors import Doors
-from connector.errors import ConnectorError, NotConnected, NotSent
+from connector.errors import ConnectorError, NotConnected, NotSent, Unclear
 from connector.flow import parse_flow
 from connector.model import App, OAuth2
 from connector.runtime.scopes import fewest, needed_by, reading
@@ -214,7 +214,7 @@ class Connect:
     async def _prove(self, app: App, row: ConnectionRow, tokens: Tokens) -> Mapping[str, Any]:
         try:
             return await self._doors.prove(app, as_connection(row), tokens)
-        except NotSent as error:
+        except (NotSent, Unclear) as error:
             # Whoever connects is waiting for the answer: nobody tries again for him.
             if error.field is None:
                 error.remedy = f"Check the address {row.base_url}, and that the server there runs."

@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     stored: list[str] = []
 
     class Runtime:
-        def apply_flow(self, text: str, enable: bool | None) -> dict[str, object]:
+        def apply_flow(self, text: str, enable: bool | None, *, who: str) -> dict[str, object]:
             stored.append(f"apply {enable}")
             on = bool(enable)
             return {"key": "tidy", "version": 1, "enabled": on, "problem": None, "issues": []}

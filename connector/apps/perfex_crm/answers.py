@@ -43,6 +43,7 @@ LOCKED_OUT = 900.0
 LONG_WAIT = 300.0
 """When a quota answer does not say how long; the shipped window lasts an hour."""
 EPOCH = 1_000_000_000
+STRANGE = "not in its own words (is the REST API module at this address?)"
 ALREADY_THERE = "Nothing was written. Look at the record that is there already."
 
 _NO_RECORD = re.compile(r"no data|not found|no record|does not exist", re.IGNORECASE)
@@ -67,9 +68,7 @@ def read_error(answer: Answer) -> ApiError | None:
         return unclear(NAME, answer, "an unexpected status")
     words = _words(told)
     if not words:
-        return unclear(
-            NAME, answer, "not in its own words (is the REST API module at this address?)"
-        )
+        return unclear(NAME, answer, STRANGE)
     return _refusal(answer, told, words)
 
 
@@ -153,6 +152,10 @@ def _refusal(answer: Answer, told: dict[str, Any], words: str) -> ApiError:
         text = quoted(f"{NAME} has a record already that this one clashes with.", words)
         return Conflict(text, status=status, remedy=ALREADY_THERE)
     if _NO_RECORD.search(words):
+        if sentence:
+            # What something in between does not find proves nothing missing: a search that took it
+            # for "nobody" would lead to a second customer.
+            return unclear(NAME, answer, STRANGE)
         return Missing(
             quoted(f"{NAME} has no such record.", words),
             status=status,
