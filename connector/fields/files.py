@@ -85,6 +85,7 @@ class SchemaFiles:
                 found[name] = path
         self._paths = found
         self._read: dict[str, Source] = {}
+        self._opened: dict[tuple[tuple[tuple[str, str], ...], Trail], Place] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,6 +120,15 @@ class SchemaFiles:
 
     def open(self, sources: Iterable[Source], trail: Trail = frozenset()) -> Place:
         """Fold schemas that describe one place, the base first, into one."""
+        given = tuple(sources)
+        # A client lies in every document, and each is asked for what goes in and what comes out.
+        at = (tuple((one.name, one.pointer) for one in given), trail)
+        known = self._opened.get(at)
+        if known is None:
+            known = self._opened[at] = self._fold(given, trail)
+        return known
+
+    def _fold(self, sources: Iterable[Source], trail: Trail) -> Place:
         expanded: list[Source] = []
         for source in sources:
             more, trail = self._expand(source, trail)

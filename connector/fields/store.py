@@ -159,11 +159,12 @@ class SchemaStore:
         keys = place.keys
         if keys.get("x-output-only") and not around.output:
             return
-        around = replace(
-            around,
-            read_only=around.read_only or keys.get("readOnly") is True,
-            write_only=around.write_only or keys.get("writeOnly") is True,
-        )
+        if keys.get("readOnly") is True or keys.get("writeOnly") is True:
+            around = replace(
+                around,
+                read_only=around.read_only or keys.get("readOnly") is True,
+                write_only=around.write_only or keys.get("writeOnly") is True,
+            )
         if around.write_only and around.output:
             return
         if place.items or place.types == ("array",):
