@@ -10,13 +10,14 @@ from connector.catalog import Catalog, load_catalog
 from connector.errors import BundleError, SchemaError
 from connector.model import Action, Field, Identity, Request, SchemaRef, Trigger, schema
 from connector.plugins import build_plugins, hookimpl
+from tests.loaded import the_catalog
 
 EVENTS = "fatture_in_cloud.enriched_event"
 
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog(build_plugins(entry_points=False))
+    return the_catalog()
 
 
 class TestLookup:
@@ -87,7 +88,7 @@ class TestFields:
 
 
 class TestSamples:
-    @pytest.mark.parametrize("name", list(load_catalog(build_plugins(entry_points=False)).nodes))
+    @pytest.mark.parametrize("name", list(the_catalog().nodes))
     def test_are_complete_and_fit_their_schema(self, catalog: Catalog, name: str) -> None:
         node = catalog.node(name)
         assert node.output is not None

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from connector.catalog import load_catalog
 from connector.choosing import Chooser, Option, pick
 from connector.choosing.chooser import MOST_LISTS, MOST_OPTIONS
 from connector.errors import BundleError, MappingError, Throttled
 from connector.fields import SchemaStore
 from connector.model import Choice, ChoiceSource, Connection, Request, SchemaRef, Search
+from tests.loaded import the_catalog
 
 OPTIONS = (
     Option(0, "22.00%", ("22.00%",)),
@@ -55,7 +55,7 @@ def app_of(**source: Any) -> Any:
         "page_size": 100,
         **source,
     }
-    app = load_catalog().app("perfex_crm")
+    app = the_catalog().app("perfex_crm")
     return app.model_copy(update={"choices": {"stores": ChoiceSource(**given)}})
 
 
@@ -182,7 +182,7 @@ def test_people_are_told_by_their_ids_only() -> None:
 def test_a_list_that_no_app_has_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
     from connector.catalog.checks import check_node
 
-    catalog = load_catalog()
+    catalog = the_catalog()
     (tmp_path / "perfex_crm").mkdir()
     (tmp_path / "perfex_crm" / "odd.json").write_text(
         '{"type": "object", "properties": {"a": {"type": "integer", "x-choices": "cuontries"}}}'

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from connector.catalog import Catalog, load_catalog
-from connector.plugins import build_plugins
+from connector.catalog import Catalog
 from connector.testing.coverage import Coverage, coverage, page, read
+from tests.loaded import the_catalog
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "coverage" / "fatture_in_cloud.json"
@@ -16,7 +16,7 @@ TABLE = ROOT / "docs" / "coverage" / "fatture_in_cloud.json"
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog(build_plugins(entry_points=False))
+    return the_catalog()
 
 
 @pytest.fixture(scope="module")

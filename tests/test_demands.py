@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from connector import Action, Catalog, Demand, Field, Request, compile_mapping, load_catalog
+from connector import Action, Catalog, Demand, Field, Request, compile_mapping
+from tests.loaded import the_catalog
 
 COMPOSE = {
     "company_id": 1,
@@ -26,7 +27,7 @@ CREATE = {
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return the_catalog()
 
 
 def found(catalog: Catalog, node: str, mapping: dict[str, Any]) -> set[tuple[str, str | None]]:

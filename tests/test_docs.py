@@ -34,6 +34,7 @@ import connector
 import connector.errors
 import connector.hookspecs
 import connector.model
+from tests.loaded import the_catalog
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -196,11 +197,10 @@ def run_doctest(block: Block, namespace: dict[str, Any]) -> str:
 
 
 def check_errors(text: str) -> list[str]:
-    from connector.catalog import load_catalog
     from connector.flow import check_flow
 
     return [
-        str(issue) for issue in check_flow(text, load_catalog()).issues if issue.severity == "error"
+        str(issue) for issue in check_flow(text, the_catalog()).issues if issue.severity == "error"
     ]
 
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.fields import SchemaStore
 from connector.fields.quick import QuickChecks
 from connector.model import SchemaRef, schema
+from tests.loaded import the_catalog
 
 CHECKER = Draft202012Validator.FORMAT_CHECKER
 KEYS = ("a", "b", "c")
@@ -145,7 +146,7 @@ def test_a_reference_that_leads_nowhere_or_in_circles_gets_no_yes() -> None:
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return the_catalog()
 
 
 def test_our_schemas_use_no_word_that_is_never_quick(catalog: Catalog) -> None:

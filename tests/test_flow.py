@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import given, strategies as st
 
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.errors import FlowError, Issue
 from connector.flow import (
     SKIPPED,
@@ -21,6 +21,7 @@ from connector.flow import (
     check_flow,
     parse_flow,
 )
+from tests.loaded import the_catalog
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CONNECTIONS = {"fatture": "fatture_in_cloud", "perfex": "perfex_crm"}
@@ -44,7 +45,7 @@ GOOD = HEAD + FIND
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return the_catalog()
 
 
 def at(issues: tuple[Issue, ...] | list[Issue]) -> list[tuple[int | None, int | None]]:
@@ -553,25 +554,15 @@ class TestChecking:
 
     @given(st.text("ab: -[]{}\"'\n|#flowtrigsnd", max_size=60))
     def test_no_text_makes_it_stumble(self, text: str) -> None:
-        result = check_flow(text, load_catalog_once())
+        result = check_flow(text, the_catalog())
         assert isinstance(result, FlowCheck)
         assert not result.ok
 
     @given(st.integers(0, len(GOOD) - 1), st.sampled_from(["", "x", ":", "\n", " ", '"', "{"]))
     def test_no_typo_makes_it_stumble(self, index: int, typo: str) -> None:
-        result = check_flow(GOOD[:index] + typo + GOOD[index + 1 :], load_catalog_once())
+        result = check_flow(GOOD[:index] + typo + GOOD[index + 1 :], the_catalog())
         assert result.ok == (not result.errors)
         assert all(issue.line for issue in result.errors)
-
-
-_catalogs: list[Catalog] = []
-
-
-def load_catalog_once() -> Catalog:
-    """Hypothesis cannot use a fixture of the function's scope."""
-    if not _catalogs:
-        _catalogs.append(load_catalog())
-    return _catalogs[0]
 
 
 class TestRunning:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.errors import Issue
 from connector.flow import check_flow
 from connector.flow.document import read_document
 from connector.mapping import compile_mapping
 from connector.model import Action
+from tests.loaded import the_catalog
 
 DOCS = Path(__file__).parents[1] / "docs"
 MAPPING = (DOCS / "mapping.md").read_text("utf-8")
@@ -26,7 +27,7 @@ NEEDED = {"company_id": 108061, "data.type": "invoice", "data.entity.name": "Ese
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return the_catalog()
 
 
 def blocks(page: str, info: str) -> list[str]:

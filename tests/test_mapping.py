@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.errors import Issue, MappingError
 from connector.fields import SchemaStore
 from connector.mapping import FieldReport, compile_mapping
 from connector.mapping.work import MAX_ISSUES, MAX_ROWS
 from connector.model import Action, Field, SchemaRef, Search
+from tests.loaded import the_catalog
 
 
 def field(path: str, **rest: Any) -> Field:
@@ -32,7 +33,7 @@ ROWS = (
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return the_catalog()
 
 
 class TestDoors:

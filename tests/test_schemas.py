@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from connector.apps.fatture_in_cloud.resources import GROUPS, RESOURCES, SELF_INVOICES
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.fields.files import DIALECT
 from connector.model import Field, schema
-from connector.plugins import build_plugins
+from tests.loaded import the_catalog
 
 ROOT = Path(__file__).parents[1] / "schemas"
 FILES = sorted(ROOT.rglob("*.json"))
@@ -22,7 +22,7 @@ FILES = sorted(ROOT.rglob("*.json"))
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog(build_plugins(entry_points=False))
+    return the_catalog()
 
 
 def no_float(text: str) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.model import Field
+from tests.loaded import the_catalog
 
 GOLDEN = Path(__file__).parent / "golden" / "fields"
 ACTIONS = {
@@ -87,7 +88,7 @@ REQUIRED = {
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return the_catalog()
 
 
 @pytest.fixture(scope="module")

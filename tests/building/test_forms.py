@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from connector import load_catalog
 from connector.building.forms import form, labels, node_label
 from connector.building.places import places_in, places_of
 from connector.building.preview import preview
 from connector.building.suggest import suggest
 from connector.building.words import words_of
+from tests.loaded import the_catalog
 
-CATALOG = load_catalog()
+CATALOG = the_catalog()
 INVOICE = CATALOG.operation("fatture_in_cloud.create_issued_document")
 CUSTOMER = CATALOG.operation("perfex_crm.create_customer")
 TRIGGER = CATALOG.trigger("fatture_in_cloud.enriched_event")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from connector import Trigger, load_catalog
+from connector import Trigger
 from connector.building import forms
 from connector.building.words import TEXTS, Words, words_of
 from connector.flow.document import read_document
+from tests.loaded import the_catalog
 
-CATALOG = load_catalog()
+CATALOG = the_catalog()
 ROOTS = CATALOG.schemas.roots
 UNSAID = "\0"
 

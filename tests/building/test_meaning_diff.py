@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from connector import load_catalog
 from connector.building import meaning_words
 from connector.building.meaning_diff import changes
 from connector.building.rewrite import read_plain, rewrite
+from tests.loaded import the_catalog
 
-CATALOG = load_catalog()
+CATALOG = the_catalog()
 TEXT = (Path(__file__).parents[2] / "examples" / "fic-client-to-perfex.yaml").read_text()
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from connector import load_catalog
 from connector.building.contexts import context_for
 from connector.building.places import places_in, places_seen
 from connector.building.preview import preview
 from connector.building.suggest import suggest
+from tests.loaded import the_catalog
 
-CATALOG = load_catalog()
+CATALOG = the_catalog()
 COMPOSE = "fatture_in_cloud.compose_invoice"
 CREATE = "fatture_in_cloud.create_issued_document"
 FIC = {"node": "fatture_in_cloud.enriched_event"}

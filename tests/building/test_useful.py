@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from connector import load_catalog
 from connector.building.contexts import ranks_for
 from connector.building.useful import FIRST, ORDINARY, TECHNICAL, usefulness
 from connector.model import FieldType
+from tests.loaded import the_catalog
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_of_a_trigger_and_of_steps() -> None:
         "trigger": {"node": "perfex_crm.new_invoice"},
         "steps": [{"id": "who", "node": "perfex_crm.get_customer"}, {}],
     }
-    ranks = ranks_for(load_catalog(), data, 1)
+    ranks = ranks_for(the_catalog(), data, 1)
     assert ranks["trigger.resource.total"] == ranks["steps.who.company"] == FIRST
     assert ranks["trigger.event.id"] == ranks["steps.who.skipped"] == TECHNICAL
     assert "trigger.resource.terms" not in ranks

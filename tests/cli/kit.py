@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.loaded import load_once
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "fic-client-to-perfex.yaml"
 PATIENCE = 60
@@ -51,6 +53,8 @@ def connector(*words: str | Path, stdin: str | bytes = "") -> Said:
     code = 0
     with (
         mock.patch.object(sys, "argv", ["connector", *map(str, words)]),
+        mock.patch("connector.catalog.load_catalog", load_once),
+        mock.patch("connector.runtime.opening.load_catalog", load_once),
         mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8")),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.engine.dry import UNKNOWN_HOST, DryRun, dry_run
 from connector.flow import check_flow
 from connector.model import Connection
+from tests.loaded import the_catalog
 
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "fic-client-to-perfex.yaml").read_text("utf-8")
 NOT_FOUND = {"find": {"found": False, "count": 0, "id": None, "record": None, "records": []}}
@@ -21,7 +22,7 @@ PERFEX = Connection(
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog()
+    return the_catalog()
 
 
 def tried(

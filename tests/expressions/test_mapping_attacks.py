@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from connector.catalog import load_catalog
 from connector.errors import MappingError
 from connector.expressions.limits import Allowance
 from connector.flow import check_flow
@@ -26,6 +25,7 @@ from connector.model import Field
 from connector.runtime import open_runtime
 from connector.settings import Settings
 from tests.expressions.attacker import MOST_MEMORY, measured, size_of
+from tests.loaded import the_catalog
 
 SEED = int(os.environ.get("CONNECTOR_CHAOS_SEED", "20261121"))
 COUNT = int(os.environ.get("CONNECTOR_CHAOS_ATTACKS", "500")) // 25
@@ -70,7 +70,7 @@ def hostile_data() -> dict[str, Any]:
     }
 
 
-CATALOG = load_catalog()
+CATALOG = the_catalog()
 CONTEXT: Mapping[str, Any] = {"trigger": hostile_data()}
 
 

@@ -16,13 +16,13 @@ from pydantic import SecretStr
 from pytest_httpx import HTTPXMock
 
 from connector.caller import AppCaller
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.http import HttpClient
 from connector.model import Action, Connection, HttpRequest
-from connector.plugins import build_plugins
 from connector.quota import Limiter, MemoryLedger
 from connector.testing import told
 from connector.testing.recorded import asked_of, body_of
+from tests.loaded import the_catalog
 
 HERE = Path(__file__).parent
 BASE = "https://app.example"
@@ -31,7 +31,7 @@ RECORDED = sorted(HERE.glob("*/*.json"))
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return load_catalog(build_plugins(entry_points=False))
+    return the_catalog()
 
 
 def read(path: Path) -> Any:

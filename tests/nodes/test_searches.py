@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from connector import finding
-from connector.catalog import load_catalog
 from connector.errors import ApiError, MappingError, Missing, Unauthorized
 from connector.model import Connection, Search
-from connector.plugins import build_plugins
 from connector.sandbox.fic.query import compile_filter
+from tests.loaded import the_catalog
 
 Respond = Callable[[str, Mapping[str, str]], Any]
-CATALOG = load_catalog(build_plugins(entry_points=False))
+CATALOG = the_catalog()
 
 
 class Fake:

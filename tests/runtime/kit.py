@@ -22,7 +22,7 @@ import httpx
 from pydantic import SecretStr
 
 from connector.apps import fatture_in_cloud
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.codec import decode, encode
 from connector.http import HttpClient, asgi_client
 from connector.model import Answer, HttpRequest, Method
@@ -31,6 +31,7 @@ from connector.sandbox import Sandbox, SandboxConfig
 from connector.settings import Settings
 from connector.web.app import make_app
 from tests.engine.virtual import VirtualLoop
+from tests.loaded import the_catalog
 
 FIC, PERFEX, HUB = "https://fic.example", "https://crm.example", "https://hub.example"
 MOVED = "https://moved.example"
@@ -83,7 +84,7 @@ def clock() -> float:
 def catalog_of(public_key: str) -> Catalog:
     """The catalogue of an installation that trusts this signing key."""
     app = fatture_in_cloud.build(keys=(public_key,), app_ids=("4711",))
-    return load_catalog().with_app(app)
+    return the_catalog().with_app(app)
 
 
 # --- the network ------------------------------------------------------------------------------

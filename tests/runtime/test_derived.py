@@ -13,6 +13,7 @@ import pytest
 
 from connector.engine.watches import LOOK_SECONDS
 from connector.sandbox.fic.more import arrive
+from tests.loaded import the_catalog
 from tests.runtime.kit import COMPANY, HOUR, OTHER_COMPANY, World, clock, story, world
 
 ROME = ZoneInfo("Europe/Rome")
@@ -594,14 +595,13 @@ async def test_each_e_mail_counts(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_flow_asks_for_no_more_than_it_follows(node: str, more: str, scopes: list[str]) -> None:
-    from connector.catalog import load_catalog
     from connector.flow.reading import read_flow
     from connector.runtime.scopes import needed_by
 
     read, issues = read_flow(flow(node, more=more))
     assert read is not None
     assert not issues
-    assert list(needed_by(read, "fatture", load_catalog())) == scopes
+    assert list(needed_by(read, "fatture", the_catalog())) == scopes
 
 
 # --- two processes ----------------------------------------------------------------------------

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from connector.catalog import load_catalog
-from connector.plugins import build_plugins
 from connector.runtime.scopes import narrowed
+from tests.loaded import the_catalog
 
-CATALOG = load_catalog(build_plugins(entry_points=False))
+CATALOG = the_catalog()
 
 
 @pytest.mark.parametrize(

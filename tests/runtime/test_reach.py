@@ -14,6 +14,7 @@ from connector.runtime import Runtime, open_runtime
 from connector.sandbox import SandboxConfig
 from connector.sandbox.ports import serving
 from connector.settings import Settings
+from tests.loaded import the_catalog
 
 PUBLIC = "https://hub.example"
 
@@ -26,7 +27,7 @@ async def hub(folder: Path, **given: Any) -> Runtime:
         fatture_in_cloud_client_secret=SecretStr("secret-of-ours"),
         **given,
     )
-    return await open_runtime(settings)
+    return await open_runtime(settings, catalog=the_catalog())
 
 
 async def connect(runtime: Runtime, address: str, token: str = "any-token") -> Any:

@@ -14,6 +14,7 @@ from connector.sandbox.config import Limits
 from connector.settings import Settings
 from connector.store.moving.move import Move
 from connector.store.rows import EventRow
+from tests.loaded import the_catalog
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fic-client-to-perfex.yaml"
 COMPANY = "108061"
@@ -55,7 +56,7 @@ async def test_open_events_and_parked_runs_go_on_and_a_replay_sends_nothing_twic
         told, person = served.as_data(), served.sandbox.person
         customers = served.sandbox.perfex.tables["customers"].rows
         here = Settings.load(database=f"sqlite:///{tmp_path / 'connector.db'}")
-        async with await open_runtime(here) as runtime:
+        async with await open_runtime(here, catalog=the_catalog()) as runtime:
             await runtime.connect_with_token(
                 "fatture_in_cloud", "fatture", told["manual_token"], {"address": told["fic"]}
             )
@@ -69,14 +70,14 @@ async def test_open_events_and_parked_runs_go_on_and_a_replay_sends_nothing_twic
             (done,) = await runtime.list_runs()
             assert done["state"] == "succeeded"
             assert len(customers) == 1
-        async with await open_runtime(here) as runtime:
+        async with await open_runtime(here, catalog=the_catalog()) as runtime:
             # Accepted by a server that was stopped before it did more.
             await event(runtime, 2, person.create("clients", client(2)))
             keys = {one.key for one in await runtime._store.effects()}
             assert len(keys) == 1
         await asyncio.to_thread(Move(tmp_path / "connector.db", postgres_url).run)
         there = Settings.load(database=postgres_url, key_file=tmp_path / "connector.key")
-        async with await open_runtime(there) as runtime:
+        async with await open_runtime(there, catalog=the_catalog()) as runtime:
             await runtime.start()
             # Driven anew with the same event: the same key, so the first answer is taken over.
             replay = await runtime.replay(done["id"], "create")

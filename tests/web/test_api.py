@@ -32,6 +32,7 @@ from connector.store.rows import RunFilter
 from connector.web.api import PREFIX, make_api
 from connector.web.app import make_app
 from connector.web.shapes import Problem
+from tests.loaded import the_catalog
 from tests.web.kit import SECRET, TOKEN, FakeCatalog, FakeRuntime, Reply, Served, served, settings
 
 AUTH = [("authorization", f"Bearer {TOKEN}")]
@@ -541,9 +542,8 @@ class TestDocument:
 
 
 async def test_whole_real_catalogue_is_told(runtime: FakeRuntime) -> None:
-    from connector.catalog import load_catalog
 
-    catalog = load_catalog()
+    catalog = the_catalog()
     runtime.catalog = catalog  # type: ignore[assignment]
     async with served(make_app(runtime, settings())) as web:
         assert len((await web.api("GET", "/apps")).json()["items"]) == len(catalog.apps)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from connector import load_catalog
 from connector.runtime.trying import Trying
 from connector.settings import Limits
 from connector.web.app import make_app
+from tests.loaded import the_catalog
 from tests.web.kit import TOKEN, FakeRuntime, Reply, served, settings
 
 CREATE = "perfex_crm.create_customer"
@@ -19,7 +19,7 @@ INVOICE = "fatture_in_cloud.create_issued_document"
 
 @pytest.fixture(scope="module")
 def catalog() -> Any:
-    return load_catalog()
+    return the_catalog()
 
 
 async def ask(catalog: Any, method: str, path: str, body: Any = None) -> Reply:

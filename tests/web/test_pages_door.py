@@ -29,6 +29,7 @@ from connector.web.app import make_app
 from connector.web.pages import make_site
 from connector.web.pages.login import local
 from connector.web.pages.site import Site
+from tests.loaded import the_catalog
 
 HTML = {"accept": "text/html"}
 PHRASE = "seven brown horses"
@@ -105,7 +106,7 @@ def given() -> dict[str, Any]:
 async def house(tmp_path: Path, given: dict[str, Any]) -> AsyncIterator[House]:
     settings = Settings.load(database=f"sqlite:///{tmp_path / 'connector.db'}", **given)
     clock = Clock()
-    async with await open_runtime(settings, clock=clock) as runtime:
+    async with await open_runtime(settings, clock=clock, catalog=the_catalog()) as runtime:
         one = House(runtime, settings, clock)
         yield one
         for client in one.open:
@@ -529,7 +530,7 @@ class TestPrefix:
         settings = Settings.load(
             database=place, public_url="https://localhost", frame_origins=origins
         )
-        async with await open_runtime(settings, clock=Clock()) as runtime:
+        async with await open_runtime(settings, clock=Clock(), catalog=the_catalog()) as runtime:
             house = House(runtime, settings, Clock())
             one = house.browser(base="https://localhost")
             link = await runtime.people.make_link()
@@ -597,7 +598,9 @@ class TestPlatform:
 class TestTenants:
     async def test_a_session_is_of_one_tenant(self, house: House) -> None:
         one = await house.inside()
-        async with await open_runtime(house.settings, tenant="other", clock=house.clock) as runtime:
+        async with await open_runtime(
+            house.settings, tenant="other", clock=house.clock, catalog=the_catalog()
+        ) as runtime:
             other = House(runtime, house.settings, house.clock)
             stranger = other.browser()
             stranger.cookies.update(dict(one.cookies))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from connector.catalog import load_catalog
 from connector.web.pages.plainly import Plainly, currency_of
 from connector.web.pages.words import words_of
+from tests.loaded import the_catalog
 
 INVOICE = "fatture_in_cloud.create_issued_document"
 
@@ -37,11 +37,11 @@ INVOICE = "fatture_in_cloud.create_issued_document"
     ],
 )
 def test_a_value_is_written_as_the_reader_does(path: str, value: Any, told: str) -> None:
-    assert Plainly(load_catalog(), INVOICE, words_of("it")).value(path, value) == told
+    assert Plainly(the_catalog(), INVOICE, words_of("it")).value(path, value) == told
 
 
 def test_fields_of_the_same_name_are_told_apart() -> None:
-    plainly = Plainly(load_catalog(), INVOICE, words_of("it"))
+    plainly = Plainly(the_catalog(), INVOICE, words_of("it"))
     method, account = "data.payment_method.name", "data.entity.default_payment_method.name"
     assert plainly.names([method, account]) == {
         method: ("Nome del metodo di pagamento", method),
@@ -53,7 +53,7 @@ def test_fields_of_the_same_name_are_told_apart() -> None:
 
 
 def test_an_action_that_is_gone_shows_paths_and_values() -> None:
-    plainly = Plainly(load_catalog(), "gone.away", words_of("en"))
+    plainly = Plainly(the_catalog(), "gone.away", words_of("en"))
     assert plainly.names(["data.x"]) == {"data.x": ("", "data.x")}
     assert plainly.value("data.x", 7) == "7"
 

@@ -13,7 +13,6 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
-from connector import load_catalog
 from connector.web.pages.sentences import FILES as ERRORS, SUMMARIES, WORDS
 from connector.web.pages.telling import NOTES
 from connector.web.pages.words import (
@@ -25,6 +24,7 @@ from connector.web.pages.words import (
     read_texts,
     words_of,
 )
+from tests.loaded import the_catalog
 from tests.web.sentences import code, holed, told_to_people, tree_of
 
 PAGES = FOLDER.parent
@@ -123,7 +123,7 @@ def sentences() -> set[str]:
 
 def filters() -> list[str]:
     """What the builder says of filters."""
-    listed = load_catalog().filters.values()
+    listed = the_catalog().filters.values()
     return [text for one in listed if one.help for text in (one.help, one.group) if text]
 
 
@@ -157,7 +157,7 @@ def test_every_sentence_of_an_error_is_translated(language: str) -> None:
         if path.parent.name == language
         for text in read_texts(path)
     }
-    catalog = load_catalog()
+    catalog = the_catalog()
     nodes = {node.description for node in catalog.nodes.values()}
     missing = {
         text: place

@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import pytest
 
-from connector import load_catalog
 from connector.apps.perfex_crm.answers import read_error
 from connector.engine.sweeps import GRACE_SECONDS
 from connector.errors import FlowError
@@ -28,6 +27,7 @@ from connector.web.pages.drawing import bars, burn_down, latency, nice
 from connector.web.pages.pictures import stretches
 from connector.web.pages.telling import NOTES, Telling
 from connector.web.pages.words import Words, words_of, zone_of
+from tests.loaded import the_catalog
 from tests.runtime.kit import CREATE, HUB, START, World, client, clock, flow, story, world
 from tests.runtime.test_decisions import entered_by_hand, parked
 from tests.runtime.test_writes import INVOICE, POST, follow_invoices, issue
@@ -518,15 +518,15 @@ def test_a_refused_field_is_told_by_its_name() -> None:
     error = read_error(Answer(status=422, headers=(), body=json.dumps(body).encode()))
     assert error is not None
     kept = {**error.as_data(), "step": "create", "node": "perfex_crm.create_customer"}
-    told = Telling(words_of("en"), load_catalog()).error(kept)
+    told = Telling(words_of("en"), the_catalog()).error(kept)
     assert told["message"].startswith("Perfex CRM did not accept the field “Company”: it is empty")
-    italian = Telling(words_of("it"), load_catalog()).error(kept)
+    italian = Telling(words_of("it"), the_catalog()).error(kept)
     assert italian["message"] == (
         "Perfex CRM non ha accettato il campo “Ragione sociale”: è vuoto e va compilato."
     )
     assert italian["issues"][0]["name"] == "Ragione sociale"
     assert italian["issues"][0]["message"].endswith("Con parole sue: “The Company is required.”")
-    gone = Telling(words_of("en"), load_catalog()).error({**kept, "node": "gone.node"})
+    gone = Telling(words_of("en"), the_catalog()).error({**kept, "node": "gone.node"})
     assert "“company”" in gone["message"]
 
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from connector import load_catalog
 from connector.web.pages.words import words_of
+from tests.loaded import the_catalog
 
 IT = words_of("it")
 EN = words_of("en")
@@ -96,7 +96,7 @@ def test_a_summary_is_told(said: str, told: str) -> None:
 def test_every_summary_of_a_node_is_told_in_italian() -> None:
     """What a summary says beside its values, with a value in each place."""
     missing = []
-    for node in load_catalog().nodes.values():
+    for node in the_catalog().nodes.values():
         summary = str(getattr(node, "summary", "") or "")
         for text in _made_up(summary):
             if re.search(r"[a-z]{3}", text.replace("Rossi", "").replace("invoice", "")):

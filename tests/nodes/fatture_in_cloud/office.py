@@ -12,16 +12,16 @@ from typing import Any
 from pydantic import SecretStr
 
 from connector.caller import AppCaller
-from connector.catalog import Catalog, load_catalog
+from connector.catalog import Catalog
 from connector.engine.effects import Effects
 from connector.engine.looking import Intent
 from connector.engine.runs import read
 from connector.http import asgi_client
 from connector.model import Action, Connection, HttpRequest, Search
-from connector.plugins import build_plugins
 from connector.quota import Limiter, MemoryLedger
 from connector.sandbox import ManualClock, Sandbox, SandboxConfig
 from connector.store.sqlite.database import Database
+from tests.loaded import the_catalog
 
 FIC = "https://fic.test"
 COMPANY = 108_061
@@ -44,7 +44,7 @@ ADDA: dict[str, Any] = {
 
 @cache
 def catalog() -> Catalog:
-    return load_catalog(build_plugins(entry_points=False))
+    return the_catalog()
 
 
 class Tokens:
