@@ -42,6 +42,10 @@ setup: $(RUN_SET) $(SELF)  ## install into .venv, and no more
 run: $(RUN_SET) $(SELF)  ## start it, with the emulated apps and an example flow (ARGS=--once ends after the table)
 	@exec $(BIN)/connector run $(ARGS)
 
+# Programs by the dozen are started in tests: compiling each of their modules anew each time is a
+# third of what a start costs.
+test chaos: export PYTHONDONTWRITEBYTECODE :=
+
 test: lint  ## check style and types, run every test on all cores (PYTEST='-k word' for some, JOBS=0 on one)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST)
 
