@@ -247,9 +247,7 @@ def dumped(url: str) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "sqlite":
         return Place(tmp_path)
     # Hours pass here, and what is due may wait: each look for work is four questions.
