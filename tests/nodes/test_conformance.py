@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from connector.testing import conformance
+from tests.loaded import the_catalog
 
 EVERYBODY = "the vendor gives it to every token"
 
 test_fatture_in_cloud = conformance(
     app="fatture_in_cloud",
+    catalog=the_catalog(),
     folder=Path(__file__).parent,
     no_scopes=dict.fromkeys(
         (
@@ -34,4 +36,4 @@ test_fatture_in_cloud = conformance(
         EVERYBODY,
     ),
 )
-test_perfex_crm = conformance(app="perfex_crm", folder=Path(__file__).parent)
+test_perfex_crm = conformance(app="perfex_crm", catalog=the_catalog(), folder=Path(__file__).parent)

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-sdk = pytest.importorskip("fattureincloud_python_sdk.models")
-
 HERE = Path(__file__).parent
 NODES = {
     "create_issued_document": "CreateIssuedDocumentRequest",
@@ -28,6 +26,12 @@ NODES = {
     "preview_e_invoice_sending": "SendEInvoiceRequest",
     "preview_document_totals": "GetNewIssuedDocumentTotalsRequest",
 }
+
+
+@pytest.fixture(scope="module")
+def sdk() -> Any:
+    """Its models; loading them takes seconds, and not every process of the tests comes here."""
+    return pytest.importorskip("fattureincloud_python_sdk.models")
 
 
 def bodies(key: str) -> list[Any]:
@@ -59,7 +63,7 @@ def same(ours: Any, theirs: Any) -> bool:
 
 
 @pytest.mark.parametrize("key", NODES)
-def test_every_leaf_survives_the_sdk(key: str) -> None:
+def test_every_leaf_survives_the_sdk(sdk: Any, key: str) -> None:
     found = bodies(key)
     assert found, "nothing is sent: the recording has no body"
     for body in found:
@@ -69,7 +73,7 @@ def test_every_leaf_survives_the_sdk(key: str) -> None:
         assert lost == []
 
 
-def test_a_leaf_that_no_vendor_knows_is_noticed() -> None:
+def test_a_leaf_that_no_vendor_knows_is_noticed(sdk: Any) -> None:
     body = {"data": {"type": "invoice", "customer_lookup": "never"}}
     again = sdk.CreateIssuedDocumentRequest.from_dict(body).to_dict()
     assert "data.customer_lookup" not in dict(leaves(again))
