@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from connector.codec import encode
@@ -25,32 +24,15 @@ def make_app(runtime: Runtime, settings: Settings) -> Asgi:
     Mounted in another ASGI app it honours `root_path`; there, the outer server's own deadlines
     and limits guard the sockets.
     """
+    from connector.web.api import make_api
     from connector.web.pages import make_pages
 
-    def make_api() -> Asgi:
-        from connector.web import api
-
-        return api.make_api(runtime)
-
     check = TokenCheck(api_token(settings))
-    api = Gate(_Later(make_api), check, settings.hosts, settings.limits)
+    api = Gate(make_api(runtime), check, settings.hosts, settings.limits)
     hooks = HookEdge(runtime, settings.limits)
     consent = ConsentPage(runtime, settings.hosts)
     prefix = urlsplit(settings.base_url).path.rstrip("/")
     return _Web(runtime, hooks, consent, api, make_pages(runtime, settings), prefix)
-
-
-class _Later:
-    """An app that is made when it is first asked: most servers take events and show pages only."""
-
-    def __init__(self, make: Callable[[], Asgi]) -> None:
-        self._make = make
-        self._app: Asgi | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            self._app = self._make()
-        await self._app(scope, receive, send)
 
 
 class _Web:
