@@ -285,7 +285,7 @@ def test_what_leaves_no_choice_is_chosen_and_can_be_taken_back(
     page.unroute("**/flows/choices?*")
     page.reload()
     company.wait_for()
-    one.until(lambda: company.locator("option").count() == 3)
+    one.until(lambda: company.locator("option").count() > 2)
     assert company.evaluate(chosen) == "Choose …", "of two none is chosen"
     assert told.count() == 0
 

@@ -16,13 +16,14 @@ const keyOf = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase
 /** Wide enough for cards and text side by side. */
 const wide = matchMedia("(min-width: 75rem)");
 
+const CARDS = "#builder .card, #builder .cardlist > .field";
 const FIELDS = "button, input, select, textarea, summary, [contenteditable]";
 
 /** Gives the way back to where the focus is, when its card has been drawn anew. */
 function focused() {
-  const card = document.activeElement?.closest("#builder .card");
+  const card = document.activeElement?.closest(CARDS);
   if (!card) return null;
-  const cards = () => [...place.querySelectorAll(".card")];
+  const cards = () => [...place.querySelectorAll(CARDS)];
   const [at, of] = [cards().indexOf(card), [...card.querySelectorAll(FIELDS)].indexOf(document.activeElement)];
   return () => {
     if (document.activeElement === document.body) cards()[at]?.querySelectorAll(FIELDS)[of]?.focus();
@@ -30,8 +31,9 @@ function focused() {
 }
 
 class Builder {
-  constructor() {
+  constructor(nodes) {
     this.words = w;
+    this.nodes = nodes;
     this.filters = begin.filters;
     this.samples = new Samples(this, begin, may, w);
     this.pickers = new Pickers(w);
@@ -214,7 +216,7 @@ class Builder {
   }
 
   card(node) {
-    return this.nodes?.find((one) => one.name === node);
+    return this.nodes.find((one) => one.name === node);
   }
 
   /** What a flow is called that nobody has named: by what it does. */
@@ -254,7 +256,7 @@ class Builder {
   /** What most people look for, one click away, and the way to all of it. */
   offer(kinds, title, all, props, picked) {
     const open = () => this.chooseNode(kinds, title, picked);
-    const ours = (this.nodes ?? []).filter((one) => kinds.includes(one.kind) && begin.connections.some((known) => known.app === one.app));
+    const ours = this.nodes.filter((one) => kinds.includes(one.kind) && begin.connections.some((known) => known.app === one.app));
     const often = all ? this.pickers.often(ours, 6) : [];
     return [often.length ? h("ul", { class: "quick plain" }, this.pickers.buttons(often, picked, false)) : null, button(all || title, open, props)];
   }
@@ -537,12 +539,13 @@ class Builder {
       const steps = (this.data.steps ??= []);
       this.open = steps.length;
       this.focusOn = `.steps > li:nth-child(${this.open + 1}) summary`;
-      this.reshape(() => steps.push({ id, node: node.name, connection: this.only(node.app), map }));
+      const summary = this.focusOn;
+      this.reshape(() => steps.push({ id, node: node.name, connection: this.only(node.app), map })).then(() => place.querySelector(summary)?.scrollIntoView({ block: "start" }));
     });
   }
 
   chooseNode(kinds, title, picked) {
-    this.pickers.chooseNode(title, this.whenNodes.then(() => (this.nodes ?? []).filter((one) => kinds.includes(one.kind))), picked);
+    this.pickers.chooseNode(title, this.nodes.filter((one) => kinds.includes(one.kind)), picked);
   }
 
   sure(text, go) {
@@ -642,13 +645,15 @@ class Builder {
   }
 }
 
-const coming = get("/flows/nodes");
-const builder = new Builder();
+// Nothing is drawn before it is known what there is: whoever types at once would lose the focus.
+let failed = null;
+const nodes = await get("/flows/nodes").then(({ items }) => items).catch((error) => {
+  failed = error;
+  return [];
+});
+const builder = new Builder(nodes);
+if (failed) builder.trouble(failed);
 wide.addEventListener("change", () => builder.asText && builder.draw());
-builder.whenNodes = coming.then(({ items }) => {
-  builder.nodes = items;
-  if (!builder.asText) builder.draw();
-}).catch((error) => builder.trouble(error));
 if (begin.stored) {
   get(`/flows/samples?flow=${encodeURIComponent(begin.stored)}`).then(({ items }) => {
     builder.samples.runs = items;

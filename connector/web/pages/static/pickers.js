@@ -119,12 +119,11 @@ export class Pickers {
     return found.slice(0, most);
   }
 
-  /** All nodes of some kinds, to be searched; `ready` gives them. */
-  chooseNode(title, ready, picked) {
+  /** All nodes of some kinds, to be searched. */
+  chooseNode(title, nodes, picked) {
     const { words: w } = this;
     const list = h("div", { class: "choices" });
     const search = h("input", { type: "search", placeholder: w.searchNodes, "aria-label": w.searchNodes });
-    let nodes = [];
     const take = (one) => {
       made.close();
       picked(one);
@@ -148,10 +147,7 @@ export class Pickers {
     search.addEventListener("input", show);
     arrows(search, list);
     const made = dialog(title, w, search, list);
-    ready.then((found) => {
-      nodes = found;
-      show();
-    });
+    show();
     search.focus();
   }
 }
