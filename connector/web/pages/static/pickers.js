@@ -147,6 +147,7 @@ export class Pickers {
     search.addEventListener("input", show);
     arrows(search, list);
     const made = dialog(title, w, search, list);
+    made.classList.add("nodes");
     show();
     search.focus();
   }
