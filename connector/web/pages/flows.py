@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 from connector.codec import decode
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.drafts import NEW
-from connector.web.pages.play import may_play
 from connector.web.pages.site import Site
 from connector.web.pages.telling import labels
 from connector.web.pages.words import Words, mark
@@ -114,7 +113,6 @@ class Flows:
         draft: Mapping[str, Any] | None = None,
     ) -> Response:
         runtime, _ = self._site.runtime, self._site.words(request)
-        known = await runtime.list_connections()
         connections = [
             {
                 "name": one.name,
@@ -126,7 +124,7 @@ class Flows:
                     if isinstance(value, int | str)
                 },
             }
-            for one in known
+            for one in await runtime.list_connections()
         ]
         kept_as = draft["flow"] if draft else flow["key"] if flow else ""
         pinned = await runtime.workshop.kept.pinned(kept_as) if kept_as else None
@@ -141,7 +139,6 @@ class Flows:
             "filters": _filters(runtime.catalog, _),
             # A name that is taken gives another key; a stored flow keeps the one it has.
             "keys": [] if flow else [one["key"] for one in await runtime.list_flows()],
-            "play": may_play(self._site) and any(one.settings.get("emulated") for one in known),
             "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
             "me": self._site.who(request),
         }

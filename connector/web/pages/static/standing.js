@@ -114,7 +114,7 @@ export class Standing {
     const card = host.card(host.data?.trigger?.node);
     return h("div", { class: "box good", role: "status" }, h("div", {}, h("p", { class: "what" }, `${fill(w.published, { number: begin.version })} ${begin.enabled ? w.isOn : w.isOff}`),
       begin.enabled && card ? h("p", {}, fill(w.startsNext, { what: card.label, app: card.app_title })) : null,
-      h("div", { class: "row" }, begin.play && begin.enabled ? h("a", { class: "button main", href: url("/play") }, w.play) : null, h("a", { class: "button", href: this.runs }, w.runs))));
+      h("div", { class: "row" }, h("a", { class: "button", href: this.runs }, w.runs))));
   }
 
   // --- beside the fields -----------------------------------------------------------------------
