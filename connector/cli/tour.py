@@ -21,6 +21,7 @@ from connector.errors import ConnectorError
 from connector.model import Answer, HttpRequest, Method
 
 if TYPE_CHECKING:
+    from connector.catalog import Catalog
     from connector.http import HttpClient
     from connector.runtime import Runtime
     from connector.settings import Settings
@@ -228,8 +229,9 @@ async def _first(ready: asyncio.Event, server: asyncio.Task[None]) -> None:
 
 
 async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch) -> None:
+    scopes = every_scope(runtime.catalog, "fatture_in_cloud")
     started = await runtime.start_connect(
-        "fatture_in_cloud", FATTURE, {"address": world.fic, "emulated": True}
+        "fatture_in_cloud", FATTURE, {"address": world.fic, "emulated": True, "scopes": scopes}
     )
     # What a browser does: open the consent page, agree, follow the redirect back to us.
     agreed = await _call(outside, "GET", started["authorize_url"])
@@ -248,6 +250,16 @@ async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: S
         "perfex_crm", PERFEX, world.authtoken, {"address": world.perfex, "emulated": True}
     )
     watch.done(_("connected %(app)s", app="Perfex CRM"))
+
+
+def every_scope(catalog: Catalog, app: str) -> list[str]:
+    """All that flows can ever need there: in an emulated app, nobody's books are at risk."""
+    from connector.runtime.scopes import fewest
+
+    asked = [scope for one in catalog.nodes.values() if one.app == app for scope in one.scopes]
+    events = catalog.app(app).event_scopes
+    readers = (f"{one}.update" for one in catalog.app(app).readers)
+    return list(fewest([*asked, *(events(tuple(readers)) if events else ())]))
 
 
 async def _switch_on(runtime: Runtime, watch: Stopwatch) -> None:
