@@ -128,7 +128,7 @@ def test_clients_to_perfex_from_nothing_by_mouse(
     one.usable()
     one.picture(f"builder-{language}")
     build.publish(key)
-    one.page.locator(f".status .box.good a[href$='/runs?flow={key}']").wait_for()
+    one.page.locator(f".news .box.good a[href$='/runs?flow={key}']").wait_for()
     one.usable()
     number = {"en": "IT12345678903", "it": "IT00743110157"}[language]
     change_a_client(played, "Made in a browser S.p.A.", number)

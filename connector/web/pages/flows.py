@@ -140,7 +140,6 @@ class Flows:
             "version": flow["version"] if flow else 0,
             "connections": connections,
             "filters": _filters(runtime.catalog, _),
-            # A name that is taken gives another key; a stored flow keeps the one it has.
             "keys": [] if flow else [one["key"] for one in await runtime.list_flows()],
             "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
             "me": self._site.who(request),
@@ -161,14 +160,12 @@ class Flows:
 
     async def form(self, request: Request) -> Response:
         """The form of one node."""
-        language = self._site.words(request).language
-        node = request.query_params.get("node", "")
+        language, node = self._site.words(request).language, request.query_params.get("node", "")
         return self._site.data(self._site.runtime.workshop.form(node, language))
 
     async def samples(self, request: Request) -> Response:
         """The runs whose records can serve as samples."""
-        flow = request.query_params.get("flow") or None
-        items = await self._site.runtime.workshop.samples(flow)
+        items = await self._site.runtime.workshop.samples(request.query_params.get("flow") or None)
         _ = self._site.words(request)
         return self._site.data({"items": [{**one, "when": _.when(one["at"])} for one in items]})
 

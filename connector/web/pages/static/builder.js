@@ -141,7 +141,7 @@ class Builder {
     const back = this.focusOn ? null : focused();
     this.area = this.asText ? this.editor() : null;
     this.left = this.asText && !wide.matches ? null : h("div", {});
-    place.replaceChildren(this.standing.element, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
+    place.replaceChildren(this.standing.element, this.standing.news, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
     this.drawCards();
     if (this.focusOn) {
       place.querySelector(this.focusOn)?.focus();

@@ -10,6 +10,9 @@ export class Standing {
   constructor(host, begin, may, words) {
     Object.assign(this, { host, begin, may, words, spots: [], tried: false });
     this.element = h("div", { class: "status" });
+    // What comes after publishing scrolls away; the page has drawn what can be done in an emulated app.
+    this.news = h("div", { class: "news" });
+    this.deeds = document.querySelector(".happen") ?? "";
   }
 
   /** What is only not there yet is wrong once somebody wants to publish, or has published it. */
@@ -60,7 +63,6 @@ export class Standing {
           !may ? null : begin.enabled ? button(w.publish, () => host.publish(null), { disabled: !host.isDraft, class: host.ok ? "button main" : "button" }) : button(w.publishOn, () => host.publish(true), { class: host.ok ? "button main" : "button" }),
           host.asText ? button(host.left ? w.noText : w.cards, () => host.flip()) : null,
           this.menu(where.open))),
-      this.just() ?? "",
       host.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, host.problem.detail), host.problem.remedy ? h("p", {}, host.problem.remedy) : null)) : "",
       host.draft.away ? h("p", { class: "box warn", role: "alert" }, host.draft.away) : "",
       host.isDraft && host.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
@@ -69,6 +71,7 @@ export class Standing {
       host.isBare || !todo.length ? "" : h("div", { class: "box todo" }, h("strong", {}, `${w.todo} (${todo.length})`), h("ul", {}, todo.map((one) => h("li", {}, this.leadsTo(one), one.lacks === "one_of" ? this.said(one) : null)))),
       listed(w.warnings, "warn", warnings));
     where.back();
+    if (Boolean(this.news.firstChild) === host.isDraft) this.news.replaceChildren(...host.isDraft ? [] : this.just());
     this.spots.forEach((one) => this.tell(one));
   }
 
@@ -110,11 +113,11 @@ export class Standing {
   /** What comes now, for whoever has just published. */
   just() {
     const { host, begin, words: w } = this;
-    if (host.isDraft || new URLSearchParams(location.search).get("published") === null) return null;
+    if (new URLSearchParams(location.search).get("published") === null) return [];
     const card = host.card(host.data?.trigger?.node);
-    return h("div", { class: "box good", role: "status" }, h("div", {}, h("p", { class: "what" }, `${fill(w.published, { number: begin.version })} ${begin.enabled ? w.isOn : w.isOff}`),
+    return [h("div", { class: "box good", role: "status" }, h("div", {}, h("p", { class: "what" }, `${fill(w.published, { number: begin.version })} ${begin.enabled ? w.isOn : w.isOff}`),
       begin.enabled && card ? h("p", {}, fill(w.startsNext, { what: card.label, app: card.app_title })) : null,
-      h("div", { class: "row" }, h("a", { class: "button", href: this.runs }, w.runs))));
+      h("div", { class: "row" }, h("a", { class: "button", href: this.runs }, w.runs)))), this.deeds];
   }
 
   // --- beside the fields -----------------------------------------------------------------------
