@@ -36,6 +36,7 @@ from pydantic import BaseModel, ConfigDict
 
 Who = Literal["user", "connection_owner", "wait", "developer"]
 Severity = Literal["error", "warning"]
+Lack = Literal["value", "choice", "step", "one_of"]
 
 
 class Issue(BaseModel):
@@ -52,6 +53,8 @@ class Issue(BaseModel):
     column: int | None = None
     who: Who = "user"
     severity: Severity = "error"
+    lacks: Lack | None = None
+    """What is only not there yet, where nothing that is there is wrong."""
 
     def __str__(self) -> str:
         place = self.where or ""

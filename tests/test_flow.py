@@ -790,3 +790,24 @@ class TestSteps:
         told = check_flow(HEAD + self.OFF, catalog)
         assert told.ok
         assert "does nothing" in str(told.warnings)
+
+
+def test_what_is_only_not_there_yet_is_told_from_what_is_wrong(catalog: Catalog) -> None:
+    begun = HEAD.replace("company_id: 108061, ", "").replace(
+        "connection: fatture", "connection: ''"
+    )
+    told = check_flow(begun + "steps: []\n", catalog, CONNECTIONS)
+    assert {(one.where, one.lacks) for one in told.errors} == {
+        ("trigger.connection", "choice"), ("trigger.with", "value"), ("steps", "step"),
+    }  # fmt: skip
+    rows = """\
+steps:
+  - id: make
+    node: fatture_in_cloud.register_payment
+    connection: fatture
+    map: {company_id: 108061, data.x: 1}
+"""
+    found = {one.field: one.lacks for one in check_flow(HEAD + rows, catalog).errors}
+    assert found.pop("data.x") is None, "there is something, and it is wrong"
+    assert set(found.values()) <= {"value", "one_of"}
+    assert found

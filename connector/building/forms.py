@@ -61,6 +61,7 @@ def node_cards(catalog: Catalog, language: str = "en") -> list[dict[str, Any]]:
     cards = []
     for node in catalog.nodes.values():
         label, description = node_words(catalog, node, language)
+        often = _words(catalog, node.app).often
         cards.append(
             {
                 "name": node.name,
@@ -70,6 +71,8 @@ def node_cards(catalog: Catalog, language: str = "en") -> list[dict[str, Any]]:
                 "label": label,
                 "description": description,
                 "also": node.label,
+                # Its place among those that most people look for; 0 for all others.
+                "often": often.index(node.key) + 1 if node.key in often else 0,
             }
         )
     return cards

@@ -74,5 +74,6 @@ def _shown(value: Any) -> str:
 
 def _issue(issue: Issue) -> dict[str, Any]:
     return issue.model_dump(
-        exclude_none=True, include={"message", "remedy", "field", "where", "severity", "value_type"}
+        exclude_none=True,
+        include={"message", "remedy", "field", "where", "severity", "value_type", "lacks"},
     )

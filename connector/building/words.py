@@ -18,7 +18,9 @@ FILE: Final = "words.yaml"
 TEXTS: Final = "italian.yaml"
 EVERYWHERE: Final = "*"
 LANGUAGES: Final = ("en", "it")
-_PARTS: Final = frozenset({"nodes", "sections", "common", "words", "help", "choices", "like"})
+_PARTS: Final = frozenset(
+    {"nodes", "often", "sections", "common", "words", "help", "choices", "like"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Words:
 
     app: str = ""
     nodes: Mapping[str, tuple[str, str]] = attribute(default_factory=dict)
+    often: tuple[str, ...] = ()
+    """The nodes that most people look for, in their order."""
     sections: Mapping[str, tuple[Section, ...]] = attribute(default_factory=dict)
     common: Mapping[str, frozenset[str]] = attribute(default_factory=dict)
     words: Mapping[str, Mapping[str, tuple[str, str]]] = attribute(default_factory=dict)
@@ -118,6 +122,7 @@ def _read(app: str, path: Path) -> Words:
         return Words(
             app=app,
             nodes={key: _named(given) for key, given in (data.get("nodes") or {}).items()},
+            often=tuple(map(str, data.get("often") or ())),
             sections={
                 schema: tuple(
                     Section(key, (given[0], given[1]), tuple(given[2]))

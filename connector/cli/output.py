@@ -63,6 +63,13 @@ def say(text: str) -> None:
     console(error=True).print(text, markup=False)
 
 
+def show_link(text: str, link: str, *, error: bool = False) -> None:
+    """What a person must open: alone, so that it is found."""
+    out = console(error=error)
+    out.print(f"{text}\n", markup=False)
+    out.print(f"  {link}\n", markup=False, soft_wrap=True, style="bold")
+
+
 def show_json(value: Any) -> None:
     """Print JSON; decimals keep their digits."""
     sys.stdout.write(encode_text(value) + "\n")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from connector.cli.output import JsonOption, console, say, show_json, show_table
+from connector.cli.language import words_here
+from connector.cli.output import JsonOption, console, say, show_json, show_link, show_table
 from connector.cli.stopping import INTERRUPTED
 from connector.errors import ConnectorError
 
@@ -47,7 +48,7 @@ def serve(
         given["host"] = host
     if port is not None:
         given["port"] = port
-    settings = _with_port(Settings.load(**given))
+    settings, _ = _with_port(Settings.load(**given)), words_here()
     _log(settings)
 
     def ready(address: str, number: int, link: str) -> None:
@@ -55,16 +56,18 @@ def serve(
             told = {"host": address, "port": number, "public_url": settings.base_url}
             show_json({**told, "login_url": link or None})
             return
-        say(f"Connector listens on http://{address}:{number} (public: {settings.base_url}).")
+        at = f"http://{address}:{number}"
+        say(_("Connector listens on %(at)s (public: %(public)s).", at=at, public=settings.base_url))
+        say(_("Ctrl-C stops it; nothing is lost, unfinished runs go on at the next start."))
         if link:
-            say("Open its pages with this link; it works once, for an hour:")
-            say(link)
+            text = _("Open this link in your browser. It works once, for an hour:")
+            show_link(f"\n{text}", link, error=True)
         else:
-            say(f"Its pages: {settings.base_url}/ (`connector login-link` makes a link to enter).")
-        say("Ctrl-C stops it; nothing is lost, unfinished runs go on at the next start.")
+            text = _("Its pages: %(pages)s (`connector login-link` makes a link to enter).")
+            say(text % {"pages": f"{settings.base_url}/"})
 
     run_loop(serve_until_stopped(settings, ready))
-    say("Stopped; everything accepted is stored.")
+    say(_("Stopped; everything accepted is stored."))
 
 
 def worker(json: JsonOption = False) -> None:
@@ -175,6 +178,9 @@ async def serve_until_stopped(settings: Settings, ready: Any, stop: Any = None) 
     async with await open_runtime(settings) as runtime:
         await runtime.start()
         link = await first_link(runtime, settings)
+        if not any(flow["enabled"] for flow in await runtime.list_flows()):
+            _ = words_here()
+            say(_("No flow is switched on yet. Switch one on while this runs, on its pages."))
         subscribing: list[asyncio.Task[None]] = []
 
         def listening(address: str, number: int) -> None:
@@ -237,10 +243,7 @@ def login_link(
 
 
 async def _subscribe(runtime: Runtime) -> None:
-    reports = await runtime.reconcile()
-    if not reports and not any(flow["enabled"] for flow in await runtime.list_flows()):
-        say("No flow is switched on yet; `connector flow enable` is noticed while this runs.")
-    for report in reports:
+    for report in await runtime.reconcile():
         place = f"{report['connection']} {report['account']}".strip()
         if "error" in report:
             error = report["error"]
@@ -309,5 +312,6 @@ def run(
     if code == INTERRUPTED:
         raise typer.Exit(code)
     if code:
-        console(error=True).print("The tour did not end as it should.", style="red")
+        _ = words_here()
+        console(error=True).print(_("The tour did not end as it should."), style="red")
         raise typer.Exit(code)

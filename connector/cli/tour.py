@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connector.cli.output import console, say, show_json, show_table
+from connector.cli.language import words_here
+from connector.cli.output import console, say, show_json, show_link, show_table
 from connector.cli.ports import free_port
 from connector.cli.stopping import INTERRUPTED, Stopped, end_like_ctrl_c, unless_stopped
 from connector.codec import decode, encode
@@ -20,9 +21,11 @@ from connector.errors import ConnectorError
 from connector.model import Answer, HttpRequest, Method
 
 if TYPE_CHECKING:
+    from connector.catalog import Catalog
     from connector.http import HttpClient
     from connector.runtime import Runtime
     from connector.settings import Settings
+    from connector.web.pages.words import Words
 
 EXAMPLE = "fic-client-to-perfex.yaml"
 PATIENCE_SECONDS = 60.0
@@ -65,6 +68,7 @@ class Stopwatch:
     started: float
     last: float
     quiet: bool
+    words: Words
 
     def done(self, text: str) -> None:
         """One step of the tour."""
@@ -95,41 +99,46 @@ def tour(*, once: bool, folder: Path | None, as_json: bool) -> int:
 async def _tour(folder: Path, *, once: bool, as_json: bool) -> int:
     from connector.http import HttpClient
 
-    now = time.perf_counter()
-    watch = Stopwatch(now, now, quiet=as_json)
+    now, _ = time.perf_counter(), words_here()
+    watch = Stopwatch(now, now, as_json, _)
     if not as_json:
-        say("A tour on emulated apps; nothing leaves this machine.")
+        say(_("A tour on emulated apps: all is invented, and nothing leaves this machine."))
     end_like_ctrl_c()
     async with _sandbox() as world, HttpClient() as outside:
-        watch.done(f"sandbox: Fatture in Cloud {world.fic}, Perfex CRM {world.perfex}")
+        apps = f"Fatture in Cloud {world.fic}, Perfex CRM {world.perfex}"
+        watch.done(_("emulated apps: %(apps)s", apps=apps))
         settings = _settings(folder, world)
         stop = asyncio.Event()
         async with _server(settings, stop) as runtime:
-            watch.done(f"server: {settings.base_url}, database {settings.database_path}")
+            watch.done(_("server: %(address)s", address=settings.base_url))
             try:
-                run = await unless_stopped(stop, _steps(runtime, outside, world, watch, as_json))
+                run = await unless_stopped(stop, _steps(runtime, outside, world, watch))
             except Stopped:
                 return INTERRUPTED
-            if run is None:
+            details = await runtime.get_run(run["id"])
+            customer = await _customer(outside, world)
+            good = customer is not None and run["state"] == "succeeded"
+            # Whoever goes on in the browser sees the same there: only what went wrong is told here.
+            if once or as_json or not good:
+                _show(run, customer, details, as_json)
+            if not good:
                 return 1
             if not once:
                 from connector.cli.serving import new_link
 
-                _what_next(settings, world, run["item_id"], await new_link(runtime, settings))
+                link = await new_link(runtime, settings)
+                _what_next(_, settings, world, run["item_id"], link)
                 await stop.wait()
     return 0
 
 
 async def _steps(
-    runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch, as_json: bool
-) -> Mapping[str, Any] | None:
-    """The run, when the customer is there at its end."""
+    runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch
+) -> Mapping[str, Any]:
+    """The run, when it has ended."""
     await _connect(runtime, outside, world, watch)
     await _switch_on(runtime, watch)
-    run = await _let_it_happen(runtime, outside, world, watch)
-    customer = await _customer(outside, world)
-    _show(run, customer, await runtime.get_run(run["id"]), as_json)
-    return run if customer is not None and run["state"] == "succeeded" else None
+    return await _let_it_happen(runtime, outside, world, watch)
 
 
 @contextlib.asynccontextmanager
@@ -220,8 +229,9 @@ async def _first(ready: asyncio.Event, server: asyncio.Task[None]) -> None:
 
 
 async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch) -> None:
+    scopes = every_scope(runtime.catalog, "fatture_in_cloud")
     started = await runtime.start_connect(
-        "fatture_in_cloud", FATTURE, {"address": world.fic, "emulated": True}
+        "fatture_in_cloud", FATTURE, {"address": world.fic, "emulated": True, "scopes": scopes}
     )
     # What a browser does: open the consent page, agree, follow the redirect back to us.
     agreed = await _call(outside, "GET", started["authorize_url"])
@@ -234,21 +244,33 @@ async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: S
     ended = await _call(outside, "GET", back)
     if ended.status != 200:
         raise ConnectorError(f"The consent ended with {ended.status}.", who="developer")
-    watch.done("connected Fatture in Cloud: consent, code, tokens")
+    _ = watch.words
+    watch.done(_("connected %(app)s", app="Fatture in Cloud"))
     await runtime.connect_with_token(
         "perfex_crm", PERFEX, world.authtoken, {"address": world.perfex, "emulated": True}
     )
-    watch.done("connected Perfex CRM: authtoken, proven by a call")
+    watch.done(_("connected %(app)s", app="Perfex CRM"))
+
+
+def every_scope(catalog: Catalog, app: str) -> list[str]:
+    """All that flows can ever need there: in an emulated app, nobody's books are at risk."""
+    from connector.runtime.scopes import fewest
+
+    asked = [scope for one in catalog.nodes.values() if one.app == app for scope in one.scopes]
+    events = catalog.app(app).event_scopes
+    readers = (f"{one}.update" for one in catalog.app(app).readers)
+    return list(fewest([*asked, *(events(tuple(readers)) if events else ())]))
 
 
 async def _switch_on(runtime: Runtime, watch: Stopwatch) -> None:
+    _ = watch.words
     flow = await runtime.apply_flow(example(), enable=True)
-    watch.done(f"flow {flow['key']!r} checked, stored and switched on")
+    watch.done(_("example flow %(flow)s checked, stored and switched on", flow=flow["key"]))
     for report in await runtime.reconcile():
         if "error" in report:
             raise ConnectorError(report["error"]["message"], remedy=report["error"]["remedy"])
         types = ", ".join(report["subscription"]["types"])
-        watch.done(f"events asked for and handshake answered: {types}")
+        watch.done(_("events asked for: %(types)s", types=types))
 
 
 async def _let_it_happen(
@@ -258,12 +280,13 @@ async def _let_it_happen(
     made = await _call(outside, "POST", f"{world.fic}/_sandbox/records/clients", CLIENT)
     if made.status != 200:
         raise ConnectorError(f"The sandbox refused the client ({made.status}).", who="developer")
-    watch.done("somebody adds a client in Fatture in Cloud; it sends a signed event")
+    _ = watch.words
+    watch.done(_("somebody adds a client in Fatture in Cloud, which sends a signed event"))
     deadline = time.perf_counter() + PATIENCE_SECONDS
     while time.perf_counter() < deadline:
         runs = await runtime.list_runs(1, None, None, None)
         if runs and runs[0]["finished_at"] is not None:
-            watch.done(f"run {runs[0]['id']} {runs[0]['state']}")
+            watch.done(_told(_, runs[0]))
             event = await runtime.get_event(runs[0]["event_id"]) or {"received_at": changed_at}
             took = {
                 "event": event["received_at"] - changed_at,
@@ -371,22 +394,31 @@ def _sent(details: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _what_next(settings: Settings, world: World, client: Any, link: str) -> None:
+def _told(_: Words, run: Mapping[str, Any]) -> str:
+    """How a run ended, in a few words."""
+    if run["state"] != "succeeded":
+        return _("run %(run)s ended: %(state)s", run=run["id"], state=run["state"])
+    did = _.summary(run["summary"]) if run.get("summary") else ""
+    return _("run %(run)s succeeded: %(did)s", run=run["id"], did=did)
+
+
+def _what_next(_: Words, settings: Settings, world: World, client: Any, link: str) -> None:
+    """What can be done now; last of all, and alone, what has to be opened."""
     command = _command()
     change = """-d '{"phone": "+39 035 111111"}'"""
-    console().print(
-        "\nIt keeps running. Its pages, with a link that works once:\n"
-        f"  {link}\n"
-        "In another window:\n"
-        f"  export CONNECTOR_DATABASE={settings.database} CONNECTOR_PORT={settings.port}\n"
-        f"  {command} runs          # what ran\n"
-        f"  {command} run-show 1    # one run: its steps and the exact request\n"
-        f"  curl -X PUT {world.fic}/_sandbox/records/clients/{client} {change}\n"
-        f"  {command} runs          # the change of the client has arrived\n"
-        "Ctrl-C stops it all.",
-        markup=False,
-        soft_wrap=True,
+    lines = (
+        "",
+        _("For the shell, in another window:"),
+        f"  export CONNECTOR_DATABASE={settings.database} CONNECTOR_PORT={settings.port}",
+        f"  {command} run-show 1    # " + _("a run: its steps, and the exact request"),
+        f"  curl -X PUT {world.fic}/_sandbox/records/clients/{client} {change}",
+        f"  {command} runs          # " + _("the change of the client has arrived"),
+        "",
+        _("It runs until Ctrl-C."),
+        "",
     )
+    console().print("\n".join(lines), markup=False, soft_wrap=True)
+    show_link(_("Open this link in your browser. It works once, for an hour:"), link)
 
 
 def _command() -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
-from connector.errors import FlowError, Issue
+from connector.errors import FlowError, Issue, Lack
 from connector.flow.document import DocumentFault, Value, read_document
 from connector.flow.model import Flow, FlowTrigger, Loops, Order, Places, Step
 from connector.mapping.findings import clip
@@ -125,7 +125,9 @@ class _FlowReader:
         if value is None:
             return ()
         if value.data is None or value.data == []:
-            self._issue(value, "steps", "The flow has no step yet.", "Add what it should do.")
+            self._issue(
+                value, "steps", "The flow has no step yet.", "Add what it should do.", "step"
+            )
             return ()
         if not isinstance(value.data, list):
             self._issue(
@@ -230,7 +232,9 @@ class _FlowReader:
         if blank and key in ("node", "connection"):
             noun = ("trigger" if where == "trigger" else "action") if key == "node" else key
             problem = f"No {noun} is chosen: `{key}` is empty."
-            self._issue(one, _below(where, key), problem, "Choose what is to stand there.")
+            self._issue(
+                one, _below(where, key), problem, "Choose what is to stand there.", "choice"
+            )
             return ""
         what = "empty" if blank else f"{_a(one)}, not text"
         self._issue(one, _below(where, key), f"`{key}` is {what}.", written)
@@ -267,10 +271,19 @@ class _FlowReader:
         )
         return False
 
-    def _issue(self, value: Value, where: str, message: str, remedy: str = "") -> None:
-        self._add(message, where, remedy, (value.spot.line, value.spot.column))
+    def _issue(
+        self, value: Value, where: str, message: str, remedy: str = "", lacks: Lack | None = None
+    ) -> None:
+        self._add(message, where, remedy, (value.spot.line, value.spot.column), lacks)
 
-    def _add(self, message: str, where: str, remedy: str, place: tuple[int, int] | None) -> None:
+    def _add(
+        self,
+        message: str,
+        where: str,
+        remedy: str,
+        place: tuple[int, int] | None,
+        lacks: Lack | None = None,
+    ) -> None:
         self.issues.append(
             Issue(
                 message=clip(message),
@@ -278,6 +291,7 @@ class _FlowReader:
                 where=clip(where) or None,
                 line=place[0] if place else None,
                 column=place[1] if place else None,
+                lacks=lacks,
             )
         )
 

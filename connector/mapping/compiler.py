@@ -224,5 +224,6 @@ class Compiler:
                 field=leaf.path,
                 remedy=f"Add a line for it ({leaf.field.label}).",
                 key=True,
+                lacks="value",
             )
         return Needs(shape, missing)

@@ -45,6 +45,7 @@ def report_unmet(
             remedy=demand.remedy,
             severity=demand.severity,
             key=True,
+            lacks="one_of",
         )
 
 

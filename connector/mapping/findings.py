@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field as attribute
 from typing import Final, Protocol
 
-from connector.errors import ConnectorError, ExpressionError, Issue, Severity, Who
+from connector.errors import ConnectorError, ExpressionError, Issue, Lack, Severity, Who
 from connector.expressions import Expression
 from connector.mapping.report import Named
 
@@ -65,6 +65,7 @@ class Findings:
         who: Who = "user",
         key: bool = False,
         offset: int | None = None,
+        lacks: Lack | None = None,
     ) -> Issue:
         """Keep one issue; `key` points at the key of the place instead of its value."""
         at = self.locate(where, key=key, offset=offset)
@@ -78,6 +79,7 @@ class Findings:
             column=at[1] if at else None,
             who=who,
             severity=severity,
+            lacks=lacks,
         )
         self.issues.append(issue)
         return issue

@@ -89,7 +89,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     quick = {"CONNECTOR_SETTLE_SECONDS": "0.2", "CONNECTOR_SECOND_LOOK_SECONDS": "0.2"}
     with program("run", "--keep", str(folder), folder=folder, **quick) as server:
         text = ""
-        while "Ctrl-C stops it all" not in text:
+        while not LINK.search(text):
             line = server.line()
             assert line, f"the tour ended:\n{text}\n{server.err}"
             text += line

@@ -14,21 +14,21 @@ from tests.cli.kit import wait_for
 CLIENT = "fatture_in_cloud.enriched_event"
 WORDS = {
     "en": {
-        "choose": "Choose … When this happens", "add": "Add a step", "suggest": "Suggestions",
+        "choose": "All triggers …", "add": "Add a step", "suggest": "Suggestions",
         "all": "Accept all", "publish": "Publish and switch on", "name": "Name",
         "insert": "Insert a value", "search": "Search fields", "what": "What happens to",
         "done": "Nothing is wrong.", "try": "Try it", "rows": "Make rows from a list",
         "wrong": "With errors", "mend": "What must be mended first",
-        "whole": "Whole result (JSON)", "connection": "Connection", "key": "Key",
+        "whole": "Whole result (JSON)", "connection": "Connection", "todo": "Still to do",
     },
     "it": {
-        "choose": "Scegli … Quando succede questo", "add": "Aggiungi un passo",
+        "choose": "Tutti gli eventi …", "add": "Aggiungi un passo",
         "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e attiva",
         "name": "Nome", "insert": "Inserisci un valore", "search": "Cerca tra i campi",
-        "what": "", "done": "Non c'è nulla di sbagliato.", "try": "Prova",
+        "what": "", "done": "Tutto a posto.", "try": "Prova",
         "rows": "Crea righe da un elenco", "wrong": "Con errori",
         "mend": "Da correggere prima", "whole": "Tutto il risultato (JSON)",
-        "connection": "Connessione", "key": "Chiave",
+        "connection": "Connessione", "todo": "Ancora da completare",
     },
 }  # fmt: skip
 
@@ -39,9 +39,11 @@ class Builder:
     def __init__(self, visit: Visit, language: str = "en") -> None:
         self.visit, self.page, self.words = visit, visit.page, WORDS[language]
 
-    def begin(self, key: str) -> None:
+    def begin(self, name: str = "") -> None:
+        """A new flow; the key follows the name, and without one both say what the flow does."""
         self.visit.go("/flows/new")
-        self.page.get_by_label(self.words["key"], exact=True).fill(key)
+        if name:
+            self.page.get_by_label(self.words["name"], exact=True).fill(name)
         self.page.get_by_role("button", name=self.words["choose"]).click()
         self.pick_node("enriched_event")
 
@@ -55,7 +57,7 @@ class Builder:
     def follow(self, resource: str, *operations: str) -> None:
         self.company()
         card = self.page.locator(".card.trigger")
-        card.locator("select").nth(1).select_option(resource)
+        card.locator("select").nth(2).select_option(resource)
         for one in operations:
             self.page.locator(f".card.trigger .pick:has-text('{one}') input").check()
 
@@ -69,8 +71,14 @@ class Builder:
     def company(self) -> None:
         """The company is chosen from those that the app knows."""
         card = self.page.locator(".card.trigger")
-        card.locator("button[aria-label*='Compan'], button[aria-label*='Aziend']").click()
-        self.page.get_by_role("dialog").locator("button.option").first.click()
+        card.locator("select[aria-label*='Compan'], select[aria-label*='Aziend']").select_option(
+            label="Officine Esempio S.r.l."
+        )
+
+    def more(self, name: str) -> None:
+        """What is wanted now and then."""
+        self.page.locator(".menu.more summary").click()
+        self.page.locator(".menu.more").get_by_text(name, exact=True).click()
 
     def fine(self) -> None:
         """Nothing keeps it from being published."""
@@ -103,11 +111,13 @@ def test_clients_to_perfex_from_nothing_by_mouse(
 ) -> None:
     one = visit(played, language=language, width=1280 if language == "en" else 390)
     build = Builder(one, language)
-    key = f"by-mouse-{language}"
-    build.begin(key)
+    key = {"en": "by-mouse", "it": "ricevi-evento-completo-perfex-crm-crea-cliente"}[language]
+    build.begin({"en": "By mouse", "it": ""}[language])
+    assert one.page.locator(".status .box.bad").count() == 0, "whoever begins did nothing wrong"
+    one.page.get_by_text(build.words["todo"]).wait_for()
     build.follow("entities.clients", {"en": "Created", "it": "Creat"}[language])
     step = build.step("perfex_crm.create_customer")
-    step.get_by_role("button", name=build.words["suggest"]).click()
+    step.locator(".box.note button").click()
     dialog = one.page.get_by_role("dialog")
     assert "trigger.resource.vat_number" in dialog.inner_text()
     one.usable()
@@ -118,6 +128,8 @@ def test_clients_to_perfex_from_nothing_by_mouse(
     one.usable()
     one.picture(f"builder-{language}")
     build.publish(key)
+    one.page.locator(f".news .box.good a[href$='/runs?flow={key}']").wait_for()
+    one.usable()
     number = {"en": "IT12345678903", "it": "IT00743110157"}[language]
     change_a_client(played, "Made in a browser S.p.A.", number)
     states = "SELECT run.state FROM run JOIN flow ON flow.id = run.flow_id WHERE flow.key = ?"
@@ -129,9 +141,9 @@ def test_the_same_by_keyboard_alone(played: House, visit: Callable[..., Visit]) 
     one = visit(played)
     keys, words = one.page.keyboard, WORDS["en"]
     one.go("/flows/new")
-    one.tab_to(words["key"])
+    one.tab_to(words["name"])
     keys.press("Control+A")
-    keys.type("by-keys")
+    keys.type("By keys")
     one.tab_to(words["choose"])
     keys.press("Enter")
     keys.type("enriched event")
@@ -139,20 +151,18 @@ def test_the_same_by_keyboard_alone(played: House, visit: Callable[..., Visit]) 
     keys.press("Enter")
     one.page.get_by_role("dialog").wait_for(state="hidden")
     one.page.locator(".card.trigger .pick").first.wait_for()
-    one.tab_to("Choose from the app: Company")
-    keys.press("Enter")
-    one.page.get_by_role("dialog").locator("button.option").first.wait_for()
-    keys.press("Enter")
-    one.page.get_by_role("dialog").wait_for(state="hidden")
+    told = "document.activeElement.selectedOptions?.[0].label"
+    one.until(lambda: one.page.evaluate(told) == "Choose …")
+    keys.type("Officine")
+    assert one.page.evaluate(told) == "Officine Esempio S.r.l.", "the list was there at once"
     one.tab_to(words["what"])
     keys.type("Clients")
     one.page.wait_for_timeout(1_000)
-    told = "document.activeElement.selectedOptions?.[0].label"
     assert one.page.evaluate(told) == "Clients", "the focus stays while the cards are drawn anew"
     one.page.locator(".card.trigger .pick").first.wait_for()
     one.tab_to("Created")
     keys.press("Space")
-    one.tab_to(f"+ {words['add']}")
+    one.tab_to("All steps …")
     keys.press("Enter")
     keys.type("create customer")
     keys.press("Enter")
@@ -203,7 +213,7 @@ def test_an_invoice_with_rows_from_a_list(played: House, visit: Callable[..., Vi
     step.get_by_role("button", name=build.words["whole"]).click()
     assert '"items_list": [' in one.page.get_by_role("dialog").inner_text()
     one.page.keyboard.press("Escape")
-    one.page.get_by_role("button", name="Show as text").click()
+    build.more("Show as text (YAML)")
     area = one.page.get_by_label("YAML")
     text = area.input_value()
     assert "for_each:" in text
@@ -230,15 +240,54 @@ def test_what_a_trigger_lacks_stands_beside_its_fields(
 ) -> None:
     one = visit(played)
     Builder(one).begin("lacks-all")
-    told = one.page.locator(".status .box.bad li", has_text="company_id must be mapped")
-    told.get_by_role("button").click()
-    focused = one.page.locator(":focus")
+    page = one.page
+    page.locator(".trigger select[aria-label=Company]").wait_for()
+    focused, todo = page.locator(":focus"), page.locator(".status .todo li button")
+    page.get_by_label("Name", exact=True).focus()
+    todo.filter(has_text="Company").click()
+    one.until(lambda: focused.get_attribute("aria-label") == "Company")
+    assert focused.get_attribute("aria-invalid") == "false", "nobody has wanted to publish it yet"
+    page.get_by_label("Name", exact=True).focus()
+    page.get_by_role("button", name="Publish and switch on").click()
+    page.locator(".status .box.bad li", has_text="Choose from the list.").first.wait_for()
+    one.until(lambda: focused.get_attribute("aria-label") == "Company")
     assert focused.get_attribute("aria-invalid") == "true"
-    mistake = one.page.locator(f"#{focused.get_attribute('aria-describedby')}")
-    assert "company_id must be mapped" in mistake.inner_text()
+    mistake = page.locator(f"#{focused.get_attribute('aria-describedby')}")
+    assert mistake.inner_text() == "Choose from the list."
     one.usable()
     Builder(one).company()
     mistake.wait_for(state="hidden")
+
+
+def only_the_first(route: Any) -> None:
+    told = route.fetch().json()
+    route.fulfill(json={**told, "options": told["options"][:1]})
+
+
+def test_what_leaves_no_choice_is_chosen_and_can_be_taken_back(
+    played: House, visit: Callable[..., Visit]
+) -> None:
+    one = visit(played)
+    page = one.page
+    page.route("**/flows/choices?*", only_the_first)
+    Builder(one).begin("Only one")
+    company = page.locator(".trigger select[aria-label=Company]")
+    told = page.get_by_text("Officine Esempio S.r.l. is the only one there")
+    told.wait_for()
+    chosen = "one => one.selectedOptions[0].label"
+    assert company.evaluate(chosen) == "Officine Esempio S.r.l."
+    todo = page.locator(".status .todo")
+    todo.filter(has_not_text="Company").wait_for()
+    one.usable()
+    company.select_option("")
+    todo.filter(has_text="Company").wait_for()
+    page.get_by_text("Draft saved, not published yet.").wait_for()
+    page.unroute("**/flows/choices?*")
+    page.reload()
+    company.wait_for()
+    one.until(lambda: company.locator("option").count() > 2)
+    assert company.evaluate(chosen) == "Choose …", "of two none is chosen"
+    assert told.count() == 0
 
 
 def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit]) -> None:
@@ -269,7 +318,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
 
     company.locator(".pill").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    company.locator(".mistake", has_text="required").wait_for()
+    company.locator(".mistake", has_text="Write a value.").wait_for()
     assert step.locator(".filled").inner_text() == "12 values", "counted as it is changed"
 
     phone = step.locator(".fieldrow[data-path='data.phonenumber']")
@@ -279,8 +328,11 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     phone.locator(".mistake", has_text="trim").wait_for()
     step.get_by_role("button", name="With errors").click()
     one.until(lambda: page.locator(".mapper .fieldrow").count() == 2)
-    page.get_by_text("What must be mended first").wait_for()
-    assert page.get_by_role("button", name="Publish", exact=True).is_disabled()
+    page.get_by_text("What must be mended first (1)").wait_for()
+    page.get_by_text("Still to do (1)").wait_for()
+    page.get_by_role("button", name="Publish", exact=True).click()
+    page.get_by_text("What must be mended first (2)").wait_for()
+    page.locator(".fieldrow.wrong[data-path='data.company']").wait_for()
     one.usable()
     one.picture("builder-mistakes")
 
@@ -312,8 +364,8 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     other.close()
 
     page.reload()
-    page.get_by_text("Not published yet").wait_for()
-    page.get_by_role("button", name="Discard the draft").click()
+    page.get_by_text("not published yet").wait_for()
+    Builder(one).more("Delete the draft")
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     page.get_by_text("This is the published version.").wait_for()
 
@@ -332,12 +384,14 @@ def test_foreign_text_is_only_text(played: House, visit: Callable[..., Visit]) -
     one.go("/flows/client-to-perfex")
     record = {f"<b>{number}</b>": text for number, text in enumerate(STRINGS)}
     record |= {"name": STRINGS[0], "vat_number": STRINGS[2], "country_iso": "IT"}
+    page.locator(".advanced > summary").click()
     page.get_by_role("button", name="Paste a record").click()
     page.get_by_role("dialog").locator("textarea").fill(json.dumps(record))
     page.get_by_role("dialog").get_by_role("button", name="Use it").click()
     page.get_by_role("button", name="Pin for everybody").click()
     page.get_by_text("It is kept until").wait_for()
     page.reload()
+    page.locator(".advanced > summary").click()
     page.get_by_role("button", name="Unpin").wait_for()
     page.get_by_label("Sample", exact=True).select_option(label="Made-up sample")
     page.get_by_role("button", name="Try it").click()
@@ -363,7 +417,7 @@ def test_foreign_text_is_only_text(played: House, visit: Callable[..., Visit]) -
     page.get_by_role("textbox", name="Expression").fill("trigger.resource.name | upper")
     page.keyboard.press("Enter")
     row.locator(".exact", has_text=STRINGS[0].upper()).wait_for()
-    page.get_by_role("button", name="Tests", exact=True).click()
+    Builder(one).more("Saved tests")
     page.get_by_text("Tests that differ from what is expected: 1 of 1.").wait_for()
     assert "update: Company" in page.get_by_role("dialog").inner_text()
     one.usable()
@@ -373,7 +427,7 @@ def test_foreign_text_is_only_text(played: House, visit: Callable[..., Visit]) -
     page.get_by_text("Tests that differ from what is expected now: 1.").wait_for()
     one.usable()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Tests", exact=True).click()
+    Builder(one).more("Saved tests")
     page.get_by_role("button", name="Take this as expected").click()
     page.get_by_text("Everything is as expected.").wait_for()
     page.keyboard.press("Escape")

@@ -41,7 +41,7 @@ def test_from_the_link_to_a_run_by_keyboard_alone(
     one.go("/play")
     assert "Everything here is invented" in one.page.inner_text("main")
     one.usable()
-    one.page.get_by_role("button", name="Add another client").click()
+    one.page.get_by_role("button", name="Create a test client").first.click()
     one.page.wait_for_url(re.compile(r"/runs/\d+$"))
     one.go("/play")
     assert one.page.locator("section:nth-of-type(2) tbody tr").count() == 2
@@ -74,8 +74,11 @@ def test_apps_that_another_program_emulates_can_be_played_with(
     before = rows.count()
     one.usable()
     one.picture("play-elsewhere")
-    one.page.get_by_role("button", name="Add another client").click()
-    one.page.wait_for_url("**/runs")
-    one.page.locator("tr[data-row='2'] .badge", has_text="succeeded").wait_for()
+    # The same button stands on the start page, on the flow's card, and where it was published.
+    for place in ("/flows/client-to-perfex?published=1", "/flows", "/"):
+        one.go(place)
+        one.page.get_by_role("button", name="Create a test client in Fatture in Cloud").click()
+        one.page.wait_for_url(re.compile(r"/runs/\d+$"))
+        assert "This is the run that followed" in one.page.inner_text("main")
     one.go("/play")
-    assert rows.count() == before + 1
+    assert rows.count() == before + 6, "three clients, and three customers"

@@ -62,7 +62,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, platform: Platform) -> Iterato
     }
     with program("run", "--keep", str(folder), folder=folder, **given) as server:
         text = ""
-        while "Ctrl-C stops it all" not in text:
+        while not LINK.search(text):
             line = server.line()
             assert line, f"the tour ended:\n{text}\n{server.err}"
             text += line

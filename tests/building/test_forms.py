@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.building.forms import form, labels, node_label
+from connector.building.forms import form, labels, node_cards, node_label
 from connector.building.places import places_in, places_of
 from connector.building.preview import preview
 from connector.building.suggest import suggest
@@ -146,3 +146,14 @@ def test_what_the_app_has_a_list_of_is_chosen_from_it(name: str) -> None:
         if wanted and not one.get("by_id") and not one.get("from"):
             without.append(one["path"])
     assert without == []
+
+
+def test_what_most_people_look_for_is_named_by_the_app() -> None:
+    often = {one["name"]: one["often"] for one in node_cards(CATALOG, "it") if one["often"]}
+    listed = [
+        f"{app}.{key}" for app in CATALOG.apps for key in words_of(app, CATALOG.schemas.roots).often
+    ]
+    assert sorted(often) == sorted(listed), "one that is no node would never be offered"
+    assert often["fatture_in_cloud.new_client"] == often["perfex_crm.new_customer"] == 1
+    kinds = {CATALOG.node(name).kind for name in often}
+    assert kinds == {"trigger", "action", "search"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import urllib.error
@@ -13,6 +14,7 @@ from unittest import mock
 
 import pytest
 
+from connector.cli.language import words_here
 from connector.cli.ports import free_port
 from tests.cli.kit import (
     EXAMPLE,
@@ -212,25 +214,46 @@ def test_a_consent_is_answered_by_a_server_that_has_the_address(
 
 
 def test_the_tour_serves_until_ctrl_c_and_leaves_nothing_running(place: Path) -> None:
-    with program("run", "--keep", "kept", folder=place) as tour:
+    """Told in the language of the terminal; what must be opened stands last, and alone."""
+    italian = {"LC_ALL": "it_IT.UTF-8", "LANG": "en_GB.UTF-8"}
+    with program("run", "--keep", "kept", folder=place, **italian) as tour:
         told = ""
-        while "Ctrl-C stops it all." not in told:
+        while "/login/" not in told:
             line = tour.line()
             assert line, tour.err
             told += line
         started = children(tour.pid)
         assert len(started) == 1
-        assert "Customer 412 exists in Perfex CRM." in told
         said = clean(tour.end(signal.SIGINT))
         assert said.code in (0, INTERRUPTED)
         assert not any(alive(one) for one in started)
+    assert "esecuzione 1 riuscita: Cliente 412: Officine Adda S.r.l." in said.err
+    before, link, after = (told + said.out).split("\n\n")[-3:]
+    assert before.splitlines()[-1].startswith("Apri questo indirizzo nel browser.")
+    assert re.fullmatch(r" +http://127\.0\.0\.1:\d+/login/\S+", link)
+    assert after == ""
     # What it printed to try next does work.
     with mock.patch.dict("os.environ", settings_of(place / "kept" / "connector.db")):
         assert connector("run-show", "1").code == 0
 
 
+@pytest.mark.parametrize(
+    ("names", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "it_IT.UTF-8"}, "it"),
+        ({"LANG": "it"}, "it"),
+        ({"LANG": "it_IT", "LC_MESSAGES": "C.UTF-8"}, "en"),
+        ({"LC_MESSAGES": "it_CH.UTF-8", "LC_ALL": ""}, "it"),
+        ({"LC_ALL": "de_DE.UTF-8", "LANG": "it_IT.UTF-8"}, "en"),
+    ],
+)
+def test_the_terminal_says_which_language(names: dict[str, str], language: str) -> None:
+    assert words_here(names).language == language
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["A tour on emulated apps", "sandbox: ", "server: "])
+@pytest.mark.parametrize("moment", ["A tour on emulated apps", "emulated apps: ", "server: "])
 def test_the_tour_may_be_stopped_at_any_moment(place: Path, moment: str, number: int) -> None:
     with program("run", folder=place) as tour:
         tour.until(moment)

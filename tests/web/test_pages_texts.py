@@ -28,6 +28,8 @@ from tests.loaded import the_catalog
 from tests.web.sentences import code, holed, told_to_people, tree_of
 
 PAGES = FOLDER.parent
+TERMINAL = PAGES.parents[1] / "cli"
+"""What a newcomer reads there has its words in the same files."""
 KEYWORDS = {"_": None, "mark": None, "plural": (1, 2)}
 FILES = sorted(FOLDER.glob("*/*.po"))
 TEXTS = [one for one in FILES if not one.stem.startswith((ERRORS, SUMMARIES))]
@@ -36,8 +38,9 @@ SENTENCES = [one for one in FILES if one.stem.startswith(ERRORS) and one.stem !=
 
 def texts() -> Iterator[tuple[str, Any]]:
     """Where a text stands, and the text: one, or both forms of a plural."""
-    for path in sorted([*PAGES.glob("*.py"), *PAGES.glob("templates/**/*.html")]):
-        name = path.relative_to(PAGES).as_posix()
+    pages = [*PAGES.glob("*.py"), *PAGES.glob("templates/**/*.html")]
+    for path in sorted([*pages, *TERMINAL.glob("*.py")]):
+        name = path.relative_to(PAGES.parents[1]).as_posix()
         with path.open("rb") as file:
             if path.suffix == ".py":
                 found = extract("python", file, KEYWORDS)

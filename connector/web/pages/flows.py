@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute
 from connector.codec import decode
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.drafts import NEW
+from connector.web.pages.naming import told_name
+from connector.web.pages.play import on_stage
 from connector.web.pages.site import Site
 from connector.web.pages.telling import labels
 from connector.web.pages.words import Words, mark
@@ -58,13 +60,14 @@ class Flows:
         flows = []
         for flow in await runtime.list_flows():
             last = await runtime.list_runs(1, None, None, flow["key"])
-            told = self._told(flow["document"], self._site.words(request).language)
+            told = self._told(flow["document"], self._site.words(request))
             flows.append({**flow, **told, "last": next(iter(last), None)})
         drafts = await runtime.workshop.drafts.list_all()
         return await self._site.render(
             request,
             "flows.html",
             flows=flows,
+            staged={one.flow: one for one in await on_stage(self._site)},
             companies=await runtime.accounts.account_names(),
             broken=await runtime.accounts.broken([one["document"] for one in flows]),
             new_drafts=[one for one in drafts if one["new"]],
@@ -137,13 +140,18 @@ class Flows:
             "version": flow["version"] if flow else 0,
             "connections": connections,
             "filters": _filters(runtime.catalog, _),
+            "keys": [] if flow else [one["key"] for one in await runtime.list_flows()],
             "draft": draft and {**draft, "when": _.when(draft["saved_at"])},
             "me": self._site.who(request),
         }
         broken = await runtime.accounts.broken([draft["text"] if draft else text])
+        made = flow["key"] if flow and "published" in request.query_params else None
+        staged = [one for one in await on_stage(self._site) if one.flow == made] if made else []
+        names = {flow["key"]: told_name(flow["document"], _)} if flow else {}
         return await self._site.render(
-            request, "builder.html", flow=flow, begin=begin, broken=broken
-        )
+            request, "builder.html",
+            flow=flow, begin=begin, broken=broken, names=names, staged=staged,
+        )  # fmt: skip
 
     async def nodes(self, request: Request) -> Response:
         """Every node as a card to choose from."""
@@ -152,14 +160,12 @@ class Flows:
 
     async def form(self, request: Request) -> Response:
         """The form of one node."""
-        language = self._site.words(request).language
-        node = request.query_params.get("node", "")
+        language, node = self._site.words(request).language, request.query_params.get("node", "")
         return self._site.data(self._site.runtime.workshop.form(node, language))
 
     async def samples(self, request: Request) -> Response:
         """The runs whose records can serve as samples."""
-        flow = request.query_params.get("flow") or None
-        items = await self._site.runtime.workshop.samples(flow)
+        items = await self._site.runtime.workshop.samples(request.query_params.get("flow") or None)
         _ = self._site.words(request)
         return self._site.data({"items": [{**one, "when": _.when(one["at"])} for one in items]})
 
@@ -354,7 +360,7 @@ class Flows:
         self._site.flash(request, _("The flow %(key)s is deleted. Its history stays.", key=key))
         return self._site.go(request, "/flows")
 
-    def _told(self, text: str, language: str) -> dict[str, Any]:
+    def _told(self, text: str, words: Words) -> dict[str, Any]:
         """A flow's name and nodes, as far as its text can be read."""
         from connector.building.rewrite import read_plain
 
@@ -369,14 +375,14 @@ class Flows:
         catalog = self._site.runtime.catalog
         nodes = [
             {
-                "label": labels(catalog, name, language)["label"],
+                "label": labels(catalog, name, words.language)["label"],
                 "app": catalog.apps[catalog.nodes[name].app].title,
             }
             for name in names
             if name in catalog.nodes
         ]
         return {
-            "name": str(data.get("name") or data.get("flow") or ""),
+            "name": told_name(text, words),
             "nodes": nodes,
             "companies": _companies(catalog, parts),
         }

@@ -7,7 +7,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from connector.store.rows import RunFilter
-from connector.web.pages.play import may_play
+from connector.web.pages.naming import flow_names
+from connector.web.pages.play import may_play, on_stage
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling
 
@@ -36,6 +37,8 @@ def routes(site: Site) -> list[BaseRoute]:
             problems=[one for one in flows if one["problem"]],
             counts=[(state, counts[state]) for state in RUN_STATES if counts.get(state)],
             runs=runs,
+            names=await flow_names(runtime, site.words(request)),
+            staged=await on_stage(site),
             tell=Telling(site.words(request), runtime.catalog),
             may_play=may_play(site),
         )

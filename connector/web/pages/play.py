@@ -8,8 +8,11 @@ alone: emulated apps stand at loopback addresses.
 from __future__ import annotations
 
 import asyncio
-import random
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +21,10 @@ from starlette.routing import BaseRoute
 from connector.bundle import examples_folder
 from connector.engine.book import EMULATED_KEY
 from connector.errors import ConnectorError
-from connector.web.pages import elsewhere
+from connector.model import Connection
+from connector.runtime.connect import ACCOUNT, ACCOUNT_NAMES
+from connector.web.pages import deeds
+from connector.web.pages.naming import flow_names
 from connector.web.pages.site import Site
 
 if TYPE_CHECKING:
@@ -34,22 +40,21 @@ RENAMED = (
     ("name: New and", "name: Sandbox · new and"),
 )
 """So that nothing of ours meets a flow or a connection that somebody made in earnest."""
-PATIENCE_SECONDS = 20.0
-LOOK_SECONDS = 0.05
 START_SECONDS = 30.0
-
-_KINDS = ("Officine", "Panificio", "Studio", "Trasporti", "Cantina", "Tipografia", "Vivai")
-_NAMES = ("Adda", "Brenta", "Chiese", "Dora", "Isonzo", "Lambro", "Oglio", "Ticino")
-_TOWNS = (("Bergamo", "BG", "24121"), ("Padova", "PD", "35121"), ("Cremona", "CR", "26100"))
+SHOWN = {
+    "fatture_in_cloud": ("clients", "issued_documents"),
+    "perfex_crm": ("customers", "invoices"),
+}
+"""Which records of the emulated apps are listed."""
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    """Start to play, make one more client, and see what both apps hold."""
+    """Start to play, let something happen, and see what both apps hold."""
     pages = Pages(site, Playground(site))
     return [
         site.page("/play", pages.show),
         site.act("/play", pages.start, role="owner"),
-        site.act("/play/client", pages.add_client, role="editor"),
+        site.act("/play/do", pages.do, role="editor"),
     ]
 
 
@@ -86,34 +91,6 @@ class Playground:
                 if report["connection"] == FATTURE and "error" in report:
                     error = report["error"]
                     raise ConnectorError(error["message"], remedy=error["remedy"], who=error["who"])
-
-    async def add_client(self) -> int | None:
-        """Somebody adds a client in the emulated app; gives the run that follows, once it ended."""
-        if self.served is None:
-            raise ConnectorError(
-                "The emulated apps do not run.", remedy="Start them once more, here."
-            )
-        runtime = self._site.runtime
-        newest = await runtime.list_runs(1, None, None, FLOW)
-        last = newest[0]["id"] if newest else 0
-        self.served.sandbox.person.create("clients", a_client())
-        waited = 0.0
-        while waited < PATIENCE_SECONDS:
-            runs = await runtime.list_runs(1, None, None, FLOW)
-            if runs and runs[0]["id"] > last and runs[0]["finished_at"] is not None:
-                return int(runs[0]["id"])
-            await asyncio.sleep(LOOK_SECONDS)
-            waited += LOOK_SECONDS
-        return None
-
-    def records(self) -> dict[str, list[dict[str, Any]]]:
-        """What the emulated apps hold by now, the newest first."""
-        if self.served is None:
-            return {"clients": [], "customers": []}
-        sandbox = self.served.sandbox
-        clients = sandbox.fic.first_company.tables["clients"].view()
-        customers = sandbox.perfex.tables["customers"].view()
-        return {"clients": clients[::-1][:20], "customers": customers[::-1][:20]}
 
     async def _start(self) -> Served:
         from connector.sandbox import SandboxConfig
@@ -159,52 +136,125 @@ class Pages:
         self._ground = ground
 
     async def show(self, request: Request) -> Response:
-        """Both emulated apps side by side, or what can be seen of another program's."""
-        others = None
-        if self._ground.served is None and (address := await self._elsewhere()):
-            others = await elsewhere.clients(address)
+        """What the emulated apps hold, and what can be done in them."""
+        found = await self._apps() if may_play(self._site) else []
+        held = await _held(found)
         return await self._site.render(
             request,
             "play.html",
-            running=self._ground.served is not None,
-            others=others,
+            running=held is not None,
             may_play=may_play(self._site),
-            records=self._ground.records(),
-            flow=FLOW,
+            held=held or {},
+            stages=deeds.stages(found),
+            staged=await on_stage(self._site) if held is not None else [],
+            names=await flow_names(self._site.runtime, self._site.words(request)),
+            company=await self._company(found),
         )
-
-    async def _elsewhere(self) -> str | None:
-        if not may_play(self._site):
-            return None
-        return elsewhere.emulated(await self._site.runtime.list_connections(), FATTURE)
 
     async def start(self, request: Request) -> Response:
         """Start, make a client, open its run."""
         await self._ground.begin()
         await self._site.note(request, "play", FLOW)
-        return await self.add_client(request)
+        return await self._do(request, FLOW, "")
 
-    async def add_client(self, request: Request) -> Response:
-        """One more client."""
+    async def do(self, request: Request) -> Response:
+        """Let something happen in an emulated app: what starts a flow, or what was chosen."""
+        form = await request.form()
+        return await self._do(request, str(form.get("flow", "")), str(form.get("deed", "")))
+
+    # --- inside -------------------------------------------------------------------------------
+
+    async def _do(self, request: Request, flow: str, key: str) -> Response:
         _ = self._site.words(request)
-        if self._ground.served is None and (address := await self._elsewhere()):
-            await elsewhere.add(address, a_client())
-            self._site.flash(
-                request,
-                _("A client was added in the emulated Fatture in Cloud. Its runs appear here."),
-            )
-            return self._site.go(request, "/runs")
-        run = await self._ground.add_client()
-        if run is None:
-            text = _("The run has not ended yet; it is among these.")
+        runtime = self._site.runtime
+        staged = await on_stage(self._site, every=True)
+        if flow:
+            found = next((one for one in staged if one.flow == flow), None)
+            stage = found and found.stage
+        else:
+            stage = next((one for one in deeds.stages(await self._apps()) if one.key == key), None)
+            found = next((one for one in staged if one.enabled and key in one.stage.follows), None)
+        if stage is None or not may_play(self._site):
+            return await self._site.missing(request)
+        newest = await runtime.list_runs(1, None, None, found.flow) if found else []
+        await deeds.do(stage, datetime.fromtimestamp(self._site.clock(), UTC).date())
+        if found is None or not found.enabled:
+            text = _("Done, in the emulated app. No flow that is switched on follows it.")
             self._site.flash(request, text, "note")
-            return self._site.go(request, "/runs", flow=FLOW)
+            return self._site.go(request, "/play")
+        run = await deeds.followed(runtime, found.flow, newest[0]["id"] if newest else 0)
+        if run is None:
+            text = _("Done, in the emulated app. The run of this flow appears here when it begins.")
+            self._site.flash(request, text, "note")
+            return self._site.go(request, "/runs", flow=found.flow)
         text = _(
-            "A client was added in the emulated Fatture in Cloud. This is the run that followed; "
-            "nothing left this machine."
+            "Done, in the emulated app. This is the run that followed; nothing left this machine."
         )
         self._site.flash(request, text)
         return self._site.go(request, f"/runs/{run}")
+
+    async def _apps(self) -> list[Connection]:
+        """One connection to each emulated app: ours where they run, else another program's."""
+        ours = self._ground.served is not None
+        found: dict[str, Connection] = {}
+        for one in await self._site.runtime.list_connections():
+            if deeds.is_emulated(one) and (one.name in (FATTURE, PERFEX)) == ours:
+                found.setdefault(one.app, one)
+        return list(found.values())
+
+    async def _company(self, found: Iterable[Connection]) -> str:
+        """The company that the emulated Fatture in Cloud works with."""
+        for one in found:
+            names = one.settings.get(ACCOUNT_NAMES)
+            if isinstance(names, dict) and names:
+                chosen = str(one.settings.get(ACCOUNT) or next(iter(names)))
+                return str(names.get(chosen, chosen))
+        return ""
+
+
+class Staged(NamedTuple):
+    """A flow with what would start it here, and the name of the company that it follows."""
+
+    flow: str
+    enabled: bool
+    stage: deeds.Stage
+    company: str
+
+
+async def on_stage(site: Site, *, every: bool = False) -> list[Staged]:
+    """The flows that something in an emulated app starts; with `every` also those that are off."""
+    if not may_play(site):
+        return []
+    runtime = site.runtime
+    connections = list(await runtime.list_connections())
+    if not any(deeds.is_emulated(one) for one in connections):
+        return []
+    names = await runtime.accounts.account_names()
+    found = []
+    for flow in await runtime.list_flows():
+        if every or (flow["enabled"] and not flow["problem"]):
+            stage = deeds.stage_of(flow["document"], runtime.catalog, connections)
+            if stage is not None:
+                company = names.get(stage.company, "")
+                found.append(Staged(flow["key"], bool(flow["enabled"]), stage, company))
+    return found
+
+
+async def _held(found: Iterable[Connection]) -> dict[str, list[dict[str, Any]]] | None:
+    """What the emulated apps hold by now, the newest first; None when nobody answers."""
+    asked = [(kind, one) for one in found for kind in SHOWN.get(one.app, ())]
+    try:
+        told = await asyncio.gather(*(deeds.records(one, kind) for kind, one in asked))
+    except (ConnectorError, ValueError, KeyError, TypeError):
+        return None
+    if not asked:
+        return None
+    for rows in told:
+        for row in rows:
+            # Perfex gives amounts as text, and a person may have entered any.
+            text = str(row.get("total") or 0)
+            row["total"] = Decimal(text if re.fullmatch(r"-?\d{1,15}(\.\d{1,4})?", text) else 0)
+    return {kind: rows[:20] for (kind, _), rows in zip(asked, told, strict=True)}
 
 
 def example() -> str:
@@ -213,33 +263,3 @@ def example() -> str:
     for before, after in RENAMED:
         text = text.replace(before, after)
     return text
-
-
-def a_client() -> dict[str, Any]:
-    """An invented client with a VAT number whose check digit is right."""
-    draw = random.SystemRandom()
-    town, province, code = draw.choice(_TOWNS)
-    vat = vat_number(draw.randrange(10**10))
-    name = f"{draw.choice(_KINDS)} {draw.choice(_NAMES)}"
-    return {
-        "name": f"{name} S.r.l.",
-        "type": "company",
-        "vat_number": f"IT{vat}",
-        "tax_code": vat,
-        "address_street": f"Via Roma {draw.randint(1, 99)}",
-        "address_postal_code": code,
-        "address_city": town,
-        "address_province": province,
-        "country": "Italia",
-        "country_iso": "IT",
-        "phone": f"+39 035 {draw.randint(100_000, 999_999)}",
-        "email": f"info@{name.lower().replace(' ', '-')}.example",
-    }
-
-
-def vat_number(number: int) -> str:
-    """An Italian VAT number from ten digits."""
-    digits = f"{number:010}"
-    doubled = [int(one) * 2 for one in digits[1::2]]
-    total = sum(int(one) for one in digits[::2]) + sum(one - 9 * (one > 9) for one in doubled)
-    return f"{digits}{-total % 10}"

@@ -1,10 +1,12 @@
 // The builder: a flow as cards, a draft that survives, and the way from draft to published.
 
 import { get, send, url } from "./base.js";
-import { arrows, button, dialog, fill, h, later, plain } from "./dom.js";
+import { button, dialog, fill, h, later } from "./dom.js";
 import { Draft } from "./draft.js";
 import { Mapper } from "./mapper.js";
+import { Pickers, whole } from "./pickers.js";
 import { Samples } from "./samples.js";
+import { Standing } from "./standing.js";
 import "./token-field.js";
 
 const { begin, may, words: w } = JSON.parse(document.getElementById("begin").textContent);
@@ -14,27 +16,28 @@ const keyOf = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase
 /** Wide enough for cards and text side by side. */
 const wide = matchMedia("(min-width: 75rem)");
 
+const CARDS = "#builder .card, #builder .cardlist > .field";
 const FIELDS = "button, input, select, textarea, summary, [contenteditable]";
 
 /** Gives the way back to where the focus is, when its card has been drawn anew. */
 function focused() {
-  const card = document.activeElement?.closest("#builder .card");
+  const card = document.activeElement?.closest(CARDS);
   if (!card) return null;
-  const cards = () => [...place.querySelectorAll(".card")];
+  const cards = () => [...place.querySelectorAll(CARDS)];
   const [at, of] = [cards().indexOf(card), [...card.querySelectorAll(FIELDS)].indexOf(document.activeElement)];
   return () => {
     if (document.activeElement === document.body) cards()[at]?.querySelectorAll(FIELDS)[of]?.focus();
   };
 }
 
-/** An issue in words. */
-const said = (one) => [one.message, one.remedy].filter(Boolean).join(" ");
-
 class Builder {
-  constructor() {
+  constructor(nodes) {
     this.words = w;
+    this.nodes = nodes;
     this.filters = begin.filters;
     this.samples = new Samples(this, begin, may, w);
+    this.pickers = new Pickers(w);
+    this.standing = new Standing(this, begin, may, w);
     this.take(begin);
     this.published = begin.published;
     this.open = null;
@@ -129,18 +132,16 @@ class Builder {
 
   trouble(error) {
     this.problem = error ? error.problem ?? { detail: w.lost } : null;
-    if (this.status) this.drawHead();
+    this.drawHead();
   }
 
   // --- drawing ---------------------------------------------------------------------------------
 
   draw() {
-    this.spots = [];
     const back = this.focusOn ? null : focused();
-    this.status = h("div", { class: "status" });
     this.area = this.asText ? this.editor() : null;
     this.left = this.asText && !wide.matches ? null : h("div", {});
-    place.replaceChildren(this.status, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
+    place.replaceChildren(this.standing.element, this.standing.news, this.left && this.area ? h("div", { class: "both" }, this.left, this.area) : this.left ?? this.area);
     this.drawCards();
     if (this.focusOn) {
       place.querySelector(this.focusOn)?.focus();
@@ -152,72 +153,18 @@ class Builder {
   }
 
   drawCards() {
+    this.standing.spots = [];
     if (!this.left) return;
-    this.spots = [];
     this.left.inert = false;
     this.left.replaceChildren(this.readable ? this.cards() : h("p", { class: "box bad" }, w.broken));
   }
 
   drawHead() {
-    const errors = this.issues.filter((one) => one.severity !== "warning");
-    const warnings = this.issues.filter((one) => one.severity === "warning");
-    const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: this.isDraft && (tone === "bad" || items.length < 4) },
-      h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, this.leadsTo(one), said(one))))) : null;
-    const version = begin.version ? ` · ${fill(w.version, { number: begin.version })}` : "";
-    this.status.replaceChildren(
-      h("div", { class: "row spread" },
-        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, (this.isDraft ? this.standing() : w.saved) + version + (begin.stored ? ` · ${begin.enabled ? w.isOn : w.isOff}` : "")),
-          errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
-        h("div", { class: "row" },
-          this.isDraft && (begin.stored || this.draft.version) && may ? button(w.discard, () => this.discard(), { class: "button quiet" }) : null,
-          begin.stored ? h("a", { class: "button quiet", href: url(`/runs?flow=${encodeURIComponent(begin.stored)}`) }, w.runs) : null,
-          button(!this.asText ? w.yaml : this.left ? w.noText : w.cards, () => this.flip()),
-          button(w.try, () => this.samples.dry(), { disabled: !this.ok }),
-          button(w.tests, () => this.samples.tests(), { disabled: !this.ok }),
-          may ? button(w.publish, () => this.publish(null), { disabled: !this.ok || !this.isDraft, class: begin.enabled ? "button main" : "button" }) : null,
-          may && !begin.enabled ? button(w.publishOn, () => this.publish(true), { disabled: !this.ok, class: "button main" }) : null)),
-      this.problem ? h("div", { class: "box bad", role: "alert" }, h("div", {}, h("p", { class: "what" }, this.problem.detail), this.problem.remedy ? h("p", {}, this.problem.remedy) : null)) : "",
-      this.draft.away ? h("p", { class: "box warn", role: "alert" }, this.draft.away) : "",
-      this.isDraft && this.draft.isBehind ? h("p", { class: "box warn" }, fill(w.draftBehind, { number: begin.version })) : "",
-      // Whoever has just begun has done nothing wrong yet.
-      this.isBare ? h("p", { class: "box note" }, w.begin) : listed(w.issues, "bad", errors) ?? "", listed(w.warnings, "warn", warnings) ?? "");
-    this.spots.forEach((one) => this.tell(one));
+    this.standing?.draw();
   }
 
-  /** What is wrong with a control is told below it; `about` says which of the issues are its own. */
   spot(control, label, about) {
-    const id = `spot${(this.numbered = (this.numbered ?? 0) + 1)}`;
-    const made = h("p", { class: "mistake", id, hidden: true });
-    (control.box ?? control).setAttribute("aria-describedby", id);
-    const spot = { control, label, about, made };
-    this.spots.push(spot);
-    this.tell(spot);
-    return made;
-  }
-
-  tell({ control, about, made }) {
-    const own = this.isBare ? [] : this.issues.filter(about);
-    made.hidden = !own.length;
-    made.textContent = own.map(said).join(" ");
-    made.classList.toggle("mild", own.length > 0 && own.every((one) => one.severity === "warning"));
-    if (!control.matches("button, fieldset")) (control.box ?? control).setAttribute("aria-invalid", String(own.some((one) => one.severity !== "warning")));
-  }
-
-  /** The way from an issue to its place, where the cards show it. */
-  leadsTo(issue) {
-    const [part, name] = (issue.where ?? "").split(".");
-    const at = part === "steps" ? (this.data?.steps ?? []).findIndex((one, place) => [one.id, String(place)].includes(name)) : -1;
-    const spot = this.spots.find((one) => one.about(issue));
-    if (this.left && issue.where === "steps") return button(w.addStep, () => document.getElementById("add-step").focus(), { class: "button link", title: issue.where });
-    if (!issue.where && issue.who === "connection_owner") return h("a", { class: "link", href: url("/connections") }, `${w.connection}: `);
-    if (!this.left || (at < 0 && !spot)) return issue.where ? h("code", {}, `${issue.where} `) : null;
-    const labels = at >= 0 ? this.known?.[this.data.steps[at].node] : null;
-    const field = labels?.fields.find((one) => one.path === issue.field) ?? labels?.arrays.find((one) => one.path === issue.field);
-    const named = spot?.label ?? field?.label;
-    return button([part === "steps" ? `${w.stepName} ${at + 1}` : part === "trigger" ? w.when : "", named].filter(Boolean).join(": "), () => {
-      if (spot?.control.isConnected) spot.control.focus();
-      else if (at >= 0) this.show(at, issue.field);
-    }, { class: "button link", title: issue.where });
+    return this.standing.spot(control, label, about);
   }
 
   /** Open a step, at one of its fields. */
@@ -229,47 +176,89 @@ class Builder {
     else step.open = true;
   }
 
-  /** How the draft stands. */
-  standing() {
-    const { by } = this.draft;
-    return !may ? w.draftOnlyHere : [w.draft, by ? fill(w.draftBy, by) : ""].filter(Boolean).join(" ");
-  }
-
   cards() {
     const { data } = this;
-    return h("div", { class: "cardlist" }, this.nameCard(), this.triggerCard(), this.filterCard(),
-      h("ol", { class: "steps" }, (data.steps ?? []).map((step, at) => this.stepCard(step, at))),
-      button(`+ ${w.addStep}`, () => this.chooseNode(["action", "search"], (node) => this.addStep(node)), { class: "button add", id: "add-step" }));
+    const steps = data.steps ?? [];
+    return h("div", { class: "cardlist" }, this.nameLine(), this.triggerCard(),
+      h("ol", { class: "steps" }, steps.map((step, at) => this.stepCard(step, at))), this.addCard(), this.advanced());
   }
 
-  nameCard() {
+  line(label, value, write, more = {}) {
+    const input = h("input", { type: "text", "aria-label": label, ...more });
+    input.value = value ?? "";
+    input.addEventListener("input", () => {
+      write(input.value);
+      this.edited();
+    });
+    return h("label", { class: "field" }, h("span", {}, label), input);
+  }
+
+  nameLine() {
+    return this.nameInput = this.line(w.name, this.data.name, (text) => this.rename(text));
+  }
+
+  /** A key that nobody has chosen follows the name. */
+  rename(name) {
     const { data } = this;
-    const line = (label, value, write, more = {}) => {
-      const input = h("input", { type: "text", "aria-label": label, ...more });
-      input.value = value ?? "";
-      input.addEventListener("input", () => {
-        write(input.value);
-        this.edited();
-      });
-      return h("label", { class: "field" }, h("span", {}, label), input);
-    };
-    return h("section", { class: "card" }, h("div", { class: "two" },
-      line(w.name, data.name, (text) => {
-        // A key that nobody has chosen follows the name.
-        const follows = !begin.stored && (data.flow === this.ownKey || this.ownKey === undefined && /^my-flow(-\d+)?$/.test(data.flow));
-        data.name = text;
-        if (follows) data.flow = this.ownKey = keyOf(text) || data.flow;
-        if (follows) this.keyInput.querySelector("input").value = data.flow;
-      }),
-      this.keyInput = line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp })), this.samples.line());
+    const follows = !begin.stored && ([this.ownKey, this.keyFor(data.name ?? "")].includes(data.flow) || /^my-flow(-\d+)?$/.test(data.flow));
+    data.name = name;
+    if (follows) data.flow = this.ownKey = this.keyFor(name) || data.flow;
+    if (follows && this.keyInput) this.keyInput.querySelector("input").value = data.flow;
   }
 
-  head(kind, node, onChange, more = []) {
-    const card = this.nodes?.find((one) => one.name === node);
-    const title = card ? `${card.app_title}: ${card.label}` : node || w.pick;
+  /** A key for a name that no flow has. */
+  keyFor(name) {
+    const key = keyOf(name);
+    for (let number = 1; ; number += 1) {
+      const free = number === 1 ? key : `${key}-${number}`;
+      if (!begin.keys.includes(free)) return free;
+    }
+  }
+
+  card(node) {
+    return this.nodes.find((one) => one.name === node);
+  }
+
+  /** What a flow is called that nobody has named: by what it does. */
+  get ownName() {
+    const trigger = this.card(this.data.trigger?.node);
+    const steps = (this.data.steps ?? []).map((one) => this.card(one.node)).filter(Boolean);
+    const does = steps.find((one) => one.kind === "action") ?? steps[0];
+    return trigger ? trigger.label + (does ? ` → ${does.app_title}: ${does.label}` : "") : w.myFlow;
+  }
+
+  /** Change what the flow does; a name that says what it did follows. */
+  reshape(change) {
+    const follows = !begin.stored && (this.data.name ?? "") === this.ownName;
+    change();
+    if (follows) this.rename(this.ownName);
+    return this.changed();
+  }
+
+  /** What is rarely wanted: the key, and the record that everything is shown for. */
+  advanced() {
+    const { data } = this;
+    const made = h("details", { class: "card advanced", open: this.isAdvanced }, h("summary", {}, h("span", { class: "what" }, w.advanced), h("span", { class: "quiet" }, w.advancedHelp)),
+      this.samples.line(),
+      this.keyInput = this.line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp }), h("p", { class: "help" }, w.keyHelp));
+    this.keyInput.classList.add("short");
+    made.addEventListener("toggle", () => (this.isAdvanced = made.open));
+    return made;
+  }
+
+  head(kind, node, onChange) {
+    const card = this.card(node);
     return h("div", { class: "row spread" }, h("div", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("div", {}, h("p", { class: "quiet" }, kind), h("h2", {}, title), card ? h("p", { class: "quiet" }, card.description) : null)),
-    h("div", { class: "row" }, ...more, button(node ? w.change : w.pick, onChange, { class: node ? "button quiet" : "button main", "aria-label": `${node ? w.change : w.pick} ${kind}` })));
+      h("div", {}, h("p", { class: "quiet" }, kind), h("h2", {}, card ? whole(`${card.app_title}: ${card.label}`) : node), card ? h("p", { class: "quiet" }, whole(card.description)) : null)),
+    button(w.change, onChange, { class: "button quiet", "aria-label": `${w.change}: ${kind}` }));
+  }
+
+  /** What most people look for, one click away, and the way to all of it. */
+  offer(kinds, title, all, props, picked) {
+    const open = () => this.chooseNode(kinds, title, picked);
+    const ours = this.nodes.filter((one) => kinds.includes(one.kind) && begin.connections.some((known) => known.app === one.app));
+    const often = all ? this.pickers.often(ours, 6) : [];
+    return [often.length ? h("ul", { class: "quick plain" }, this.pickers.buttons(often, picked, false)) : null, button(all || title, open, props)];
   }
 
   connectionOf(node, holder, where) {
@@ -289,31 +278,56 @@ class Builder {
 
   triggerCard() {
     const trigger = (this.data.trigger ??= { node: "" });
-    const made = h("section", { class: "card trigger" }, this.head(w.when, trigger.node, () => this.chooseNode(["trigger"], (node) => {
-      this.data.trigger = { node: node.name, connection: this.only(node.app), with: this.defaults(node.app) };
-      this.focusOn = ".trigger select";
-      this.changed();
-    })));
-    if (!trigger.node) return made;
+    const kinds = ["trigger"];
+    const take = (node) => this.takeTrigger(node);
+    if (!trigger.node) {
+      const made = h("section", { class: "card trigger" }, h("h2", {}, w.when), this.offer(kinds, w.chooseTrigger, w.allTriggers, { class: "button", id: "choose-trigger" }, take));
+      made.append(this.spot(made.querySelector("#choose-trigger"), "", (one) => one.where === "trigger.node" || one.where === "trigger"));
+      return made;
+    }
+    const made = h("section", { class: "card trigger" }, this.head(w.when, trigger.node, () => this.chooseNode(kinds, w.chooseTrigger, take)));
     made.append(this.spot(made.querySelector("button"), "", (one) => one.where === "trigger.node" || one.where === "trigger"));
-    made.append(this.connectionOf(trigger.node, trigger, "trigger") ?? "");
-    const inputs = h("div", { class: "two" });
-    made.append(inputs);
+    const connection = this.connectionOf(trigger.node, trigger, "trigger") ?? "";
+    const inputs = h("div", { class: "two" }, connection);
+    made.append(inputs, this.filter());
     this.form(trigger.node).then((form) => {
-      inputs.replaceChildren(...form.fields.map((field) => this.setting(field, (trigger.with ??= {}))));
+      inputs.replaceChildren(connection, ...form.fields.map((field) => this.setting(field, (trigger.with ??= {}), form)));
       this.drawHead();
     });
     return made;
   }
 
+  /** Another trigger; the account goes with it, where it is of the same app. */
+  async takeTrigger(node) {
+    const { data } = this;
+    const old = data.trigger?.node?.startsWith(`${node.app}.`) ? data.trigger.with?.company_id : undefined;
+    const trigger = { node: node.name, connection: this.only(node.app), with: this.defaults(node.app) };
+    if (old !== undefined) trigger.with.company_id ??= old;
+    await this.reshape(() => (data.trigger = trigger));
+    const form = await this.form(node.name);
+    if (trigger.connection) await Promise.allSettled(form.fields.filter((one) => one.from).map((one) => this.pickers.list(this.listOf(one, trigger.with, form))));
+    // On to what is still to be filled, else to what comes next.
+    const empty = trigger.connection ? form.fields.findIndex((one) => one.required && !(one.path in trigger.with)) + 1 : 0;
+    const next = trigger.connection && !empty ? place.querySelector(".addcard button") : place.querySelector(`.trigger .two > :nth-child(${empty + 1})`)?.querySelector("select, input, a");
+    next?.focus();
+  }
+
+  /** Which list of the app a field of the trigger is chosen from. */
+  listOf(field, holder, form) {
+    const given = Object.fromEntries(Object.entries(holder).filter(([path]) => path !== field.path && form.fields.some((one) => one.from && one.path === path)));
+    return { node: this.data.trigger.node, field, connection: this.data.trigger.connection, given };
+  }
+
   /** One input of a trigger: a fixed value. */
-  setting(field, holder) {
+  setting(field, holder, form) {
     const value = holder[field.path];
     let keys = false;
     const write = (fresh) => {
       if (fresh === "" || fresh?.length === 0) delete holder[field.path];
       else holder[field.path] = fresh;
-      if (field.path !== "resource") this.edited();
+      // Other lists depend on what was chosen from one.
+      const leads = field.path === "resource" || (field.from && form.fields.filter((one) => one.from).length > 1);
+      if (!leads) this.edited();
       else if (keys) this.soon();
       else this.changed();
     };
@@ -340,49 +354,33 @@ class Builder {
     }
     const input = h("input", { type: "text", "aria-label": field.label });
     input.value = value ?? "";
-    const trigger = this.data.trigger;
-    const pick = field.from && trigger.connection ? button(w.choose, () => this.pickFrom(trigger.node, field, trigger.connection, holder, (one) => {
-      input.value = one.value;
-      write(one.value);
-    }), { "aria-label": `${w.choose}: ${field.label}` }) : null;
     input.addEventListener("input", () => {
       const text = input.value.trim();
       write(["integer", "number"].includes(field.type) && /^-?\d+$/.test(text) ? Number(text) : text);
     });
-    return h("div", { class: "field" }, h("span", { class: "what" }, named), h("div", { class: "row bottom" }, input, pick), help, mine(input));
+    const trigger = this.data.trigger;
+    if (!field.from || !trigger.connection) return h("div", { class: "field" }, h("span", { class: "what" }, named), input, help, mine(input));
+    const ask = this.listOf(field, holder, form);
+    const told = h("div", {});
+    const pick = () => this.pickers.pickFrom(ask, (one) => {
+      input.value = one.value;
+      write(one.value);
+    });
+    const fallback = () => h("div", { class: "row bottom" }, input, button(w.choose, pick, { "aria-label": `${w.choose}: ${field.label}` }));
+    return h("div", { class: "field" }, h("span", { class: "what" }, named), this.pickers.picker(ask, {
+      value, label: field.label, write, fallback, place: `${trigger.node}.${field.path}`,
+      mine: (control) => {
+        told.replaceChildren(mine(control.matches("select") ? control : input));
+        this.drawHead();
+      },
+    }), help, told);
   }
 
-  /** The same for a step's field; the inputs that say which list is meant are fixed values of its mapping. */
-  choose(at, field, picked) {
+  /** Which list a field of a step is chosen from; what says which is meant are fixed values of its mapping. */
+  askOf(at, field) {
     const step = this.data.steps[at];
-    const fixed = Object.fromEntries(Object.entries(step.map ?? {}).filter(([, value]) => value !== null && typeof value !== "object" && !String(value).includes("{{")));
-    this.pickFrom(step.node, field, step.connection, fixed, picked);
-  }
-
-  /** A list of the app, as it is now. */
-  pickFrom(node, field, connection, given, picked) {
-    const list = h("ul", { class: "choices" });
-    const note = h("p", { class: "quiet", role: "status" });
-    const search = h("input", { type: "search", placeholder: w.search, "aria-label": w.search });
-    const show = async () => {
-      const query = new URLSearchParams({ node, field: field.path, connection: connection ?? "", search: search.value, with: JSON.stringify(given) });
-      try {
-        const told = await get(`/flows/choices?${query}`);
-        note.textContent = told.note || (told.options.length ? "" : w.nothing);
-        list.replaceChildren(...told.options.slice(0, 300).map((one) => h("li", {}, h("button", { type: "button", class: "option", onclick: () => {
-          made.close();
-          picked(one);
-        } }, h("span", { class: "what" }, one.label), h("code", {}, String(one.value))))));
-      } catch (error) {
-        list.replaceChildren();
-        note.textContent = [error.problem?.detail ?? w.lost, error.problem?.remedy].filter(Boolean).join(" ");
-      }
-    };
-    search.addEventListener("input", later(show, 250));
-    arrows(search, list);
-    const made = dialog(field.label, w, search, note, list);
-    show();
-    search.focus();
+    const given = Object.fromEntries(Object.entries(step.map ?? {}).filter(([path, value]) => path !== field.path && value !== null && typeof value !== "object" && !String(value).includes("{{")));
+    return { node: step.node, field, connection: step.connection, given };
   }
 
   condition(holder, label, at) {
@@ -403,25 +401,47 @@ class Builder {
     return h("div", {}, made, this.spot(made, label, (one) => one.where === where));
   }
 
-  filterCard() {
-    return h("section", { class: "card filter" }, h("h2", {}, w.filter), h("p", { class: "quiet" }, w.filterHelp), this.condition(this.data, w.filter, 0));
+  /** A condition is rarely wanted: it is folded away until there is one. */
+  folded(title, holder, label, at, help) {
+    const inside = h("div", {});
+    const has = holder.when !== undefined && holder.when !== null && holder.when !== "";
+    const made = h("details", { class: "filter", open: has || holder === this.unfolded }, h("summary", {}, h("span", { class: "what" }, title), h("span", { class: "quiet" }, help)), inside);
+    const draw = () => inside.childElementCount || inside.append(this.condition(holder, label, at));
+    made.addEventListener("toggle", () => {
+      if (made.open) draw();
+      if (made.open) this.unfolded = holder;
+    });
+    if (made.open) draw();
+    return made;
+  }
+
+  filter() {
+    return this.folded(w.filter, this.data, w.filter, 0, w.optional);
+  }
+
+  addCard() {
+    const { data } = this;
+    const kinds = ["action", "search"];
+    const first = data.trigger?.node && !data.steps?.length;
+    const made = h("section", { class: first ? "card addcard" : "addcard" }, first ? h("h2", {}, w.then) : null,
+      this.offer(kinds, w.chooseStep, first ? w.allSteps : "", { class: "button add", id: "add-step" }, (node) => this.addStep(node)));
+    if (!first) made.querySelector("#add-step").textContent = `+ ${w.addStep}`;
+    return made;
   }
 
   stepCard(step, at) {
     const steps = this.data.steps;
     const name = `${w.stepName} ${at + 1}`;
     const move = (to) => {
-      steps.splice(to, 0, steps.splice(at, 1)[0]);
       if (this.open === at) this.open = to;
-      this.focusOn = `.step:nth-child(${to + 1}) summary`;
-      this.changed();
+      this.focusOn = `.steps > li:nth-child(${to + 1}) summary`;
+      this.reshape(() => steps.splice(to, 0, steps.splice(at, 1)[0]));
     };
     const tools = h("div", { class: "row tools" },
       button("↑", () => move(at - 1), { disabled: at === 0, "aria-label": `${w.up}: ${name}`, class: "button quiet" }),
       button("↓", () => move(at + 1), { disabled: at === steps.length - 1, "aria-label": `${w.down}: ${name}`, class: "button quiet" }),
       button(w.copy, () => {
-        steps.splice(at + 1, 0, { ...structuredClone(step), id: this.freeId(step.id) });
-        this.changed();
+        this.reshape(() => steps.splice(at + 1, 0, { ...structuredClone(step), id: this.freeId(step.id) }));
       }, { class: "button quiet", "aria-label": `${w.copy}: ${name}` }),
       button(step.enabled === false ? w.stepOn : w.stepOff, () => {
         if (step.enabled === false) delete step.enabled;
@@ -430,19 +450,19 @@ class Builder {
         this.changed();
       }, { class: "button quiet", "aria-label": `${step.enabled === false ? w.stepOn : w.stepOff}: ${name}` }),
       button(w.remove, () => this.sure(w.sure, () => {
-        steps.splice(at, 1);
         this.open = null;
         this.focusOn = "#add-step";
-        this.changed();
+        this.reshape(() => steps.splice(at, 1));
       }), { class: "button quiet", "aria-label": `${w.remove}: ${name}` }));
     const inside = h("div", { class: "inside" });
     const made = h("details", { class: step.enabled === false ? "card step off" : "card step", open: this.open === at },
       h("summary", {}, this.summary(step, at)), inside);
     const draw = async () => {
-      inside.replaceChildren(tools, this.connectionOf(step.node, step, `steps.${step.id}`) ?? "",
-        h("div", { class: "field" }, h("span", { class: "what" }, w.stepWhen), this.condition(step, `${w.stepWhen} (${name})`, at)));
+      const offered = h("div", {});
+      inside.replaceChildren(offered, tools, h("div", { class: "two" }, this.connectionOf(step.node, step, `steps.${step.id}`) ?? "",
+        this.folded(w.stepWhen, step, `${w.stepWhen} (${name})`, at, w.optional)));
       const [form, seen] = await Promise.all([this.form(step.node), this.sees(at)]);
-      this.mapper = new Mapper(this, at, form, seen);
+      this.mapper = new Mapper(this, at, form, seen, offered);
       inside.append(this.mapper.element);
       this.wanted?.();
       this.wanted = null;
@@ -459,9 +479,9 @@ class Builder {
   }
 
   summary(step, at) {
-    const card = this.nodes?.find((one) => one.name === step.node);
+    const card = this.card(step.node);
     return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? `${card.app_title}: ${card.label}` : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? whole(`${card.app_title}: ${card.label}`) : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
   }
 
   /** How many values a step fills: a column of rows is one. */
@@ -516,34 +536,16 @@ class Builder {
       ?? this.data.steps?.find((one) => one.node?.startsWith(`${node.app}.`) && one.map?.company_id)?.map.company_id;
     this.form(node.name).then((form) => {
       if (company && form.fields.some((one) => one.path === "company_id")) map.company_id = company;
-      (this.data.steps ??= []).push({ id, node: node.name, connection: this.only(node.app), map });
-      this.open = this.data.steps.length - 1;
+      const steps = (this.data.steps ??= []);
+      this.open = steps.length;
       this.focusOn = `.steps > li:nth-child(${this.open + 1}) summary`;
-      this.changed();
+      const summary = this.focusOn;
+      this.reshape(() => steps.push({ id, node: node.name, connection: this.only(node.app), map })).then(() => place.querySelector(summary)?.scrollIntoView({ block: "start" }));
     });
   }
 
-  chooseNode(kinds, picked) {
-    const list = h("ul", { class: "choices" });
-    const search = h("input", { type: "search", placeholder: w.searchNodes, "aria-label": w.searchNodes });
-    const show = () => {
-      const wanted = plain(search.value).split(/\s+/).filter(Boolean);
-      // What is called so comes before what only says so.
-      const near = (one) => Number(wanted.every((word) => plain(`${one.app_title} ${one.label} ${one.also} ${one.name}`).includes(word)));
-      const fits = (this.nodes ?? []).filter((one) => kinds.includes(one.kind) && wanted.every((word) => plain(`${one.app_title} ${one.label} ${one.also} ${one.description} ${one.name}`).includes(word)))
-        .sort((a, b) => near(b) - near(a));
-      list.replaceChildren(...fits.map((one) => h("li", {}, h("button", { type: "button", class: "option node", onclick: () => {
-        made.close();
-        picked(one);
-      } }, h("span", { class: "initial", "aria-hidden": "true" }, one.app_title.slice(0, 1)), h("span", {}, h("span", { class: "what" }, `${one.app_title}: ${one.label}`), h("span", { class: "help" }, one.description))))));
-      if (!fits.length) list.append(h("li", { class: "quiet" }, w.nothing));
-    };
-    search.addEventListener("input", show);
-    arrows(search, list);
-    const made = dialog(kinds.includes("trigger") ? w.chooseTrigger : w.chooseStep, w, search, list);
-    if (this.nodes) show();
-    this.whenNodes.then(show);
-    search.focus();
+  chooseNode(kinds, title, picked) {
+    this.pickers.chooseNode(title, this.nodes.filter((one) => kinds.includes(one.kind)), picked);
   }
 
   sure(text, go) {
@@ -599,8 +601,12 @@ class Builder {
 
   async publish(enable) {
     await this.upToDate();
+    if (!this.ok) {
+      this.standing.refuse();
+      return;
+    }
     // What a colleague did meanwhile is looked at before anything is published.
-    if (!this.ok || (may && this.isDraft && !(await this.draft.settled(this.text)))) return;
+    if (may && this.isDraft && !(await this.draft.settled(this.text))) return;
     let items = null;
     let broken = 0;
     try {
@@ -639,13 +645,15 @@ class Builder {
   }
 }
 
-const coming = get("/flows/nodes");
-const builder = new Builder();
+// Nothing is drawn before it is known what there is: whoever types at once would lose the focus.
+let failed = null;
+const nodes = await get("/flows/nodes").then(({ items }) => items).catch((error) => {
+  failed = error;
+  return [];
+});
+const builder = new Builder(nodes);
+if (failed) builder.trouble(failed);
 wide.addEventListener("change", () => builder.asText && builder.draw());
-builder.whenNodes = coming.then(({ items }) => {
-  builder.nodes = items;
-  if (!builder.asText) builder.draw();
-}).catch((error) => builder.trouble(error));
 if (begin.stored) {
   get(`/flows/samples?flow=${encodeURIComponent(begin.stored)}`).then(({ items }) => {
     builder.samples.runs = items;

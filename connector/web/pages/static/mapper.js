@@ -6,13 +6,14 @@ import { leaves, shown, taken } from "./token-field.js";
 
 /** What a step gets, to be put into a card; `host` is the builder (see builder.js). */
 export class Mapper {
-  constructor(host, at, form, seen) {
-    Object.assign(this, { host, at, form, seen, words: host.words, rows: new Map(), show: "all", wanted: "" });
+  constructor(host, at, form, seen, offered) {
+    Object.assign(this, { host, at, form, seen, offered, words: host.words, rows: new Map(), show: "all", wanted: "" });
     this.told = { fields: {}, issues: [] };
     this.refresh = later(() => this.preview());
     this.element = h("div", { class: "mapper" }, this.bar(), (this.body = h("div", { class: "sections" })));
     this.draw();
     this.preview();
+    this.offer();
   }
 
   get step() {
@@ -191,7 +192,32 @@ export class Mapper {
     }
     const closed = field.choices?.length && !(typeof value === "string" && value.includes("{{"));
     if (closed || field.type === "boolean") return this.chooser(field, label, describedby, value, write, inner);
+    const written = typeof value === "string" && value.includes("{{");
+    if (field.from && this.host.canChoose && this.step.connection && !written && (value !== undefined || (field.required && !inner))) {
+      return this.picker(field, label, describedby, value, write, inner);
+    }
     return this.tokens(field, label, describedby, value, write, inner);
+  }
+
+  /** What is chosen from a list of the app is shown by its name, and the list is there at once. */
+  picker(field, label, describedby, value, write, inner) {
+    const box = h("div", { class: "picking" });
+    const asTokens = (now) => this.tokens(field, label, describedby, now, write, inner);
+    box.append(...this.host.pickers.picker(this.host.askOf(this.at, field), {
+      value, label, write, place: `${this.step.id}.${field.path}`, fallback: () => asTokens(value),
+      mine: (control) => control.setAttribute("aria-describedby", describedby),
+      more: () => this.braces(label, () => box.replaceChildren(asTokens(undefined))),
+    }));
+    return box;
+  }
+
+  /** The way from a choice to an expression. */
+  braces(label, go) {
+    return button("{ }", (event) => {
+      const row = event.target.closest(".value");
+      go();
+      row.querySelector("token-field").focus();
+    }, { class: "button quiet insert", "aria-label": `${this.words.insert}: ${label}`, title: this.words.insert });
   }
 
   tokens(field, label, describedby, value, write, inner) {
@@ -202,7 +228,7 @@ export class Mapper {
     });
     made.addEventListener("tokens", () => write(made.value));
     if (!field.from || !this.host.canChoose) return made;
-    return h("div", { class: "row" }, made, button(this.words.choose, () => this.host.choose(this.at, field, (one) => {
+    return h("div", { class: "row" }, made, button(this.words.choose, () => this.host.pickers.pickFrom(this.host.askOf(this.at, field), (one) => {
       made.value = String(one.value);
       write(one.value);
     })));
@@ -226,11 +252,10 @@ export class Mapper {
     select.addEventListener("change", () => {
       if (select.value !== "given") write(select.value === "" ? "" : choices[Number(select.value)].value);
     });
-    box.append(select, button("{ }", () => {
+    box.append(select, this.braces(label, () => {
       value = "";
       asTokens();
-      box.querySelector("token-field").focus();
-    }, { class: "button quiet insert", "aria-label": `${w.insert}: ${label}`, title: w.insert }));
+    }));
     return box;
   }
 
@@ -317,11 +342,21 @@ export class Mapper {
         parts.result.append(h("span", { class: "exact" }, found.value === "" ? "“”" : found.value), h("span", { class: "kind" }, found.type + (found.note ? ` · ${found.note}` : "")));
       } else if (found?.state === "empty") parts.result.append(h("span", { class: "quiet" }, this.words.empty));
       parts.mistake.hidden = !issue;
-      parts.mistake.textContent = issue ? [issue.message, issue.remedy].filter(Boolean).join(" ") : "";
+      parts.mistake.textContent = issue ? this.said(issue) : "";
+      // What is only empty is no mistake before somebody wants to publish it.
+      const calm = issue?.lacks && !this.host.standing.strict;
       parts.mistake.classList.toggle("mild", issue?.severity === "warning");
-      if (parts.row.matches(".fieldrow")) parts.row.classList.toggle("wrong", Boolean(issue) && issue.severity !== "warning");
+      parts.mistake.classList.toggle("todo", Boolean(calm));
+      if (parts.row.matches(".fieldrow")) parts.row.classList.toggle("wrong", Boolean(issue) && issue.severity !== "warning" && !calm);
     }
     for (const { array, fields, table } of this.lists ?? []) this.table(array, fields, table);
+  }
+
+  said(issue) {
+    const { words: w } = this;
+    const field = this.form.fields.find((one) => one.path === plainPath(issue.field ?? ""));
+    if (issue.lacks === "value") return field?.from || field?.choices?.length || field?.type === "boolean" ? w.chooseIt : w.writeIt;
+    return [issue.message, issue.remedy].filter(Boolean).join(" ");
   }
 
   /** The rows as they would be sent. */
@@ -340,11 +375,25 @@ export class Mapper {
       h("p", { class: "quiet" }, this.words.nothingSent));
   }
 
+  async suggested() {
+    return (await send("/flows/draft/suggest", { data: this.host.data, step: this.at, sample: this.host.sample })).items;
+  }
+
+  /** A step that takes nothing from the record yet: what could be filled is said where the eye is. */
+  async offer() {
+    if (Object.values(this.map).some((one) => typeof one === "object" || String(one).includes("{{"))) return;
+    const items = await this.suggested().catch(() => []);
+    if (!items.length || !this.element.isConnected) return;
+    const w = this.words;
+    this.offered.replaceChildren(h("div", { class: "box note line" }, h("p", {}, items.length === 1 ? w.offerOne : fill(w.offer, { count: items.length })),
+      button(w.look, () => this.suggestions(), { class: "button main" })));
+  }
+
   async suggestions() {
     const w = this.words;
     let items = [];
     try {
-      ({ items } = await send("/flows/draft/suggest", { data: this.host.data, step: this.at, sample: this.host.sample }));
+      items = await this.suggested();
     } catch (error) {
       this.host.trouble(error);
       return;
@@ -358,6 +407,7 @@ export class Mapper {
     const accept = (one, row) => {
       this.map[one.path] = one.value;
       row.remove();
+      this.offered.replaceChildren();
       if (!list.childElementCount) made.close();
       this.draw();
       this.edited();

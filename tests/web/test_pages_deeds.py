@@ -1,0 +1,121 @@
+"""Letting something happen in emulated apps: there only, and so that a flow starts by it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from connector import load_catalog
+from connector.bundle import examples_folder
+from connector.model import Connection
+from connector.sandbox import SandboxConfig
+from connector.sandbox.ports import serving
+from connector.web.pages import deeds
+from connector.web.pages.naming import EXAMPLES, name_in, told_name
+from connector.web.pages.play import on_stage
+from connector.web.pages.words import words_of
+
+TODAY = date(2026, 11, 29)
+
+
+def connection(base_url: str, **changes: Any) -> Connection:
+    given = {"id": "c", "app": "fatture_in_cloud", "name": "fatture", "base_url": base_url}
+    return Connection(**{"settings": {"emulated": True}, **given, **changes})
+
+
+BOTH = [
+    connection("http://127.0.0.1:1"),
+    connection("http://127.0.0.1:2/api", app="perfex_crm", name="perfex"),
+]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8421", "localhost:8421", "[::1]:8421"])
+def test_an_emulated_app_of_this_machine_is_found(host: str) -> None:
+    assert deeds.is_emulated(connection(f"http://{host}/"))
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        connection("https://api-v2.fattureincloud.it"),
+        connection("http://127.0.0.1.example.it:8421"),
+        connection("http://10.0.0.1:8421"),
+        connection("http://127.0.0.1:8421", settings={}),
+        connection("https://api-v2.fattureincloud.it", settings={"emulated": True}),
+    ],
+)
+def test_nobody_else_is_sent_an_invented_client(one: Connection) -> None:
+    assert not deeds.is_emulated(one)
+    assert deeds.stages([one]) == []
+    assert deeds.stage_of(text("fic-client-to-perfex"), load_catalog(), [one]) is None
+
+
+def text(name: str) -> str:
+    return (examples_folder() / f"{name}.yaml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "company"),
+    [
+        ("fic-client-to-perfex", "fatture_in_cloud.entities.clients.create", "108061"),
+        ("fic-invoice-copy", "fatture_in_cloud.issued_documents.orders.create", "108061"),
+        ("perfex-invoice-to-fic", "perfex_crm.invoices.create", ""),
+        # An invoice must be made and then paid: one click does not start it.
+        ("fic-payment-to-perfex", None, ""),
+    ],
+)
+def test_a_flow_is_offered_what_starts_it(name: str, key: str | None, company: str) -> None:
+    stage = deeds.stage_of(text(name), load_catalog(), BOTH)
+    assert (stage.key if stage else None) == key
+    assert stage is None or stage.company == company
+
+
+def test_a_text_that_cannot_be_read_is_offered_nothing() -> None:
+    assert deeds.stage_of("flow: [", load_catalog(), BOTH) is None
+    assert deeds.stage_of("flow: x\ntrigger: {node: no.such}", load_catalog(), BOTH) is None
+
+
+async def test_nothing_is_offered_where_others_reach_the_server() -> None:
+    class Site:
+        settings = SimpleNamespace(reach=SimpleNamespace(rehearsal=False))
+
+    assert await on_stage(Site()) == []  # type: ignore[arg-type]  # it looks at no more
+
+
+async def test_every_deed_is_done_in_its_app_and_told_of() -> None:
+    """Also in apps that are empty: what a deed is based on is made first."""
+    async with serving(SandboxConfig(seed=5)) as apps:
+        fic, perfex = apps.sandbox.fic, apps.sandbox.perfex
+        told = apps.as_data()
+        at = {
+            "fatture_in_cloud": connection(told["fic"]),
+            "perfex_crm": connection(f"{told['perfex']}/api", app="perfex_crm"),
+        }
+        for key in sorted(deeds.DEEDS, reverse=True):
+            deed, where = deeds.DEEDS[key], at[key.partition(".")[0]]
+            before = await deeds.records(where, deed.records)
+            await deeds.do(deeds.Stage(key, deed, where), TODAY)
+            after = await deeds.records(where, deed.records)
+            if deed.changes and before:
+                assert len(after) == len(before), key
+                assert after[0] != before[0], key
+            else:
+                assert len(after) == len(before) + 1, key
+        assert fic.first_company.tables["clients"].view()[-1]["vat_number"].startswith("IT")
+        assert perfex.tables["invoices"].view()[-1]["total"] == "195.20"
+
+
+def test_our_own_examples_are_named_in_the_readers_language() -> None:
+    names = {name_in(path.read_text("utf-8")) for path in Path(examples_folder()).glob("*.yaml")}
+    assert names <= EXAMPLES
+    italian = words_of("it")
+    document = text("fic-client-to-perfex")
+    assert told_name(document, italian) == "I clienti nuovi e modificati vanno in Perfex"
+    # What a person has named stays as it was named, even where it is a word of ours.
+    assert told_name("flow: x\nname: Flows", italian) == "Flows"
+    assert told_name("flow: x", italian) == "x"
+    assert told_name("flow: [", italian) == ""
