@@ -88,10 +88,10 @@ class Workshop:
 
     async def samples(self, flow: str | None) -> list[dict[str, Any]]:
         """The last runs whose records can serve as samples: of a flow, else of any."""
-        lines, _ = await self._store.look_up_runs(RunFilter(flow=flow), MOST_SAMPLES)
+        found = await self._store.look_up_runs(RunFilter(flow=flow), MOST_SAMPLES)
         return [
             {"run": line.id, "record": line.item_id, "at": line.created_at, "flow": line.flow}
-            for line in lines
+            for line in found.rows
         ]
 
     async def sees(
