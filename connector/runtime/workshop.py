@@ -161,7 +161,8 @@ class Workshop:
         return context_for(self._catalog, data, step, item)
 
     async def _event_of(self, text: str, sample: Mapping[str, Any] | None) -> dict[str, Any]:
-        return await self._item(read_plain(text), sample)
+        data = read_plain(text)
+        return await self._item(data if isinstance(data, Mapping) else {}, sample)
 
     async def _item(self, data: Document, sample: Mapping[str, Any] | None) -> dict[str, Any]:
         """The event of a sample: of a run, with a pasted record, or made up."""
