@@ -39,4 +39,7 @@ def encode_text(value: Any) -> str:
 
 def decode(text: bytes | str) -> Any:
     """Plain values with Decimal for every number that has a fraction. Raises ValueError."""
-    return _decoder().decode(text)
+    try:
+        return _decoder().decode(text)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None

@@ -138,7 +138,7 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
 
     Each write with the exact request; an error with what to do.
     """
-    row = with_runtime(lambda runtime: runtime.get_run(run_id))
+    row = with_runtime(lambda runtime: _one_run(runtime, run_id))
     if row is None:
         raise ConnectorError(
             f"There is no run {run_id}.", remedy="`connector runs` lists their numbers."
@@ -185,7 +185,21 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
             out.print(f"         {row['error']['remedy']}", markup=False)
 
 
+async def _one_run(runtime: Runtime, run_id: int) -> dict[str, Any] | None:
+    row = await runtime.get_run(run_id)
+    past = await runtime.past.run(run_id)
+    return {**row, "mended_by": past["mended_by"]} if row and past else None
+
+
+def ended(row: Mapping[str, Any]) -> str:
+    """A run's state; of one that failed also the replay that has ended well."""
+    mended = row.get("mended_by")
+    return f"{row['state']}, mended by {mended}" if mended else str(row["state"])
+
+
 def _state(row: Mapping[str, Any]) -> str:
+    if row.get("mended_by"):
+        return ended(row)
     if row["state"] != "waiting":
         return f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"])
     return f"waiting: {_why(row)}"
@@ -236,7 +250,7 @@ def run_line(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["id"],
         row["flow"],
         row["item_id"],
-        row["state"],
+        ended(row),
         local(row["created_at"]),
         seconds(row),
         told,

@@ -65,7 +65,7 @@ def resolve(
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="With adopt: even if it cannot be read or does not match."),
+        typer.Option("--force", help="With adopt: whatever speaks against this record."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending again.")] = False,
     json: JsonOption = False,

@@ -50,8 +50,13 @@ class Witness:
         self._catalog = catalog
         self._doors = doors
 
-    async def read(self, effect: EffectRow, remote_id: str, *, force: bool) -> Testimony:
-        """The record with this id. Raises ConnectorError when it does not fit, unless forced."""
+    async def read(
+        self, effect: EffectRow, remote_id: str, *, force: bool, doubt: str = ""
+    ) -> Testimony:
+        """The record with this id; `doubt` is what speaks against it already.
+
+        Raises ConnectorError when it does not fit, unless forced.
+        """
         number = int(remote_id) if remote_id.isdecimal() else remote_id
         try:
             action = self._action(effect)
@@ -59,8 +64,8 @@ class Witness:
         except (ApiError, BundleError, NotConnected) as error:
             if not force:
                 raise _refusal(error, remote_id) from error
-            return Testimony(output_of(None, number), error.message)
-        doubt = unlike(action, effect.inputs, effect.marker, record, remote_id)
+            return Testimony(output_of(None, number), doubt or error.message)
+        doubt = doubt or unlike(action, effect.inputs, effect.marker, record, remote_id)
         keyed = effect.natural_key and not action.identity.witness
         if not doubt and not action.identity.marker and not keyed:
             doubt = "it was written without a mark and without a key, so nothing tells that it is"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
+from connector.engine.packing import unpack
 from connector.engine.waits import Clock
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.adopting import Witness
@@ -94,8 +96,12 @@ class Decisions:
             return listed["record"]
 
     async def _writers(self, effect: EffectRow, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Which other runs of ours wrote these records, with their flows."""
+        """Which other runs of ours wrote these records, with their flows.
+
+        Of a change nothing is told about the record that it changes: others may have as well.
+        """
         found: dict[str, dict[str, Any]] = {}
+        ids = [one for one in ids if one != changed_by(effect)]
         flows = await self._store.flow_keys()
         for node in self._witness.kin(effect):
             claimed = await self._store.claimed_ids(effect.connection_id, node, ids)
@@ -104,6 +110,14 @@ class Decisions:
                 flow = flows.get(run.flow_id) if run else None
                 found.setdefault(one, {"run": number, "flow": flow, "kept": run is not None})
         return found
+
+    async def _another_wrote(self, effect: EffectRow, remote_id: str) -> str:
+        """What speaks against a record that another run of ours wrote; empty when none did."""
+        writer = (await self._writers(effect, [remote_id])).get(remote_id)
+        if writer is None:
+            return ""
+        flow = f" of the flow {writer['flow']}" if writer["flow"] else ""
+        return f"run {writer['run']}{flow} wrote it"
 
     async def resolve(
         self,
@@ -117,7 +131,7 @@ class Decisions:
         """Decide a parked write: `adopt` the record with `remote_id`, send again, or drop it.
 
         Its run goes on. Raises ConnectorError when it is not parked, and, unless forced, when the
-        record that is adopted cannot be read or is not the one that was written.
+        record that is adopted cannot be read, is not the one that was written, or is another run's.
         """
         effect = await self._parked(key)
         doubt = ""
@@ -126,7 +140,8 @@ class Decisions:
                 raise ConnectorError(
                     "Adopting needs the id of the record in the app.", field="remote_id"
                 )
-            told = await self._witness.read(effect, remote_id, force=force)
+            doubt = await self._another_wrote(effect, remote_id)
+            told = await self._witness.read(effect, remote_id, force=force, doubt=doubt)
             effect.state, effect.remote_id = "done", remote_id
             effect.output, doubt = told.output, told.doubt
         elif choice == "send_again":
@@ -239,6 +254,14 @@ class Decisions:
     async def replay_event(self, event_id: int) -> bool:
         """Match an event once more: flows that had no run for it get one, the others do not."""
         return await self._store.reopen_event(event_id)
+
+
+def changed_by(effect: EffectRow) -> str:
+    """The id of the record that a write changes or deletes; empty where it makes one."""
+    if effect.request is None:
+        return ""
+    request = unpack(effect.request)
+    return "" if request.method == "POST" else urlsplit(request.url).path.rsplit("/", 1)[-1]
 
 
 def begins_at(

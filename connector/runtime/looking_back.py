@@ -41,15 +41,15 @@ class LookingBack:
     ) -> dict[str, Any]:
         """The newest `items` that fit, `next` for the part after, and `looked_to` of a search.
 
+        Of a search those come first whose number or record its text is, however old they are.
         `looked_to` is the run at which a search in texts has stopped: as `before`, it goes on.
         """
-        lines, looked = await self._store.look_up_runs(asked, limit + 1, before)
-        shown = lines[:limit]
-        summaries = await self._store.summaries([line.id for line in shown])
+        found = await self._store.look_up_runs(asked, limit, before)
+        summaries = await self._store.summaries([line.id for line in found.rows])
         return {
-            "items": [line_view(line, summaries.get(line.id)) for line in shown],
-            "next": shown[-1].id if len(lines) > limit else None,
-            "looked_to": looked,
+            "items": [line_view(line, summaries.get(line.id)) for line in found.rows],
+            "next": found.following,
+            "looked_to": found.looked,
         }
 
     async def counts(self, asked: RunFilter, states: Sequence[str] = ATTENTION) -> dict[str, int]:
@@ -96,25 +96,23 @@ class LookingBack:
         ]
 
     async def _same(self, run: RunRow) -> list[dict[str, Any]]:
-        lines, _ = await self._store.look_up_runs(
+        found = await self._store.look_up_runs(
             RunFilter(event_id=run.event_id, record=run.item_id), 100
         )
-        same = [line for line in lines if line.flow_id == run.flow_id and line.id != run.id]
+        same = [line for line in found.rows if line.flow_id == run.flow_id and line.id != run.id]
         return [{"id": one.id, "replay": one.replay, "state": one.state} for one in same]
 
     async def events(
         self, asked: EventFilter, limit: int = 50, before: int | None = None
     ) -> dict[str, Any]:
         """The newest events that fit, each with its runs by state; the rest as in `runs`."""
-        rows, looked = await self._store.look_up_events(asked, limit + 1, before)
-        shown = rows[:limit]
-        ends = await self._store.ends_of_events([row.id for row in shown])
+        found = await self._store.look_up_events(asked, limit, before)
+        ends = await self._store.ends_of_events([row.id for row in found.rows])
         items = [
             {**event_view(row, sum(ends.get(row.id, {}).values())), "ends": ends.get(row.id, {})}
-            for row in shown
+            for row in found.rows
         ]
-        following = shown[-1].id if len(rows) > limit else None
-        return {"items": items, "next": following, "looked_to": looked}
+        return {"items": items, "next": found.following, "looked_to": found.looked}
 
     async def account(self, since: float, until: float) -> dict[str, Any]:
         """Where every event of a time ended: sums that add up, or `open` says what has not ended.

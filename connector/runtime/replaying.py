@@ -52,8 +52,8 @@ class Replaying:
         Each of `items` tells the step where it begins, how many steps and writes are taken over,
         and `refused` when it cannot be replayed; `writes` are done already and not repeated.
         """
-        found, looked = await self._store.look_up_runs(asked, AT_ONCE + 1)
-        lines = sorted(found[:AT_ONCE], key=lambda line: line.id)
+        found = await self._store.look_up_runs(asked, AT_ONCE)
+        lines = sorted(found.rows, key=lambda line: line.id)
         flows = {row.id: row for row in await self._store.flows()}
         items = [await self._foreseen(line, flows.get(line.flow_id), from_step) for line in lines]
         ready = [one for one in items if one["refused"] is None]
@@ -62,7 +62,7 @@ class Replaying:
             "ready": [one["id"] for one in ready],
             "refused": len(items) - len(ready),
             "writes": sum(one["writes"] for one in ready),
-            "more": len(found) > AT_ONCE or looked is not None,
+            "more": (found.following or found.looked) is not None,
         }
 
     async def many(
@@ -72,7 +72,7 @@ class Replaying:
         done: list[dict[str, int]] = []
         refused: list[dict[str, Any]] = []
         wanted = tuple(sorted(set(run_ids)))[:AT_ONCE]
-        lines, _ = await self._store.look_up_runs(RunFilter(ids=wanted), AT_ONCE)
+        lines = (await self._store.look_up_runs(RunFilter(ids=wanted), AT_ONCE)).rows
         flows = {row.id: row for row in await self._store.flows()}
         for line in sorted(lines, key=lambda one: one.id):
             foreseen = await self._foreseen(line, flows.get(line.flow_id), from_step)

@@ -88,10 +88,10 @@ class Workshop:
 
     async def samples(self, flow: str | None) -> list[dict[str, Any]]:
         """The last runs whose records can serve as samples: of a flow, else of any."""
-        lines, _ = await self._store.look_up_runs(RunFilter(flow=flow), MOST_SAMPLES)
+        found = await self._store.look_up_runs(RunFilter(flow=flow), MOST_SAMPLES)
         return [
             {"run": line.id, "record": line.item_id, "at": line.created_at, "flow": line.flow}
-            for line in lines
+            for line in found.rows
         ]
 
     async def sees(
@@ -161,7 +161,8 @@ class Workshop:
         return context_for(self._catalog, data, step, item)
 
     async def _event_of(self, text: str, sample: Mapping[str, Any] | None) -> dict[str, Any]:
-        return await self._item(read_plain(text), sample)
+        data = read_plain(text)
+        return await self._item(data if isinstance(data, Mapping) else {}, sample)
 
     async def _item(self, data: Document, sample: Mapping[str, Any] | None) -> dict[str, Any]:
         """The event of a sample: of a run, with a pasted record, or made up."""

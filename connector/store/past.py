@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[Row]):
+    """A page of rows; `following` and `looked`, as `before`, give the page after it.
+
+    `looked` is where a search in texts stopped, when it did not look at all that there is.
+    """
+
+    rows: list[Row]
+    following: int | None = None
+    looked: int | None = None
 
 
 class History(Protocol):
@@ -17,8 +32,8 @@ class History(Protocol):
 
     async def look_up_runs(
         self, asked: RunFilter, limit: int, before: int | None = None
-    ) -> tuple[list[RunLine], int | None]:
-        """The newest runs that fit; and the run that a search in texts stopped at, if it did."""
+    ) -> Part[RunLine]:
+        """The newest runs that fit; those whose number or record a text is come first."""
         ...
 
     async def count_runs(self, asked: RunFilter, states: Sequence[str]) -> dict[str, int]:
@@ -30,8 +45,8 @@ class History(Protocol):
 
     async def look_up_events(
         self, asked: EventFilter, limit: int, before: int | None = None
-    ) -> tuple[list[EventRow], int | None]:
-        """The newest events that fit; and the event that a search stopped at, if it did."""
+    ) -> Part[EventRow]:
+        """The newest events that fit; those of which a text is the very id come first."""
         ...
 
     async def ends_of_events(self, events: Sequence[int]) -> dict[int, dict[str, int]]:

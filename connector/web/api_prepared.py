@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 
-from connector.codec import decode
 from connector.web import shapes
 from connector.web.answers import problem
 from connector.web.api_past import Exact
-from connector.web.faults import NoSuchRecord, answer_problem
+from connector.web.faults import NoSuchRecord, answer_problem, exact_body
 from connector.web.ports import Runtime
 
 Key = Annotated[str, Path(max_length=200, description="A flow's key, or a new draft's name.")]
@@ -164,16 +162,10 @@ async def _known(runtime: Runtime, key: str, test: str) -> None:
 
 
 async def _given(request: Request, asked: shapes.Sample, inside: str = "") -> dict[str, Any]:
-    """A sample as it was sent: FastAPI would have made floats of money."""
+    """A sample as it was sent."""
     if asked.run is not None:
         return {"run": asked.run}
-    try:
-        body = decode(await request.body())
-    except ValueError as error:
-        # What FastAPI reads and JSON does not know: NaN, half a surrogate, a mark of byte order.
-        raise RequestValidationError(
-            [{"type": "json_invalid", "loc": ("body",), "msg": str(error)}]
-        ) from None
+    body = await exact_body(request)
     return {"record": (body[inside] if inside else body)["record"]}
 
 

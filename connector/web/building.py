@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from connector.codec import decode
 from connector.errors import BundleError, FlowError
 from connector.web import shapes
 from connector.web.answers import problem_of
-from connector.web.faults import NoSuchRecord, answer_problem
+from connector.web.faults import NoSuchRecord, answer_problem, exact_body
 from connector.web.ports import Runtime
 
 Answer = Callable[[Any], Response]
@@ -82,6 +81,6 @@ def add_building(router: APIRouter, runtime: Runtime, exact: Answer, who: str) -
 
 
 async def _exactly(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The mapping and context as they were sent: FastAPI would have made floats of money."""
-    body = decode(await request.body())
+    """The mapping and context as they were sent."""
+    body = await exact_body(request)
     return body.get("map", {}), body.get("context", {})

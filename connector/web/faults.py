@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from connector.codec import encode
+from connector.codec import decode, encode
 from connector.errors import ConnectorError, Throttled
 from connector.web.answers import PROBLEM, problem, problem_of
 
@@ -26,6 +26,16 @@ class NoSuchRecord(Exception):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+async def exact_body(request: Request) -> Any:
+    """The JSON as it was sent, where FastAPI would have made floats of money."""
+    try:
+        return decode(await request.body())
+    except ValueError as error:
+        # What FastAPI reads and JSON does not know: NaN, half a surrogate, a mark of byte order.
+        told = {"type": "json_invalid", "loc": ("body",), "msg": str(error)}
+        raise RequestValidationError([told]) from None
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -111,7 +111,7 @@ class RollBack(Asked):
 class Resolve(Asked):
     """What a person decided of a parked write; `adopt` names the record that is there.
 
-    It is read first; `force` adopts one that cannot be read or does not match.
+    It is read first; `force` adopts one that cannot be read, does not match or is another run's.
     """
 
     choice: Literal["adopt", "send_again", "drop"]

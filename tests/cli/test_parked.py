@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,19 @@ def test_many_runs_are_shown_before_they_are_replayed(two_failed: None) -> None:
     said = clean(connector("replay", "--state", "failed", "--yes"), 0)
     assert said.out.count("replayed already") == 2
     assert len(states()) == 4
+
+
+def test_a_failed_run_says_which_replay_has_mended_it(two_failed: None, place: Path) -> None:
+    clean(connector("replay", "1"), 0)
+    with sqlite3.connect(place / "connector.db") as database:
+        database.execute("UPDATE run SET state = 'succeeded', finished_at = 1 WHERE id = 3")
+        database.execute("UPDATE run SET mended_by = 3 WHERE id = 1")
+    database.close()
+    told = clean(connector("runs", "--state", "failed"), 0).out.splitlines()
+    mended = {line.split()[0]: "failed, mended by 3" in line for line in told[1:]}
+    assert mended == {"1": True, "2": False}
+    assert "failed, mended by 3" in clean(connector("run-show", "1"), 0).out
+    assert connector("run-show", "1", "--json").json["mended_by"] == 3
 
 
 def test_a_script_sees_first_and_does_with_yes(two_failed: None) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connector.engine.packing import pack
 from connector.errors import ConnectorError, FlowError
+from connector.model import HttpRequest
+from connector.runtime.decisions import changed_by
+from connector.store.rows import EffectRow
 from tests.runtime.kit import CREATE, World, client, flow, story, world
 from tests.runtime.test_writes import INVOICE, POST, SENT, follow_invoices, issue
+from tests.store.kit import effect_row
 
 MORE = """\
   - id: tell
@@ -118,6 +124,40 @@ def test_a_record_that_is_not_the_one_is_not_adopted_unless_forced(
             assert kept["details"]["forced"]
 
     told()
+
+
+@story
+async def test_a_record_that_another_run_wrote_is_adopted_by_insisting_only(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await follow_invoices(w)
+        assert (await issue(w))["state"] == "succeeded"
+        w.sandbox.fic.faults.add(kind="reset_before", **POST)
+        assert (await issue(w))["state"] == "parked"
+        (row,) = await w.runtime.list_parked()
+        other = str(w.documents[0]["id"])
+        # Nothing else speaks against it: somebody has put our mark there.
+        marked = {"subject": f"Order {row['marker']}"}
+        w.person.change("issued_documents", w.documents[0]["id"], marked)
+        with pytest.raises(ConnectorError, match="run 1 of the flow simple wrote it") as caught:
+            await w.runtime.resolve(row["key"], "adopt", who="anna", remote_id=other)
+        assert type(caught.value).__name__ == "Unproven"
+        assert await w.runtime.list_audits() == []
+        insisted = {"remote_id": other, "force": True}
+        await w.runtime.resolve(row["key"], "adopt", who="anna", **insisted)
+        (kept,) = await w.runtime.list_audits()
+        assert kept["details"]["forced"] == "run 1 of the flow simple wrote it"
+        await w.quiet()
+        assert ((await w.runs())[-1]["state"], len(w.documents)) == ("succeeded", 1)
+
+
+def test_what_a_change_names_is_no_other_runs_record() -> None:
+    def effect(method: Any, url: str) -> EffectRow:
+        request = pack(HttpRequest(method=method, url=url, body=b"{}"))
+        return replace(effect_row("main", 1), request=request)
+
+    assert changed_by(effect("PUT", "https://crm.test/api/customers/7?x=1")) == "7"
+    assert changed_by(effect("POST", "https://crm.test/api/customers/7")) == ""
+    assert changed_by(replace(effect_row("main", 1), request=None)) == ""
 
 
 @story

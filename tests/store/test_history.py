@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from connector.store.rows import COUNTED, EventFilter, RunFilter, RunRow
+from connector.store.past import Part
+from connector.store.rows import COUNTED, EventFilter, EventRow, RunFilter, RunRow
 from connector.store.sql.database import SqlDatabase
 from connector.store.sql.history import LOOKED_THROUGH, History
 from connector.store.sql.tenant import TenantStore
@@ -43,8 +45,7 @@ async def store(either: SqlDatabase) -> TenantStore:
 
 
 async def ids(store: TenantStore, **asked: Any) -> list[int]:
-    lines, _ = await store.look_up_runs(RunFilter(**asked), 50)
-    return [line.id for line in lines]
+    return [line.id for line in (await store.look_up_runs(RunFilter(**asked), 50)).rows]
 
 
 async def test_runs_are_found_by_all_that_is_said_of_them(store: TenantStore) -> None:
@@ -73,10 +74,10 @@ async def test_pages_follow_each_other(store: TenantStore) -> None:
     seen: list[int] = []
     before = None
     for _ in range(3):
-        lines, _ = await store.look_up_runs(RunFilter(state="succeeded"), 2, before)
-        seen += [line.id for line in lines]
-        before = lines[-1].id
-    assert seen == made[::-1]
+        found = await store.look_up_runs(RunFilter(state="succeeded"), 2, before)
+        seen += [line.id for line in found.rows]
+        before = found.following
+    assert (seen, before) == (made[::-1], None)
 
 
 async def test_texts_are_searched_whatever_their_case_and_signs(store: TenantStore) -> None:
@@ -105,18 +106,18 @@ async def test_a_search_says_where_it_stopped(
     monkeypatch.setattr("connector.store.sql.history.LOOKED_THROUGH", 3)
     old = await run(store, 1, context={"trigger": {"name": "Rossi"}})
     recent = [(await run(store, number)).id for number in range(2, 6)]
-    lines, looked = await store.look_up_runs(RunFilter(text="rossi"), 50)
-    assert (lines, looked) == ([], recent[1])
-    lines, looked = await store.look_up_runs(RunFilter(text="rossi"), 50, looked)
-    assert [line.id for line in lines] == [old.id]
-    assert looked is None or looked < old.id
+    found = await store.look_up_runs(RunFilter(text="rossi"), 50)
+    assert (found.rows, found.looked) == ([], recent[1])
+    found = await store.look_up_runs(RunFilter(text="rossi"), 50, found.looked)
+    assert [line.id for line in found.rows] == [old.id]
+    assert found.looked is None or found.looked < old.id
 
 
 async def test_a_replayed_run_names_the_latest(store: TenantStore) -> None:
     old = await run(store, 1, "failed")
     again = run_row("main", old.event_id, flow_id=old.flow_id, item_id=old.item_id)
     new = await store.add_run(again, copy_of=old.id)
-    lines, _ = await store.look_up_runs(RunFilter(record=old.item_id), 50)
+    lines = (await store.look_up_runs(RunFilter(record=old.item_id), 50)).rows
     assert [(line.id, line.newer) for line in lines] == [(new.id, None), (old.id, new.id)]
     assert await ids(store, replays=True) == [new.id]
 
@@ -138,7 +139,7 @@ async def test_a_failed_run_is_mended_by_a_replay_that_ends_well(store: TenantSt
     assert await ids(store, state="failed", mended=True) == [once.id]
     late = await replayed(store, twice, "filtered")
     assert await ids(store, state="failed", mended=False) == [never.id]
-    lines, _ = await store.look_up_runs(RunFilter(state="failed"), 50)
+    lines = (await store.look_up_runs(RunFilter(state="failed"), 50)).rows
     mended = {line.id: line.mended_by for line in lines}
     assert mended == {amiss.id: late.id, never.id: None, twice.id: late.id, once.id: well.id}
     counted = await store.count_runs(RunFilter(), ("failed", "mended", "succeeded"))
@@ -180,8 +181,8 @@ async def test_events_are_found_and_their_ends_counted(store: TenantStore) -> No
     quiet.id = await store.accept(quiet) or 0
 
     async def found(**asked: Any) -> list[int]:
-        rows, _ = await store.look_up_events(EventFilter(**asked), 50)
-        return [one.id for one in rows]
+        found = await store.look_up_events(EventFilter(**asked), 50)
+        return [one.id for one in found.rows]
 
     assert await found(state="silent") == [quiet.id]
     assert await found(state="received") == [swept.id]
@@ -202,8 +203,10 @@ async def test_events_are_found_by_record_name_and_delivery(
     several.id = await store.accept(several) or 0
 
     async def found(text: str, **asked: Any) -> list[int]:
-        rows, _ = await store.look_up_events(EventFilter(text=text, **asked), 50)
-        return [one.id for one in rows]
+        return [one.id for one in (await look(text, **asked)).rows]
+
+    async def look(text: str, before: int | None = None, **asked: Any) -> Part[EventRow]:
+        return await store.look_up_events(EventFilter(text=text, **asked), 50, before)
 
     assert await found("rossi 100%") == [named.event_id]
     assert await found("12/a") == [named.event_id]
@@ -220,10 +223,51 @@ async def test_events_are_found_by_record_name_and_delivery(
     assert await found("4711") == [alone.id]
     assert await found("sweep:7:client:4711") == [alone.id]
     assert await found("r1") == [named.event_id]
-    rows, looked = await store.look_up_events(EventFilter(text="rossi"), 50)
-    assert (rows, looked) == ([], last)
-    rows, looked = await store.look_up_events(EventFilter(text="82"), 50, last)
-    assert ([one.id for one in rows], looked) == ([several.id], several.id)
+    assert await look("rossi") == Part([], None, last)
+    part = await look("82", last)
+    assert ([one.id for one in part.rows], part.looked) == ([several.id], several.id)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_pages_of_a_search_show_every_hit_once(
+    store: TenantStore, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Old exact hits, mentions and others in any order, windows and pages of any size."""
+    draw = random.Random(seed)
+    monkeypatch.setattr("connector.store.sql.history.LOOKED_THROUGH", draw.randint(1, 9))
+    monkeypatch.setattr("connector.store.sql.searching.BLOCK", draw.randint(1, 3))
+    limit, text = draw.randint(1, 5), "4711"
+    events, runs = set(), set()
+    for number in range(1, 25):
+        record = draw.choice([text, "other", "other", "x4711y"])
+        mentions = draw.random() < 0.2
+        context = {"trigger": {"name": f"about {text}" if mentions else "nothing"}}
+        made = await run(store, number, context=context, item_id=record)
+        if mentions or record == text:
+            events.add(made.event_id)
+        if mentions or record != "other":
+            runs.add(made.id)
+        quiet = event_row("main", f"q-{number}", ids=(draw.choice([text, "9"]),), state="silent")
+        quiet.id = await store.accept(quiet) or 0
+        if quiet.ids == (text,):
+            events.add(quiet.id)
+
+    async def walk(look: Callable[[int | None], Any]) -> list[int]:
+        shown: list[int] = []
+        part = await look(None)
+        for _ in range(200):
+            shown += [one.id for one in part.rows]
+            assert len(part.rows) <= limit
+            before = part.following or part.looked
+            if before is None:
+                return shown
+            part = await look(before)
+        raise AssertionError("the pages do not end")
+
+    found = await walk(lambda at: store.look_up_events(EventFilter(text=text), limit, at))
+    assert sorted(found) == sorted(events)
+    found = await walk(lambda at: store.look_up_runs(RunFilter(text=text), limit, at))
+    assert sorted(found) == sorted(runs)
 
 
 async def test_every_event_of_a_time_is_accounted_for(store: TenantStore) -> None:
@@ -333,7 +377,7 @@ async def test_sqlite_reads_no_table_from_end_to_end(database: SqlDatabase, ques
     for plan in planner.plans:
         scans = re.findall(r"SCAN (run|event|step|effect)\b", plan)
         assert not scans, plan
-        few = question in ("runs by event", "recovered")
+        few = question in ("runs by event", "runs by number", "recovered")
         assert few or "B-TREE FOR ORDER BY" not in plan, f"a list is sorted: {plan}"
         assert "newer USING INDEX run_item" not in plan, plan
     wanted = BY.get(question)

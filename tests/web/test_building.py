@@ -22,13 +22,16 @@ def catalog() -> Any:
     return the_catalog()
 
 
-async def ask(catalog: Any, method: str, path: str, body: Any = None) -> Reply:
+JSON = "application/json"
+
+
+async def ask(catalog: Any, method: str, path: str, body: Any = None, kind: str = JSON) -> Reply:
     runtime: Any = FakeRuntime()
     runtime.workshop = SimpleNamespace(trying=Trying(catalog, lambda: 1_772_000_000.0))
     async with served(make_app(runtime, settings()), Limits()) as site:
         if not isinstance(body, bytes):
-            return await site.api(method, path, body, content_type="application/json")
-        head = [("authorization", f"Bearer {TOKEN}"), ("content-type", "application/json")]
+            return await site.api(method, path, body, content_type=JSON)
+        head = [("authorization", f"Bearer {TOKEN}"), ("content-type", kind)]
         return await site.ask(method, f"/api/v1{path}", body, head)
 
 
@@ -83,3 +86,19 @@ async def test_a_trigger_or_an_unknown_node_cannot_be_mapped_to(catalog: Any, pa
         reply = await ask(catalog, "POST", path, {"node": node, "map": {}})
         assert reply.status >= 400
         assert reply.header("content-type") == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/preview", "/suggest"])
+async def test_a_body_that_is_no_json_is_told(catalog: Any, path: str) -> None:
+    head = f'{{"node":"{CREATE}","map":{{}},"context":{{"a":'.encode()
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    values = (b"NaN", b'"\\ud800"', b"1" + b"0" * 5_000, deep, b"[" * 50_000)
+    for body in (*(head + one + b"}}" for one in values), b"\xef\xbb\xbf" + head + b"1}}", b"[]"):
+        reply = await ask(catalog, "POST", path, body)
+        assert reply.status in (200, 400, 422), body[:200]
+    form = b"node=perfex_crm.create_customer&map=%ED%A0%80"
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json"):
+        assert (await ask(catalog, "POST", path, form, kind)).status in (400, 415, 422), kind
+    whole = head + b"1}}"
+    kind = "application/x-www-form-urlencoded"
+    assert (await ask(catalog, "POST", path, whole, kind)).status in (200, 400, 415, 422)

@@ -35,6 +35,13 @@ EN = words_of("en")
             "Riga 2: Non è stato accettato, perché è troppo lungo. Con parole sue: “No.”",
         ),
         ("It was not accepted.", "Non è stato accettato."),
+        (
+            "The record 7 is not the one that was written: run 1 of the flow f wrote it.",
+            (
+                "La scheda 7 non è quella che è stata scritta: l’ha scritta l’esecuzione 1 "
+                "del flusso f."
+            ),
+        ),
         ("The flow invoices has 1 error.", "Il flusso invoices ha 1 errore."),
         ("In the flow f: There is no step 'a'.", "Nel flusso f: Non c’è un passo 'a'."),
         (

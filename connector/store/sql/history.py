@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from connector.codec import encode_text
+from connector.store.past import Part
 from connector.store.rows import EventFilter, EventRow, RunFilter, RunLine, in_state
 from connector.store.sql.backend import TenantRows
 from connector.store.sql.columns import EVENT_COLUMNS, event_row, json_value
+from connector.store.sql.searching import exact_first
 
 LOOKED_THROUGH = 5_000
 """How many runs a search in their texts looks through at a time."""
 SLACK_SECONDS = 3_600.0
 """Numbers follow time, but not to the second: a process may store late what it began early."""
-NAMED = 200
-"""So many events of one record are found, whatever their age."""
 COUNTED = 1_000
 """Where counting ends: more is more than anybody reads."""
 SAMPLE = 400
@@ -43,29 +43,54 @@ class History(TenantRows):
 
     async def look_up_runs(
         self, asked: RunFilter, limit: int, before: int | None = None
-    ) -> tuple[list[RunLine], int | None]:
-        """The newest runs that fit; and the run that a search in texts stopped at, if it did."""
-        terms, values = await self._run_terms(asked, before)
-        looked: int | None = None
-        if asked.text:
-            window = await self._backend.aside(
-                f"SELECT id FROM run WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?",
-                *values,
-                LOOKED_THROUGH,
-            )
-            if len(window) == LOOKED_THROUGH:
-                looked = window[-1][0]
-            lowest = window[-1][0] if window else _MOST
-            told, more = self._text_terms(asked.text, lowest)
-            terms.append(told)
-            values.extend(more)
+    ) -> Part[RunLine]:
+        """The newest runs that fit; those whose number or record a text is come first."""
+        text = asked.text
+
+        async def fetch(numbers: Sequence[int], most: int) -> list[RunLine]:
+            terms, values = await self._run_terms(asked, None)
+            terms.append(f"run.id IN ({','.join('?' * len(numbers))})")
+            return await self._lines(terms, [*values, *numbers], most)
+
+        async def rest(under: int | None, most: int) -> tuple[list[RunLine], int | None]:
+            terms, values = await self._run_terms(asked, under)
+            if not text:
+                return await self._lines(terms, values, most), None
+            window = await self._window("run", terms, values)
+            if not window:
+                return [], None
+            told, more = _run_text(text, window[-1])
+            rows = await self._lines([*terms, told], [*values, *more], most)
+            return rows, window[-1] if len(window) == LOOKED_THROUGH else None
+
+        return await exact_first(await self._exact_runs(text), fetch, rest, limit, before)
+
+    async def _exact_runs(self, text: str | None) -> list[int]:
+        """The runs of this very number or record, however old they are."""
+        if text is None or not _is_number(text):
+            return []
+        rows = await self._backend.aside(
+            "SELECT id FROM run WHERE tenant = ? AND item_id = ?", self.tenant, text
+        )
+        return [*{int(text), *(row[0] for row in rows)}]
+
+    async def _window(self, table: str, terms: list[str], values: list[Any]) -> list[int]:
+        """The numbers of the newest rows that fit but for the text."""
+        rows = await self._backend.aside(
+            f"SELECT id FROM {table} WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?",
+            *values,
+            LOOKED_THROUGH,
+        )
+        return [row[0] for row in rows]
+
+    async def _lines(self, terms: list[str], values: list[Any], limit: int) -> list[RunLine]:
         rows = await self._backend.aside(
             f"SELECT {_LINE} FROM run LEFT JOIN flow ON flow.id = run.flow_id"
             f" WHERE {' AND '.join(terms)} ORDER BY run.id DESC LIMIT ?",
             *values,
             limit,
         )
-        return [_line(row) for row in rows], looked if len(rows) < limit else None
+        return [_line(row) for row in rows]
 
     async def _run_terms(self, asked: RunFilter, before: int | None) -> Where:
         terms = ["run.tenant = ?"]
@@ -103,26 +128,6 @@ class History(TenantRows):
                 terms.append(f"run.created_at {mark} ?")
                 values.append(moment)
         return terms, values
-
-    def _text_terms(self, text: str, lowest: int) -> tuple[str, list[Any]]:
-        like = f"%{_literal(text.lower())}%"
-        told = (
-            "(run.id >= ? AND (lower(run.item_id) LIKE ? ESCAPE '!'"
-            " OR lower(run.error) LIKE ? ESCAPE '!' OR lower(run.context) LIKE ? ESCAPE '!'"
-            " OR EXISTS (SELECT 1 FROM step WHERE step.run_id = run.id"
-            " AND lower(step.summary) LIKE ? ESCAPE '!')"
-            " OR EXISTS (SELECT 1 FROM effect WHERE effect.run_id = run.id"
-            " AND (effect.remote_id = ? OR effect.marker = ?))))"
-        )
-        values: list[Any] = [lowest, like, like, like, like, text, text]
-        if text.isascii() and text.isdecimal() and len(text) < 18:
-            # A number names a run, or the record of one, however old it is.
-            told = (
-                f"({told} OR run.id IN (SELECT id FROM run WHERE tenant = ? AND id = ?"
-                " UNION SELECT id FROM run WHERE tenant = ? AND item_id = ?))"
-            )
-            values.extend((self.tenant, int(text), self.tenant, text))
-        return told, values
 
     async def _numbers(
         self, table: str, column: str, since: float | None, until: float | None
@@ -169,37 +174,43 @@ class History(TenantRows):
 
     async def look_up_events(
         self, asked: EventFilter, limit: int, before: int | None = None
-    ) -> tuple[list[EventRow], int | None]:
-        """The newest events that fit; and the event that a search stopped at, if it did."""
-        terms, values = await self._event_terms(asked, before)
-        if asked.text is None:
-            return await self._events(terms, values, limit), None
-        named = await self._named(asked.text)
-        marks = ",".join("?" * len(named))
-        found = (
-            await self._events([*terms, f"id IN ({marks})"], [*values, *named], limit)
-            if named
-            else []
+    ) -> Part[EventRow]:
+        """The newest events that fit; those of which a text is the very id come first."""
+        text = asked.text
+
+        async def fetch(numbers: Sequence[int], most: int) -> list[EventRow]:
+            terms, values = await self._event_terms(asked, None)
+            terms.append(f"id IN ({','.join('?' * len(numbers))})")
+            return await self._events(terms, [*values, *numbers], most)
+
+        async def rest(under: int | None, most: int) -> tuple[list[EventRow], int | None]:
+            terms, values = await self._event_terms(asked, under)
+            if text is None:
+                return await self._events(terms, values, most), None
+            window = await self._window("event", terms, values)
+            if not window:
+                return [], None
+            told, more = self._event_text(text, window)
+            rows = await self._events([*terms, told], [*values, *more], most)
+            return rows, window[-1] if len(window) == LOOKED_THROUGH else None
+
+        return await exact_first(await self._exact_events(text), fetch, rest, limit, before)
+
+    def _event_text(self, text: str, window: Sequence[int]) -> tuple[str, list[Any]]:
+        """That an event of a window mentions a text, and is none of `_exact_events`."""
+        like = f"%{_literal(text.lower())}%"
+        told = (
+            "id >= ? AND (lower(ids) LIKE ? ESCAPE '!' OR lower(delivery_id) LIKE ? ESCAPE '!'"
+            " OR id IN (SELECT event_id FROM run WHERE event_id BETWEEN ? AND ? AND tenant = ?"
+            " AND lower(context) LIKE ? ESCAPE '!')) AND id <> ? AND delivery_id <> ?"
+            " AND NOT (ids = ? AND length(ids) < 200) AND id NOT IN (SELECT event_id FROM run"
+            " WHERE event_id BETWEEN ? AND ? AND tenant = ? AND item_id = ?)"
         )
-        window = await self._backend.aside(
-            f"SELECT id FROM event WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?",
-            *values,
-            LOOKED_THROUGH,
-        )
-        if window:
-            like = f"%{_literal(asked.text.lower())}%"
-            told = (
-                "id >= ? AND (lower(ids) LIKE ? ESCAPE '!' OR lower(delivery_id) LIKE ? ESCAPE '!'"
-                " OR id IN (SELECT event_id FROM run WHERE event_id BETWEEN ? AND ? AND tenant = ?"
-                " AND lower(context) LIKE ? ESCAPE '!'))"
-            )
-            last, first = window[0][0], window[-1][0]
-            more = [first, like, like, first, last, self.tenant, like]
-            found += await self._events([*terms, told], [*values, *more], limit)
-        known = {row.id: row for row in found}
-        rows = [known[number] for number in sorted(known, reverse=True)[:limit]]
-        looked = window[-1][0] if len(window) == LOOKED_THROUGH else None
-        return rows, looked if len(rows) < limit else None
+        last, first = window[0], window[-1]
+        runs = (first, last, self.tenant)
+        number = int(text) if _is_number(text) else 0
+        exact = (number, text, encode_text([text]), *runs, text)
+        return told, [first, like, like, *runs, like, *exact]
 
     async def _events(self, terms: list[str], values: list[Any], limit: int) -> list[EventRow]:
         rows = await self._backend.aside(
@@ -210,29 +221,28 @@ class History(TenantRows):
         )
         return [event_row(row) for row in rows]
 
-    async def _named(self, text: str) -> list[int]:
+    async def _exact_events(self, text: str | None) -> list[int]:
         """The events of this very number, delivery or record, however old they are."""
-        questions: list[tuple[str, list[Any]]] = [
+        if text is None:
+            return []
+        found = {int(text)} if _is_number(text) else set()
+        for sql, values in (
             (
                 "SELECT id FROM event WHERE tenant = ? AND delivery_id = ? AND connection_id IN"
                 " (SELECT id FROM connection WHERE tenant = ?)",
-                [self.tenant, text, self.tenant],
+                (self.tenant, text, self.tenant),
             ),
             (
-                "SELECT id FROM event WHERE tenant = ? AND ids = ? AND length(ids) < 200"
-                " ORDER BY id DESC LIMIT ?",
-                [self.tenant, encode_text([text]), NAMED],
+                "SELECT id FROM event WHERE tenant = ? AND ids = ? AND length(ids) < 200",
+                (self.tenant, encode_text([text])),
             ),
             (
-                "SELECT event_id FROM run WHERE tenant = ? AND item_id = ?"
-                " ORDER BY id DESC LIMIT ?",
-                [self.tenant, text, NAMED],
+                "SELECT DISTINCT event_id FROM run WHERE tenant = ? AND item_id = ?",
+                (self.tenant, text),
             ),
-        ]
-        found = {int(text)} if text.isascii() and text.isdecimal() and len(text) < 18 else set()
-        for sql, values in questions:
+        ):
             found |= {row[0] for row in await self._backend.aside(sql, *values)}
-        return sorted(found)
+        return [*found]
 
     async def _event_terms(self, asked: EventFilter, before: int | None) -> Where:
         terms = ["tenant = ?"]
@@ -405,6 +415,28 @@ def _line(row: Sequence[Any]) -> RunLine:
         attempts=row[9], due_at=row[10], created_at=row[11], finished_at=row[12],
         error=json_value(row[13]), newer=row[14], mended_by=row[15],
     )  # fmt: skip
+
+
+def _run_text(text: str, lowest: int) -> tuple[str, list[Any]]:
+    """That a run from this number on mentions a text, and is none of `_exact_runs`."""
+    like = f"%{_literal(text.lower())}%"
+    told = (
+        "run.id >= ? AND (lower(run.item_id) LIKE ? ESCAPE '!'"
+        " OR lower(run.error) LIKE ? ESCAPE '!' OR lower(run.context) LIKE ? ESCAPE '!'"
+        " OR EXISTS (SELECT 1 FROM step WHERE step.run_id = run.id"
+        " AND lower(step.summary) LIKE ? ESCAPE '!')"
+        " OR EXISTS (SELECT 1 FROM effect WHERE effect.run_id = run.id"
+        " AND (effect.remote_id = ? OR effect.marker = ?)))"
+    )
+    values: list[Any] = [lowest, like, like, like, like, text, text]
+    if _is_number(text):
+        told += " AND run.id <> ? AND run.item_id <> ?"
+        values.extend((int(text), text))
+    return told, values
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 18
 
 
 def _literal(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What an address asks for: filters of runs and events, and a reader's dates."""
+"""What is asked for: an address with filters and dates, a form, or one of our own modules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+from starlette.requests import Request
+
+from connector.codec import decode
+from connector.errors import FlowError
 from connector.store.rows import EventFilter, RunFilter, in_state
 
 PERIODS = {"hour": 3_600.0, "day": 86_400.0, "week": 7 * 86_400.0, "month": 30 * 86_400.0}
@@ -14,6 +18,7 @@ RUN_STATES = ("queued", "waiting", "succeeded", "filtered", "failed", "mended", 
 EVENT_STATES = ("received", "matched", "unmatched", "silent", "failed")
 MOST_TEXT = 200
 MAX_ID = 2**62
+MAX_VERSION = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,7 @@ class Asked:
 
     def number(self, name: str) -> int | None:
         """A number of a run or an event."""
-        value = self.plain.get(name, "")
-        return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else None
+        return number_of(self.plain.get(name, ""))
 
     @property
     def runs(self) -> RunFilter:
@@ -84,6 +88,46 @@ class Asked:
         left = {name: value for name, value in self.plain.items() if name not in names}
         left.update({name: str(value) for name, value in changes.items() if value is not None})
         return left
+
+
+def decode_plain(text: bytes | str) -> Any:
+    """What a text says as JSON; None where it is none."""
+    try:
+        return decode(text)
+    except ValueError:
+        return None
+
+
+async def read_asked(request: Request) -> dict[str, Any]:
+    """What one of our own modules sent. Raises FlowError."""
+    told = decode_plain(await request.body())
+    if not isinstance(told, dict):
+        raise FlowError("An object is expected here.", who="developer")
+    return told
+
+
+def number_in(asked: Mapping[str, Any], name: str) -> int:
+    """A step or a version in what was sent; 0 where it is none."""
+    value = asked.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if 0 <= value <= MAX_VERSION else 0
+
+
+def sample_in(asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The sample that was chosen; None is the made-up one. Raises FlowError."""
+    value = asked.get("sample")
+    run = value.get("run") if isinstance(value, dict) else None
+    if isinstance(run, int) and not 0 <= run <= MAX_ID:
+        raise FlowError("This is no sample.", field="sample", who="developer")
+    return value if isinstance(value, dict) else None
+
+
+def number_of(text: Any, most: int = MAX_ID) -> int | None:
+    """The number that a text of an address or a form is; None where it is none of ours."""
+    told = str(text)
+    whole = told.isascii() and told.isdecimal() and len(told) < 19
+    return int(told) if whole and int(told) <= most else None
 
 
 def _day(text: str | None, zone: tzinfo | None, days: int) -> float | None:

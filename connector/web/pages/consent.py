@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from connector.codec import decode
 from connector.errors import ConnectorError
 from connector.model import App
 from connector.runtime.connect import CALLBACK_PATH
 from connector.runtime.consents import way_of
 from connector.web.consent import error_code, single_values
+from connector.web.pages.asked import decode_plain
 from connector.web.pages.scopes import rights
 from connector.web.pages.site import Site
 from connector.web.pages.words import mark
@@ -93,7 +93,7 @@ class ConsentEnds:
     async def ended(self, request: Request) -> Response:
         """Whether it has ended: `place`, `error` or `gone`; nothing of these while it is open."""
         site = self._site
-        told = decode(await request.body())
+        told = decode_plain(await request.body())
         state = str(told.get("state", ""))[:MAX_STATE] if isinstance(told, dict) else ""
         end = await site.runtime.consents.ended(state, by=site.binding(request))
         if end is None:

@@ -10,9 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from connector.codec import decode
 from connector.errors import ConnectorError, FlowError
 from connector.runtime.drafts import NEW
+from connector.web.pages.asked import (
+    MAX_VERSION,
+    decode_plain,
+    number_in,
+    number_of,
+    read_asked,
+    sample_in,
+)
 from connector.web.pages.naming import told_name
 from connector.web.pages.play import on_stage
 from connector.web.pages.site import Site
@@ -244,7 +251,7 @@ class Flows:
     async def choices(self, request: Request) -> Response:
         """What can be chosen for a field, from the app."""
         asked = request.query_params
-        given = decode(asked.get("with", "{}").encode())
+        given = decode_plain(asked.get("with", "{}"))
         told = await self._site.runtime.choices(
             asked.get("node", ""),
             asked.get("field", ""),
@@ -276,7 +283,7 @@ class Flows:
         key = request.path_params["key"]
         version = str((await request.form()).get("version", ""))
         made = await self._site.runtime.workshop.versions.roll_back(
-            key, int(version) if version.isdecimal() else 0, who=self._site.who(request)
+            key, number_of(version, MAX_VERSION) or 0, who=self._site.who(request)
         )
         await self._site.note(request, "roll_back", f"flow {key}", version=version)
         self._site.flash(
@@ -414,34 +421,11 @@ def kept_when(one: Mapping[str, Any], words: Words) -> dict[str, Any]:
     return {**one, "when": words.when(one["saved_at"]), "until": until and words.date(until)}
 
 
-async def read_asked(request: Request) -> dict[str, Any]:
-    """What one of our own modules sent. Raises FlowError."""
-    try:
-        told = decode(await request.body())
-    except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise FlowError("An object is expected here.", who="developer")
-    return told
-
-
 def _data(asked: Mapping[str, Any]) -> dict[str, Any]:
     data = asked.get("data")
     if not isinstance(data, dict):
         raise FlowError("There is no flow in this request.", field="data", who="developer")
     return data
-
-
-def number_in(asked: Mapping[str, Any], name: str) -> int:
-    """A whole number of what was sent; 0 where it is none."""
-    value = asked.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def sample_in(asked: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The sample that was chosen; None is the made-up one."""
-    value = asked.get("sample")
-    return value if isinstance(value, dict) else None
 
 
 def _free(key: str, known: set[str]) -> str:

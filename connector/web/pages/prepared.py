@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from connector.runtime.drafts import NEW
-from connector.web.pages.flows import kept_when, number_in, read_asked, sample_in
+from connector.web.pages.asked import MAX_VERSION, number_in, number_of, read_asked, sample_in
+from connector.web.pages.flows import kept_when
 from connector.web.pages.site import Site
 
 
@@ -62,8 +63,8 @@ class Prepared:
         """Throw the draft of a new flow away, from the list of flows."""
         _ = self._site.words(request)
         form = await request.form()
-        name, version = request.path_params["draft"], str(form.get("version", ""))
-        told = await self._workshop.drafts.discard(name, int(version) if version.isdecimal() else 0)
+        version = number_of(form.get("version", ""), MAX_VERSION)
+        told = await self._workshop.drafts.discard(request.path_params["draft"], version or 0)
         if told["other"] is not None:
             self._site.flash(request, _("Somebody changed this draft just now. Look at it."), "bad")
         else:

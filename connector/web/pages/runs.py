@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from connector.errors import ConnectorError
-from connector.web.pages.asked import RUN_STATES, Asked
+from connector.web.pages.asked import RUN_STATES, Asked, number_of
 from connector.web.pages.emptiness import Situation, situation
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling, body_text, labels, pretty
@@ -140,7 +140,8 @@ class RunPages:
         """Do those again that were shown and confirmed."""
         site = self._site
         form = await request.form()
-        chosen = [int(one) for one in form.getlist("run") if str(one).isdecimal()]  # type: ignore[arg-type]
+        given = map(number_of, form.getlist("run"))
+        chosen = [number for number in given if number is not None]
         _ = site.words(request)
         if not chosen:
             site.flash(request, _("No run was chosen."), "note")

@@ -20,6 +20,7 @@ from connector.runtime.people import Person, Role, role_of
 from connector.settings import Settings
 from connector.web.answers import PROBLEM, log_surprise, problem, problem_of, status_of
 from connector.web.pages import safety
+from connector.web.pages.asked import MAX_ID
 from connector.web.pages.assets import Assets
 from connector.web.pages.bare import bare
 from connector.web.pages.telling import end_of
@@ -92,7 +93,7 @@ class Site:
         async def guarded(request: Request) -> Response:
             try:
                 await self._recognise(request)
-                response = await self._admit(request, role) or await endpoint(request)
+                response = await self._admit(request, role) or await self._answer(request, endpoint)
             except ConnectorError as error:
                 response = await self.failed(request, error)
             except Exception as error:  # noqa: BLE001 - its text may hold a secret
@@ -102,6 +103,10 @@ class Site:
             return response
 
         return guarded
+
+    async def _answer(self, request: Request, endpoint: Endpoint) -> Response:
+        numbers = [one for one in request.path_params.values() if isinstance(one, int)]
+        return await (self.missing if max(numbers, default=0) > MAX_ID else endpoint)(request)
 
     async def _recognise(self, request: Request) -> None:
         wanted = (request.cookies.get(LANGUAGE_COOKIE, ""),)
