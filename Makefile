@@ -10,7 +10,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 PYTEST ?=
-JOBS   ?= auto
+# One more than there are cores: many tests wait for a server, a browser or the disk.
+JOBS   ?= $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # A stamp carries the checksum of what was installed, so that a changed file installs anew and an
 # unchanged one costs nothing, whatever git did to its date.

@@ -38,7 +38,7 @@ from tests.runtime.kit import (
     World,
     client,
     flow,
-    story,
+    long_story,
     world,
 )
 from tests.runtime.test_hooks import notice, post, signed
@@ -322,7 +322,7 @@ def sizes(said: Collected) -> str:
     return ", ".join(f"{place} {sum(map(len, texts))}" for place, texts in said.parts.items())
 
 
-@story
+@long_story
 async def pushed(place: Place, said: Collected, canaries: Canaries, spells: int) -> None:
     """Connect, refresh, fail and run, again and again, with vendors that tell."""
     draw = Random(SEED)

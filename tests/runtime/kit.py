@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -26,8 +27,8 @@ from connector.catalog import Catalog
 from connector.codec import decode, encode
 from connector.http import HttpClient, asgi_client
 from connector.model import Answer, HttpRequest, Method
-from connector.runtime import Runtime, Tuning, open_runtime
-from connector.sandbox import Sandbox, SandboxConfig
+from connector.runtime import Runtime, Tuning, open_runtime, watching
+from connector.sandbox import Sandbox, SandboxConfig, agenda
 from connector.settings import Settings
 from connector.web.app import make_app
 from tests.engine.virtual import VirtualLoop
@@ -66,11 +67,28 @@ def story(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
         async def go() -> None:
             await test(*args, **kwargs)
 
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        with (
+            # The sandbox looks at its clock so often because one may jump: this one does not.
+            mock.patch.object(agenda, "_LONGEST_NAP", HOUR),
+            asyncio.Runner(loop_factory=lambda: loop) as runner,
+        ):
             try:
                 runner.run(go())
             finally:
                 loop.real = True
+
+    return run
+
+
+def long_story(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """A story of many hours: what another process changes is noticed within five seconds."""
+    told = story(test)
+
+    @functools.wraps(told)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        # As many looks for chores and for lost work as ever.
+        with mock.patch.multiple(watching, LOOK_SECONDS=5.0, LOOKS_PER_SWEEP=6, LOOKS_PER_LEAD=1):
+            told(*args, **kwargs)
 
     return run
 

@@ -15,6 +15,7 @@ from connector.model import HttpRequest
 from connector.runtime.decisions import changed_by
 from connector.store.rows import EffectRow
 from tests.runtime.kit import CREATE, World, client, flow, story, world
+from tests.runtime.kit import CREATE, World, client, flow, long_story, story, world
 from tests.runtime.test_writes import INVOICE, POST, SENT, follow_invoices, issue
 from tests.store.kit import effect_row
 
@@ -299,7 +300,7 @@ async def test_offering_an_event_again_runs_only_what_has_not_run(tmp_path: Path
         assert [one["company"] for one in w.customers] == ["first", "second"]
 
 
-@story
+@long_story
 async def test_an_event_that_failed_for_days_can_be_offered_again(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.follow(flow())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connector.errors import ConnectorError, FlowError
-from tests.runtime.kit import CREATE, HOUR, World, client, flow, story, world
+from tests.runtime.kit import CREATE, HOUR, World, client, flow, long_story, story, world
 from tests.runtime.test_decisions import SENT, entered_by_hand, issue, parked
 from tests.runtime.test_derived import fired, flow as derived, invoice, on, pay
 from tests.runtime.test_writes import INVOICE
@@ -90,7 +90,7 @@ def _all() -> Any:
     return RunFilter()
 
 
-@story
+@long_story
 async def test_its_sweeps_end(tmp_path: Path) -> None:
     async with world(tmp_path, settings={"sweep_seconds": HOUR}) as w:
         await w.follow(COPY)

@@ -14,7 +14,7 @@ import pytest
 from connector.engine.watches import LOOK_SECONDS
 from connector.sandbox.fic.more import arrive
 from tests.loaded import the_catalog
-from tests.runtime.kit import COMPANY, HOUR, OTHER_COMPANY, World, clock, story, world
+from tests.runtime.kit import COMPANY, HOUR, OTHER_COMPANY, World, clock, long_story, story, world
 
 ROME = ZoneInfo("Europe/Rome")
 STEP = """\
@@ -224,7 +224,7 @@ def _refuse(w: World, mark: str) -> Any:
     return before
 
 
-@story
+@long_story
 async def test_a_lost_event_and_its_late_brother_are_told_once(tmp_path: Path) -> None:
     """The sweep finds the payment, then the app's own event comes after all."""
     async with world(tmp_path, settings={"sweep_seconds": 1_200}) as w:
@@ -349,7 +349,7 @@ async def jump(seconds: float) -> None:
     await asyncio.sleep(30)
 
 
-@story
+@long_story
 async def test_each_instalment_is_told_once_on_the_morning_after(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("invoice_overdue"))
@@ -372,7 +372,7 @@ async def test_each_instalment_is_told_once_on_the_morning_after(tmp_path: Path)
         ]  # fmt: skip
 
 
-@story
+@long_story
 async def test_two_instalments_overdue_on_one_day_are_two_runs(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("invoice_overdue"))
@@ -384,7 +384,7 @@ async def test_two_instalments_overdue_on_one_day_are_two_runs(tmp_path: Path) -
         assert sorted(told) == sorted(row["id"] for row in w.documents[-1]["payments_list"])
 
 
-@story
+@long_story
 async def test_what_was_overdue_at_switch_on_is_not_told(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         invoice(w, due=-20)
@@ -398,7 +398,7 @@ async def test_what_was_overdue_at_switch_on_is_not_told(tmp_path: Path) -> None
         assert (told["id"], told["change"]["total_overdue"]) == (later["id"], 122)
 
 
-@story
+@long_story
 async def test_what_was_paid_or_put_off_in_time_is_not_told(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("invoice_overdue"))
@@ -415,7 +415,7 @@ async def test_what_was_paid_or_put_off_in_time_is_not_told(tmp_path: Path) -> N
         assert [told["id"] for told in await fired(w)] == [late["id"]]
 
 
-@story
+@long_story
 async def test_a_daily_look_costs_one_call_and_a_restart_no_other(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("invoice_overdue"))
@@ -449,7 +449,7 @@ async def test_an_accepted_e_invoice_is_told_once(tmp_path: Path) -> None:
         assert [told["id"] for told in await fired(w, "e_invoice_not_delivered")] == [lost["id"]]
 
 
-@story
+@long_story
 async def test_a_rejected_e_invoice_says_why_and_until_when(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("e_invoice_rejected"))
@@ -480,7 +480,7 @@ async def test_a_public_body_that_refuses_leaves_no_five_days(tmp_path: Path) ->
         assert told["change"]["deadline"] is None
 
 
-@story
+@long_story
 async def test_a_lost_rejection_is_found_the_next_morning(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         old, before = invoice(w, e_invoice=True), invoice(w, e_invoice=True)

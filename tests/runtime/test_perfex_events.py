@@ -13,7 +13,7 @@ import pytest
 from connector.engine.polls import EVERY_SECONDS
 from connector.sandbox.perfex.app import add_row, change_row
 from connector.sandbox.perfex.tables import kinds
-from tests.runtime.kit import HUB, World, clock, story, world
+from tests.runtime.kit import HUB, World, clock, long_story, story, world
 
 OLD: dict[str, Any] = {"generation": "2.x"}
 STEP = """\
@@ -110,7 +110,7 @@ async def test_twins_of_a_foreign_subscription_are_one_event(tmp_path: Path) -> 
         assert sorted(event["operation"] for event in told) == ["create", "update"]
 
 
-@story
+@long_story
 async def test_a_queued_retry_is_the_same_event(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await on(w, flow("customer_updated"))

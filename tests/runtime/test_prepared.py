@@ -13,7 +13,7 @@ from connector.flow import check_flow
 from connector.redaction import MASK
 from connector.runtime import Tuning
 from connector.runtime.samples import MOST_TESTS
-from tests.runtime.kit import CREATE, HOUR, client, flow, story, world
+from tests.runtime.kit import CREATE, HOUR, client, flow, long_story, story, world
 
 DAY = 24 * HOUR
 TEXT = flow(steps=CREATE)
@@ -63,7 +63,7 @@ async def test_a_pinned_run_is_no_copy_of_its_record(tmp_path: Path) -> None:
         assert await kept.pinned("simple") is None
 
 
-@story
+@long_story
 async def test_what_holds_a_record_is_masked_and_goes_when_payloads_go(tmp_path: Path) -> None:
     tuning = Tuning(keep_payloads_days=1, masked=("email",))
     async with world(tmp_path, tuning=tuning) as w:

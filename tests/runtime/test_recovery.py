@@ -12,7 +12,7 @@ import pytest
 from connector.engine.alarms import SILENT_SECONDS
 from connector.engine.sweeps import GRACE_SECONDS
 from connector.settings import Settings
-from tests.runtime.kit import COMPANY, HOUR, HUB, World, client, flow, story, world
+from tests.runtime.kit import COMPANY, HOUR, HUB, World, client, flow, long_story, story, world
 
 HOURLY = {"sweep_seconds": HOUR}
 SEEN = HOUR + GRACE_SECONDS + 60
@@ -89,7 +89,7 @@ async def test_a_change_after_it_is_followed_although_its_event_is_late_too(
         assert sorted(states) == ["filtered", "succeeded", "succeeded"]
 
 
-@story
+@long_story
 async def test_after_a_restored_backup_sweeps_begin_where_things_stand(tmp_path: Path) -> None:
     async with world(tmp_path, settings=HOURLY) as w:
         await begun(w, flow(steps=INVOICE))
@@ -112,7 +112,7 @@ def said(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.levelno == level]
 
 
-@story
+@long_story
 async def test_webhooks_that_seem_dead_are_said_until_one_comes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,7 +167,7 @@ async def lost(w: World) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("how", ["gone", "types"])
-@story
+@long_story
 async def test_a_subscription_that_was_dropped_is_made_again_within_the_hour(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
@@ -200,7 +200,7 @@ async def test_a_subscription_that_was_dropped_is_made_again_within_the_hour(
         assert since < ended <= since + 2 * HOUR
 
 
-@story
+@long_story
 async def test_an_outage_is_an_alarm_until_the_next_look(tmp_path: Path) -> None:
     async with world(tmp_path, settings=HOURLY) as w:
         await begun(w, flow())
@@ -227,7 +227,7 @@ async def test_a_challenge_is_answered_only_while_we_have_asked_for_one(tmp_path
         assert w.rows("SELECT verify_until FROM hook") == until
 
 
-@story
+@long_story
 async def test_without_sweeps_nothing_is_checked(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await begun(w, flow())

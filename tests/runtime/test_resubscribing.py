@@ -22,6 +22,7 @@ from tests.runtime.kit import (
     World,
     client,
     flow,
+    long_story,
     story,
     world,
 )
@@ -58,7 +59,7 @@ async def test_what_failed_once_is_asked_for_again_soon(tmp_path: Path) -> None:
         assert len(w.subscriptions) == 1
 
 
-@story
+@long_story
 async def test_the_longer_an_app_is_away_the_rarer_it_is_asked(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await apply(w, flow())
@@ -156,7 +157,7 @@ async def _breaks_at_once(self: Any, tenant: str) -> Any:
     raise TypeError("Anna Rossi")
 
 
-@story
+@long_story
 async def test_a_handshake_is_asked_for_until_the_vendor_gives_up_and_then_begun_anew(
     tmp_path: Path,
 ) -> None:

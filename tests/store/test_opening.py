@@ -148,13 +148,16 @@ async def test_the_file_of_an_older_release_gets_the_tables_it_lacks(
     assert tables(path) == tables(fresh)
 
 
-def test_a_migration_that_fails_leaves_no_half_of_itself(path: Path) -> None:
+@pytest.mark.parametrize(("table", "number"), [("event", "0001"), ("flow_draft", "0013")])
+def test_a_migration_that_fails_leaves_no_half_of_itself(
+    path: Path, table: str, number: str
+) -> None:
     foreign = sqlite3.connect(path)
-    foreign.execute("CREATE TABLE event (mine TEXT)")
+    foreign.execute(f"CREATE TABLE {table} (mine TEXT)")
     foreign.close()
-    with pytest.raises(StoreError, match="Migration 0001 failed"):
+    with pytest.raises(StoreError, match=f"Migration {number} failed"):
         Database(path)
-    assert tables(path) == ["CREATE TABLE event (mine TEXT)"]
+    assert tables(path) == [f"CREATE TABLE {table} (mine TEXT)"]
     assert open_files(path) == []
 
 

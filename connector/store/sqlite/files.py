@@ -111,31 +111,43 @@ def migrations() -> Iterator[tuple[int, str]]:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file to this release's tables, each step in its own transaction."""
-    known = 0
-    for number, script in migrations():
-        known = number
+    """Bring a file to this release's tables, each step in its own transaction, a new one in one."""
+    steps = list(migrations())
+    if not _version(connection):
+        # Nothing is there that a later step could spoil, and each commit waits for the disk.
+        _apply(connection, steps)
+    for step in steps:
         # Asked first without the lock, so that a file in use can be opened beside its server.
-        if connection.execute("PRAGMA user_version").fetchone()[0] >= number:
-            continue
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
-                for statement in _statements(script):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise StoreError(f"Migration {number:04d} failed ({error}).") from error
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if _version(connection) < step[0]:
+            _apply(connection, [step])
+    found, known = _version(connection), steps[-1][0]
     if found > known:
         raise StoreError(
             f"The database is from a newer release (tables {found}, this one knows {known}).",
             remedy="Upgrade Connector, or restore a backup made by this release.",
             who="user",
         )
+
+
+def _apply(connection: sqlite3.Connection, steps: list[tuple[int, str]]) -> None:
+    number = steps[0][0]
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for number, script in steps:
+            # Another process may have been first.
+            if _version(connection) < number:
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise StoreError(f"Migration {number:04d} failed ({error}).") from error
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _statements(script: str) -> Iterator[str]:
