@@ -120,9 +120,12 @@ export class Mapper {
 
   /** Show a field and go to it; tells whether it is there. */
   find(path) {
-    const field = this.form.fields.find((one) => one.path === plainPath(path ?? "") || one.array === plainPath(path ?? ""));
+    const of = (one) => this.body.querySelector(`[data-path="${CSS.escape(one.path)}"]`);
+    const own = this.form.fields.filter((one) => one.path === plainPath(path ?? "") || one.array === plainPath(path ?? ""));
+    // Of a list the first of its fields that is shown.
+    const field = own.find((one) => one.path === path) ?? own.find(of) ?? own[0];
     if (!field) return false;
-    const row = () => this.body.querySelector(`[data-path="${CSS.escape(field.path)}"]`);
+    const row = () => of(field);
     row()?.closest("details.section")?.setAttribute("open", "");
     if (!row()) {
       this.look.value = field.path;
@@ -193,7 +196,7 @@ export class Mapper {
     const closed = field.choices?.length && !(typeof value === "string" && value.includes("{{"));
     if (closed || field.type === "boolean") return this.chooser(field, label, describedby, value, write, inner);
     const written = typeof value === "string" && value.includes("{{");
-    if (field.from && this.host.canChoose && this.step.connection && !written && (value !== undefined || (field.required && !inner))) {
+    if (field.from && !written && (value !== undefined || field.required) && this.host.lists(this.host.askOf(this.at, field))) {
       return this.picker(field, label, describedby, value, write, inner);
     }
     return this.tokens(field, label, describedby, value, write, inner);
@@ -203,8 +206,16 @@ export class Mapper {
   picker(field, label, describedby, value, write, inner) {
     const box = h("div", { class: "picking" });
     const asTokens = (now) => this.tokens(field, label, describedby, now, write, inner);
+    // Other lists can be shown once this is known.
+    const leads = this.form.fields.some((one) => one.needs?.includes(field.path));
+    const choose = (fresh) => {
+      write(fresh);
+      const here = box.contains(document.activeElement);
+      if (leads) this.draw();
+      if (leads && here) this.find(field.path);
+    };
     box.append(...this.host.pickers.picker(this.host.askOf(this.at, field), {
-      value, label, write, place: `${this.step.id}.${field.path}`, fallback: () => asTokens(value),
+      value, label, write: choose, place: `${this.step.id}.${field.path}`, fallback: () => asTokens(value),
       mine: (control) => control.setAttribute("aria-describedby", describedby),
       more: () => this.braces(label, () => box.replaceChildren(asTokens(undefined))),
     }));
