@@ -2,7 +2,7 @@
 
 import { send } from "./base.js";
 import { button, dialog, fill, h, later, plain } from "./dom.js";
-import { leaves, shown, taken } from "./token-field.js";
+import { leaves, shown } from "./token-field.js";
 
 /** What a step gets, to be put into a card; `host` is the builder (see builder.js). */
 export class Mapper {
@@ -401,38 +401,7 @@ export class Mapper {
   }
 
   async suggestions() {
-    const w = this.words;
-    let items = [];
-    try {
-      items = await this.suggested();
-    } catch (error) {
-      this.host.trouble(error);
-      return;
-    }
-    const label = (path) => this.form.fields.find((one) => one.path === path)?.label ?? this.form.arrays.find((one) => one.path === path)?.label ?? path;
-    // What it gives for the sample, where that is plain to see.
-    const example = (value) => {
-      const found = typeof value === "string" && taken(value.replace(/^\{\{\s*|\s*\}\}$/g, ""));
-      return found && !found.filters.length ? shown(reach(this.seen.context, found.path), w) : "";
-    };
-    const accept = (one, row) => {
-      this.map[one.path] = one.value;
-      row.remove();
-      this.offered.replaceChildren();
-      if (!list.childElementCount) made.close();
-      this.draw();
-      this.edited();
-    };
-    const list = h("ul", { class: "suggestions" }, items.map((one) => {
-      const row = h("li", {}, h("div", {}, h("strong", {}, label(one.path)), " ", h("span", { class: "value" }, example(one.value)), h("br"), h("code", {}, typeof one.value === "string" ? one.value : `for_each ${one.value.for_each}`),
-        one.value.map ? h("span", { class: "quiet" }, h("br"), Object.entries(one.value.map).map(([key, text]) => `${label(`${one.path}.${key}`)} ← ${text.replace(/^\{\{\s*|\s*(\|.*)?\}\}$/g, "")}`).join(" · ")) : null,
-        h("br"), h("span", { class: "quiet" }, `${one.reason} (${Math.round(one.confidence * 100)} %)`)), button(w.accept, () => accept(one, row), { "aria-label": `${w.accept}: ${label(one.path)}` }));
-      row.accept = () => accept(one, row);
-      return row;
-    }));
-    const made = dialog(w.suggest, w, h("p", { class: "quiet" }, items.length ? w.suggestHelp : w.noSuggestion), list,
-      items.length > 1 ? button(w.acceptAll, () => [...list.children].forEach((one) => one.accept()), { class: "button main" }) : null);
-    made.classList.add("roomy");
+    (await import("./suggesting.js")).suggestions(this);
   }
 }
 
