@@ -20,7 +20,8 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
     """The sections and fields of a node's inputs.
 
     A field is `required`, `common` or neither; `array` names the list whose rows it belongs to,
-    `by_id` the id that already chooses what it describes. Read-only ones are left out.
+    `by_id` the id that already chooses what it describes, `needs` what must be known before its
+    list can be shown. Read-only ones are left out.
     """
     words = _words(catalog, node.app)
     label, description = words.node(node.key, node.label, node.description, language)
@@ -33,7 +34,10 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
             continue
         inner = field.path.removeprefix(f"{prefix}.") if prefix else field.path
         section = words.section(schema, inner)
-        fields.append(_field(words, schema, inner, field, section, language))
+        made = _field(words, schema, inner, field, section, language)
+        if source := catalog.app(node.app).choices.get(field.choices_from):
+            made["needs"] = [one for one in source.all_needs() if one != field.path]
+        fields.append(made)
         for one in words.all_sections(schema):
             if one.key == section:
                 sections.setdefault(section, one.labels[at])

@@ -6,7 +6,6 @@ Nothing of them is stored: rows of clients are personal data, and every process 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +31,6 @@ MOST_LISTS = 500
 MOST_OPTIONS = 2_000
 FRESH_ON_MISS_SECONDS = 30
 """A name that is not in a list this old is looked for in a new one: somebody may have added it."""
-_PLACE = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 
 
 class Reader(Caller, Protocol):
@@ -248,12 +246,7 @@ def source_of(app: App, key: str) -> ChoiceSource:
 
 def needs_of(source: ChoiceSource) -> tuple[str, ...]:
     """The inputs that say which list is meant."""
-    request = source.request
-    named = list(source.needs)
-    if request is not None:
-        for template in (request.path, *request.query.values()):
-            named += _PLACE.findall(template)
-    return tuple(dict.fromkeys(one for one in named if one not in ("search", "page")))
+    return source.all_needs()
 
 
 def _input(inputs: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> Any:

@@ -305,7 +305,7 @@ class Builder {
     if (old !== undefined) trigger.with.company_id ??= old;
     await this.reshape(() => (data.trigger = trigger));
     const form = await this.form(node.name);
-    if (trigger.connection) await Promise.allSettled(form.fields.filter((one) => one.from).map((one) => this.pickers.list(this.listOf(one, trigger.with, form))));
+    if (trigger.connection) await Promise.allSettled(form.fields.filter((one) => one.from).map((one) => this.listOf(one, trigger.with, form)).filter((one) => this.lists(one)).map((one) => this.pickers.list(one)));
     // On to what is still to be filled, else to what comes next.
     const empty = trigger.connection ? form.fields.findIndex((one) => one.required && !(one.path in trigger.with)) + 1 : 0;
     const next = trigger.connection && !empty ? place.querySelector(".addcard button") : place.querySelector(`.trigger .two > :nth-child(${empty + 1})`)?.querySelector("select, input, a");
@@ -326,7 +326,7 @@ class Builder {
       if (fresh === "" || fresh?.length === 0) delete holder[field.path];
       else holder[field.path] = fresh;
       // Other lists depend on what was chosen from one.
-      const leads = field.path === "resource" || (field.from && form.fields.filter((one) => one.from).length > 1);
+      const leads = field.path === "resource" || form.fields.some((one) => one.needs?.includes(field.path));
       if (!leads) this.edited();
       else if (keys) this.soon();
       else this.changed();
@@ -359,8 +359,8 @@ class Builder {
       write(["integer", "number"].includes(field.type) && /^-?\d+$/.test(text) ? Number(text) : text);
     });
     const trigger = this.data.trigger;
-    if (!field.from || !trigger.connection) return h("div", { class: "field" }, h("span", { class: "what" }, named), input, help, mine(input));
     const ask = this.listOf(field, holder, form);
+    if (!field.from || !this.lists(ask)) return h("div", { class: "field" }, h("span", { class: "what" }, named), input, help, mine(input));
     const told = h("div", {});
     const pick = () => this.pickers.pickFrom(ask, (one) => {
       input.value = one.value;
@@ -374,6 +374,12 @@ class Builder {
         this.drawHead();
       },
     }), help, told);
+  }
+
+  /** Whether a list of the app can be shown now. */
+  lists(ask) {
+    const known = begin.connections.find((one) => one.name === ask.connection);
+    return Boolean(known) && this.pickers.ready(ask, known.settings);
   }
 
   /** Which list a field of a step is chosen from; what says which is meant are fixed values of its mapping. */

@@ -2,7 +2,7 @@
 
 import { send } from "./base.js";
 import { button, dialog, fill, h, later, plain } from "./dom.js";
-import { leaves, shown, taken } from "./token-field.js";
+import { leaves, shown } from "./token-field.js";
 
 /** What a step gets, to be put into a card; `host` is the builder (see builder.js). */
 export class Mapper {
@@ -120,9 +120,12 @@ export class Mapper {
 
   /** Show a field and go to it; tells whether it is there. */
   find(path) {
-    const field = this.form.fields.find((one) => one.path === plainPath(path ?? "") || one.array === plainPath(path ?? ""));
+    const of = (one) => this.body.querySelector(`[data-path="${CSS.escape(one.path)}"]`);
+    const own = this.form.fields.filter((one) => one.path === plainPath(path ?? "") || one.array === plainPath(path ?? ""));
+    // Of a list the first of its fields that is shown.
+    const field = own.find((one) => one.path === path) ?? own.find(of) ?? own[0];
     if (!field) return false;
-    const row = () => this.body.querySelector(`[data-path="${CSS.escape(field.path)}"]`);
+    const row = () => of(field);
     row()?.closest("details.section")?.setAttribute("open", "");
     if (!row()) {
       this.look.value = field.path;
@@ -193,7 +196,7 @@ export class Mapper {
     const closed = field.choices?.length && !(typeof value === "string" && value.includes("{{"));
     if (closed || field.type === "boolean") return this.chooser(field, label, describedby, value, write, inner);
     const written = typeof value === "string" && value.includes("{{");
-    if (field.from && this.host.canChoose && this.step.connection && !written && (value !== undefined || (field.required && !inner))) {
+    if (field.from && !written && (value !== undefined || field.required) && this.host.lists(this.host.askOf(this.at, field))) {
       return this.picker(field, label, describedby, value, write, inner);
     }
     return this.tokens(field, label, describedby, value, write, inner);
@@ -203,8 +206,16 @@ export class Mapper {
   picker(field, label, describedby, value, write, inner) {
     const box = h("div", { class: "picking" });
     const asTokens = (now) => this.tokens(field, label, describedby, now, write, inner);
+    // Other lists can be shown once this is known.
+    const leads = this.form.fields.some((one) => one.needs?.includes(field.path));
+    const choose = (fresh) => {
+      write(fresh);
+      const here = box.contains(document.activeElement);
+      if (leads) this.draw();
+      if (leads && here) this.find(field.path);
+    };
     box.append(...this.host.pickers.picker(this.host.askOf(this.at, field), {
-      value, label, write, place: `${this.step.id}.${field.path}`, fallback: () => asTokens(value),
+      value, label, write: choose, place: `${this.step.id}.${field.path}`, fallback: () => asTokens(value),
       mine: (control) => control.setAttribute("aria-describedby", describedby),
       more: () => this.braces(label, () => box.replaceChildren(asTokens(undefined))),
     }));
@@ -390,38 +401,7 @@ export class Mapper {
   }
 
   async suggestions() {
-    const w = this.words;
-    let items = [];
-    try {
-      items = await this.suggested();
-    } catch (error) {
-      this.host.trouble(error);
-      return;
-    }
-    const label = (path) => this.form.fields.find((one) => one.path === path)?.label ?? this.form.arrays.find((one) => one.path === path)?.label ?? path;
-    // What it gives for the sample, where that is plain to see.
-    const example = (value) => {
-      const found = typeof value === "string" && taken(value.replace(/^\{\{\s*|\s*\}\}$/g, ""));
-      return found && !found.filters.length ? shown(reach(this.seen.context, found.path), w) : "";
-    };
-    const accept = (one, row) => {
-      this.map[one.path] = one.value;
-      row.remove();
-      this.offered.replaceChildren();
-      if (!list.childElementCount) made.close();
-      this.draw();
-      this.edited();
-    };
-    const list = h("ul", { class: "suggestions" }, items.map((one) => {
-      const row = h("li", {}, h("div", {}, h("strong", {}, label(one.path)), " ", h("span", { class: "value" }, example(one.value)), h("br"), h("code", {}, typeof one.value === "string" ? one.value : `for_each ${one.value.for_each}`),
-        one.value.map ? h("span", { class: "quiet" }, h("br"), Object.entries(one.value.map).map(([key, text]) => `${label(`${one.path}.${key}`)} ← ${text.replace(/^\{\{\s*|\s*(\|.*)?\}\}$/g, "")}`).join(" · ")) : null,
-        h("br"), h("span", { class: "quiet" }, `${one.reason} (${Math.round(one.confidence * 100)} %)`)), button(w.accept, () => accept(one, row), { "aria-label": `${w.accept}: ${label(one.path)}` }));
-      row.accept = () => accept(one, row);
-      return row;
-    }));
-    const made = dialog(w.suggest, w, h("p", { class: "quiet" }, items.length ? w.suggestHelp : w.noSuggestion), list,
-      items.length > 1 ? button(w.acceptAll, () => [...list.children].forEach((one) => one.accept()), { class: "button main" }) : null);
-    made.classList.add("roomy");
+    (await import("./suggesting.js")).suggestions(this);
   }
 }
 

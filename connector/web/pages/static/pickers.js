@@ -77,6 +77,11 @@ export class Pickers {
     return [box, note];
   }
 
+  /** Whether all is known that says which list is meant. */
+  ready({ field, given }, settings) {
+    return (field.needs ?? []).every((path) => !empty(given[path]) || !empty(settings?.[path]));
+  }
+
   /** A list of the app in a dialog, to be searched. */
   pickFrom(ask, picked) {
     const { words: w } = this;

@@ -48,7 +48,8 @@ export class Standing {
     const errors = host.issues.filter(isError);
     const warnings = host.issues.filter((one) => !isError(one));
     const wrong = errors.filter((one) => this.strict || !one.lacks);
-    const todo = errors.filter((one) => !wrong.includes(one));
+    const todo = [...errors, ...warnings].filter((one) => !this.strict && one.lacks);
+    const odd = warnings.filter((one) => !todo.includes(one));
     const listed = (title, tone, items) => items.length ? h("details", { class: `box ${tone}`, open: host.isDraft && (tone === "bad" || items.length < 4) },
       h("summary", {}, `${title} (${items.length})`), h("ul", {}, items.map((one) => h("li", {}, this.leadsTo(one), one.lacks === "step" ? null : this.said(one))))) : "";
     const version = begin.version ? fill(w.version, { number: begin.version }) : "";
@@ -69,7 +70,7 @@ export class Standing {
       listed(w.issues, "bad", wrong),
       // Whoever has just begun sees what to choose, and needs no list of it.
       host.isBare || !todo.length ? "" : h("div", { class: "box todo" }, h("strong", {}, `${w.todo} (${todo.length})`), h("ul", {}, todo.map((one) => h("li", {}, this.leadsTo(one), one.lacks === "one_of" ? this.said(one) : null)))),
-      listed(w.warnings, "warn", warnings));
+      listed(w.warnings, "warn", odd));
     where.back();
     if (Boolean(this.news.firstChild) === host.isDraft) this.news.replaceChildren(...host.isDraft ? [] : this.just());
     this.spots.forEach((one) => this.tell(one));
