@@ -227,6 +227,19 @@ def test_one_field_is_told_with_its_reason_in_the_first_sentence() -> None:
     )
 
 
+def test_what_the_app_says_beside_its_fields_is_not_lost() -> None:
+    said = "The credit note must refer to an invoice."
+    for found in ({"a": ["Wrong."]}, {"a": ["Wrong."], "b": ["It is too long."]}):
+        error = read_error(answer(422, {"error": {"message": said, "validation_result": found}}))
+        assert error is not None
+        assert error.message.endswith(f". In its own words: “{said}”"), error.message
+    # Where it only repeats what it says of a field, once is enough.
+    told = {"error": {"message": "Wrong.", "validation_result": {"a": ["Wrong."]}}}
+    error = read_error(answer(422, told))
+    assert error is not None
+    assert error.message == "Fatture in Cloud did not accept the field “a”, and wrote nothing."
+
+
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_refusal_without_a_reason_says_so_and_what_can_be_tried(status: int) -> None:
     said = "An unexpected error occurred. Contact support for more information."

@@ -133,6 +133,35 @@ class TestLeaves:
         assert store.fields(ref) is not store.fields(schema("shop/thing"))
 
 
+class TestKinds:
+    def test_what_lies_within_has_the_kind_until_it_says_otherwise(self, make: Make) -> None:
+        line = an_object({"text": {**TEXT, "x-means": "name"}, "vat": an_object({"id": TEXT})})
+        party = an_object({"name": TEXT})
+        order = an_object(
+            {
+                "no": TEXT,
+                "who": {"$ref": "party.json", "x-kind": "customer"},
+                "rows": {"type": "array", "items": {**line, "x-kind": "line"}},
+            },
+            **{"x-kind": "document"},
+        )
+        purchase = {"$ref": "order.json", "properties": {"who": {"x-kind": "supplier"}}}
+        store = make(
+            order=order, party=party, purchase=purchase, any={"$ref": "order.json", "x-kind": ""}
+        )
+        told = store.told(schema("shop/order", "data"))
+        kinds = {path: one.kind for path, one in told.items()}
+        assert kinds == {
+            "data": "document", "data.no": "document", "data.who": "customer",
+            "data.who.name": "customer", "data.rows": "document", "data.rows.text": "line",
+            "data.rows.vat": "line", "data.rows.vat.id": "line",
+        }  # fmt: skip
+        assert (told["data.rows.text"].means, told["data.no"].means) == ("name", None)
+        assert store.told(schema("shop/purchase"))["who.name"].kind == "supplier"
+        assert store.told(schema("shop/any"))["no"].kind == ""
+        assert fields(store, "purchase") == fields(store, "order"), "the fields are the same"
+
+
 class TestLists:
     def test_rows_keep_the_plain_path(self, make: Make) -> None:
         row = an_object({"name": TEXT, "vat": an_object({"id": {"type": "integer"}})})

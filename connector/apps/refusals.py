@@ -74,20 +74,25 @@ def quoted(sentence: str, words: str, figures: str = "") -> str:
 def refused_data(app: str, words: str, issues: Sequence[Issue], figures: str = "") -> str:
     """What an app did not take; a field is named by its path, for which pages put its name."""
     fields = list(dict.fromkeys(one.field for one in issues if one.field))
-    if len(fields) == 1:
-        reason = reason_of(issues[0].message)
-        if reason:
-            return f"{app} did not accept the field “{fields[0]}”: {reason}."
-        return f"{app} did not accept the field “{fields[0]}”, and wrote nothing."
     if fields:
-        named = ", ".join(f"“{one}”" for one in fields[:MOST_NAMED])
-        named += ", …" if len(fields) > MOST_NAMED else ""
-        return f"{app} did not accept {len(fields)} fields, and wrote nothing: {named}."
+        # What is said of a field stands with it; what is said beside that must not be lost.
+        known = says_nothing(words) or any(words in one.message for one in issues)
+        own, more = ("", "") if known else (words, figures)
+        return quoted(_refused_fields(app, fields, reason_of(issues[0].message)), own, more)
     if says_nothing(words):
         return quoted(f"{app} did not accept the record, and does not say why.", words)
     reason = reason_of(words)
     text = f"{app} did not accept the record: {reason}." if reason else ""
     return quoted(text or f"{app} did not accept the record.", words, figures)
+
+
+def _refused_fields(app: str, fields: Sequence[str], reason: str) -> str:
+    if len(fields) == 1:
+        why = f": {reason}" if reason else ", and wrote nothing"
+        return f"{app} did not accept the field “{fields[0]}”{why}."
+    named = ", ".join(f"“{one}”" for one in fields[:MOST_NAMED])
+    named += ", …" if len(fields) > MOST_NAMED else ""
+    return f"{app} did not accept {len(fields)} fields, and wrote nothing: {named}."
 
 
 def refused_field(words: str) -> str:

@@ -12,11 +12,13 @@ from connector.building.places import (
     CUSTOMER,
     DOCUMENT,
     LINE,
+    PRODUCT,
     PURCHASE,
     SUPPLIER,
     Place,
-    kinds_of,
+    told_of,
 )
+from connector.fields.kinds import Told
 from connector.model import Action, Field, Search
 from connector.paths import split
 
@@ -96,8 +98,8 @@ def suggest(
     """At most one suggestion for each field that is not mapped yet, the surest first."""
     done = set(mapped)
     found: list[Suggestion] = []
-    kinds = kinds_of(catalog, node)
-    usual = _usual(catalog, node, kinds)
+    told = told_of(catalog, node)
+    usual = _usual(catalog, node, told)
     marker = node.identity.marker if isinstance(node, Action) else None
     fields = [
         one
@@ -109,16 +111,16 @@ def suggest(
     for field in fields:
         if field.by_id or field.array is not None or _covered(field.path, done):
             continue
-        best = judge.best(field, kinds.get(field.path, ""), singles)
+        best = judge.best(field, told.get(field.path, Told()), singles)
         if best is not None:
             place, filter_name, confidence, reason = best
             text = f"{place.path} | {filter_name}" if filter_name else place.path
             found.append(Suggestion(field.path, "{{ " + text + " }}", confidence, reason))
-    found += _loops(fields, places, done, judge)
+    found += _loops(fields, places, done, judge, told)
     return sorted(found, key=lambda one: -one.confidence)
 
 
-def _usual(catalog: Catalog, node: Action | Search, kinds: Mapping[str, str]) -> set[str]:
+def _usual(catalog: Catalog, node: Action | Search, told: Mapping[str, Told]) -> set[str]:
     """The fields that are common enough to be offered, or named like a kind of value we know."""
     return {
         one["path"]
@@ -126,15 +128,18 @@ def _usual(catalog: Catalog, node: Action | Search, kinds: Mapping[str, str]) ->
         if one["common"]
         or one["required"]
         or purpose(split(one["path"])[-1])[0]
-        or (meaning(split(one["path"])[-1]) and _is_plain(split(one["path"]), kinds))
+        or _is_plain(split(one["path"]), told.get(one["path"], Told()))
     }
 
 
-def _is_plain(keys: Sequence[str], kinds: Mapping[str, str]) -> bool:
+def _is_plain(keys: Sequence[str], told: Told) -> bool:
     """Whether it says something of a customer or a line itself, and of nothing they hold."""
-    kind, owner = kinds.get(".".join(keys), ""), _owner(keys)
+    kind, owner = told.kind, _owner(keys)
+    what = meaning(keys[-1]) if told.means is None else told.means
+    if not what:
+        return False
     if kind == DOCUMENT:
-        return not owner and meaning(keys[-1]) in _OWN_FORM
+        return not owner and what in _OWN_FORM
     return (kind == CUSTOMER and owner == "entity") or (kind == LINE and len(keys) == _ROW_DEPTH)
 
 
@@ -150,17 +155,17 @@ class _Judge:
         self.at = 1 if language == "it" else 0
 
     def best(
-        self, field: Field, kind: str, places: Sequence[Place]
+        self, field: Field, told: Told, places: Sequence[Place]
     ) -> tuple[Place, str, float, str] | None:
         """The surest place, the filter it needs, how sure it is, and why."""
         best: tuple[float, Place, str, str, float] | None = None
         for place in places:
-            judged = self._judge(field, kind, place)
+            judged = self._judge(field, told, place)
             if judged is None:
                 continue
             confidence, filter_name, reason = judged
             # What lies as deep as the field is meant rather than what only has its name.
-            alike = bool(kind) and kind == place.kind
+            alike = bool(told.kind) and told.kind == place.kind
             apart = not alike and _owner(split(field.path)) != _owner(split(place.path))
             sure = round(confidence - (0.1 if apart else 0), 2)
             rank = sure - place.depth / 1000
@@ -171,8 +176,9 @@ class _Judge:
         _, place, filter_name, reason, confidence = best
         return place, filter_name, confidence, reason
 
-    def _judge(self, field: Field, kind: str, place: Place) -> tuple[float, str, str] | None:
+    def _judge(self, field: Field, told: Told, place: Place) -> tuple[float, str, str] | None:
         """How sure it is that a place fills a field, the filter it needs, and why; None if not."""
+        kind = told.kind
         own, theirs = split(field.path), split(place.path)
         key, source = own[-1], theirs[-1]
         named = self._named(own, theirs, place)
@@ -189,7 +195,7 @@ class _Judge:
             if key == "id" or foreign:
                 return None
         what, plain = purpose(key)
-        wanted, given = meaning(plain), _meant(place)
+        wanted, given = meaning(plain) if told.means is None else told.means or None, _meant(place)
         if key == "vat_id" and kind == LINE:
             wanted = "vat_type"
         if wanted == "notes" and kind in _PARTIES and (foreign or place.kind != kind):
@@ -198,7 +204,7 @@ class _Judge:
         filter_name = "" if place.app == self._app else self._filter(wanted, key, place)
         if not filter_name and ((foreign and wanted in _OWN_FORM) or not _fits(field, place)):
             return None
-        if key == source and place.means is None:
+        if key == source and place.means == told.means:
             sure = len(own) > 1 or wanted
             return (SURE if sure else LIKELY), filter_name, self._both(key)
         if wanted is None or given is None or key == "shipping_address":
@@ -284,6 +290,9 @@ def _same_owner(own: Sequence[str], theirs: Sequence[str], kind: str, given: str
     one, other = _owner(own), _owner(theirs)
     if tuple(theirs[-2:]) in _PARTS and not one and kind == given in (DOCUMENT, LINE):
         return True
+    if PRODUCT in (kind, given) and kind and given and kind != given:
+        # What is sold is nobody's customer, and no document.
+        return False
     if kind in _PARTIES and given in _PARTIES and kind != given:
         billed = (kind, given) == (CUSTOMER, DOCUMENT) and one == "entity" and not other
         return billed and bool(purpose(theirs[-1])[0])
@@ -304,7 +313,11 @@ def _fits(field: Field, place: Place) -> bool:
 
 
 def _loops(
-    fields: Sequence[Field], places: Sequence[Place], done: set[str], judge: _Judge
+    fields: Sequence[Field],
+    places: Sequence[Place],
+    done: set[str],
+    judge: _Judge,
+    told: Mapping[str, Told],
 ) -> list[Suggestion]:
     """For each list of objects: a list of the same meaning, row by row."""
     found = []
@@ -323,7 +336,7 @@ def _loops(
         same = [one for one in same if not _is_bought(one, places)]
         if not same:
             continue
-        rows = _rows(array, same[0], fields, places, judge)
+        rows = _rows(array, same[0], fields, places, judge, told)
         if rows:
             value = {"for_each": "{{ " + same[0] + " }}", "map": rows}
             reason = (
@@ -339,7 +352,12 @@ def _is_bought(array: str, places: Sequence[Place]) -> bool:
 
 
 def _rows(
-    array: str, source: str, fields: Sequence[Field], places: Sequence[Place], judge: _Judge
+    array: str,
+    source: str,
+    fields: Sequence[Field],
+    places: Sequence[Place],
+    judge: _Judge,
+    told: Mapping[str, Told],
 ) -> dict[str, str]:
     rows = {}
     inside = [
@@ -352,7 +370,8 @@ def _rows(
         if field.array != array or field.path == array or field.by_id or key in _UNTOLD:
             continue
         inner = field.path[len(array) + 1 :]
-        best = judge.best(field.model_copy(update={"path": inner}), LINE, inside)
+        says = replace(told.get(field.path, Told()), kind=LINE)
+        best = judge.best(field.model_copy(update={"path": inner}), says, inside)
         if best is not None:
             rows[inner] = "{{ " + best[0].path + " | default(none) }}"
     if "net_price" in rows:

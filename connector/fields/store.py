@@ -3,6 +3,7 @@
 Beside the standard words these are read: `x-labels` (words for choices), `x-choices-open` (more
 values may come), `x-by-id` on an object (its id alone chooses it), `x-choices` (the app's list that
 a value, or the id of such an object, is chosen from) and `x-output-only` (answered, never sent).
+What a value tells of and stands for (`x-kind`, `x-means`) is `kinds.py`'s.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from connector.errors import Issue, SchemaError
 from connector.fields.files import Place, SchemaFiles, Source
+from connector.fields.kinds import Told, told_of
 from connector.fields.quick import QuickChecks
 from connector.model import Choice, Field, FieldType, SchemaRef
 from connector.paths import did_you_mean, join, kind
@@ -85,6 +87,7 @@ class SchemaStore:
     def __init__(self, roots: Iterable[Path] = ()) -> None:
         self._files = SchemaFiles(roots)
         self._fields: dict[tuple[SchemaRef, bool], tuple[Field, ...]] = {}
+        self._told: dict[str, Mapping[str, Told]] = {}
         self._validators: dict[str, Validator] = {}
         self._quick: QuickChecks | None = None
 
@@ -113,6 +116,16 @@ class SchemaStore:
         if known is None:
             known = self._fields[key] = self._flatten(ref, output)
         return known
+
+    def told(self, ref: SchemaRef) -> Mapping[str, Told]:
+        """What each path of a schema tells of and stands for, below the prefix."""
+        name = ref.schema_name
+        known = self._told.get(name)
+        if known is None:
+            known = self._told[name] = told_of(self._files, name)
+        if not ref.prefix:
+            return known
+        return {f"{ref.prefix}.{path}" if path else ref.prefix: one for path, one in known.items()}
 
     def sample(self, ref: SchemaRef, *, output: bool = True) -> Any:
         """A made-up record from the examples in a schema; `prefix` does not matter here."""

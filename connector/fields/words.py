@@ -14,5 +14,9 @@ WORDS: Mapping[str, type] = MappingProxyType(
         "x-choices": str,
         "x-section": str,
         "x-common": bool,
+        "x-kind": str,
+        "x-means": str,
     }
 )
+KINDS = ("customer", "supplier", "document", "purchase", "line", "payment", "product")
+"""What `x-kind` may say; empty takes back what is said of the schema that is referred to."""

@@ -29,6 +29,8 @@ COMPANIES = "companies"
 MOST_COUNTED = 1_000
 OPEN_RUNS = ("queued", "waiting", "parked")
 OPEN_WRITES = ("planned", "sending", "uncertain", "parked")
+_TRIES = 5
+"""So often something is learnt anew, when somebody changes the same connection meanwhile."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _WORDS = frozenset({"true", "false", "null"})
 
@@ -124,16 +126,16 @@ class Accounts:
         return found
 
     async def _learn(self, row: ConnectionRow, names: Mapping[str, str]) -> None:
-        # While the app was asked, somebody may have renamed it or chosen another account.
-        now = await self._store.connection(row.id)
-        if now is None:
-            return
-        row, known = now, names_of(now)
-        if not names or names.items() <= known.items():
-            return
-        settings = {**row.settings, ACCOUNT_NAMES: {**known, **names}}
-        await self._store.change_connection(row.id, row.name, settings)
-        self._book.forget()
+        for _ in range(_TRIES):
+            # While the app was asked, somebody may have renamed it or chosen another account.
+            now = await self._store.connection(row.id)
+            known = names_of(now) if now is not None else {}
+            if now is None or names.items() <= known.items():
+                return
+            settings = {**now.settings, ACCOUNT_NAMES: {**known, **names}}
+            if await self._store.add_to_settings(now, settings):
+                self._book.forget()
+                return
 
     async def choose(self, id_or_name: str, account: str, *, who: str) -> None:
         """Take an account as the one of new flows; audited."""

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from connector.building.meanings import WORDS as MEANINGS
 from connector.codec import decode, encode
 from connector.errors import ConnectorError
 from connector.expressions import evaluate
-from connector.fields.words import WORDS
+from connector.fields.words import KINDS, WORDS
 from connector.model import Action, Field, OAuth2, Operation, SchemaRef, Search, Trigger
 from connector.paths import join
 from connector.rendering import render_request
@@ -29,6 +30,7 @@ MOST_SUMMARY = 200
 _SMALL = frozenset(
     "a an and as at by for from in into of on or the to up via with".split()  # noqa: SIM905
 )
+_ONE_OF = MappingProxyType({"x-kind": KINDS, "x-means": tuple(MEANINGS)})
 _NEW = "a_value_of_tomorrow"
 
 
@@ -56,6 +58,8 @@ def _own_words(name: str, raw: Any, at: str) -> Complaints:
                 yield f"{name}.json at {at}: {key} is no word of ours. Known: {', '.join(WORDS)}."
             elif not isinstance(value, WORDS[key]):
                 yield f"{name}.json at {at}: {key} must be of another type."
+            elif key in _ONE_OF and value and value not in _ONE_OF[key]:
+                yield f"{name}.json at {at}: {key} is one of {', '.join(_ONE_OF[key])}."
         else:
             yield from _own_words(name, value, f"{at}/{key}")
 

@@ -6,20 +6,26 @@ minute. `left out` says of some fields why nothing is offered.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connector.building.contexts import context_for
-from connector.building.places import places_in, places_seen
+from connector.building.places import places_in, places_of, places_seen
 from connector.building.preview import preview
 from connector.building.suggest import suggest
+from connector.fields import SchemaStore
+from connector.model import schema
 from tests.loaded import the_catalog
 
 CATALOG = the_catalog()
 COMPOSE = "fatture_in_cloud.compose_invoice"
 CREATE = "fatture_in_cloud.create_issued_document"
+PERFEX_CUSTOMER = "perfex_crm.create_customer"
+PERFEX_INVOICE = "perfex_crm.create_invoice"
 FIC = {"node": "fatture_in_cloud.enriched_event"}
 
 
@@ -37,6 +43,7 @@ SOURCES: Mapping[str, dict[str, Any]] = {
     "perfex customer": {"trigger": {"node": "perfex_crm.new_customer"}},
     "perfex lead": {"trigger": {"node": "perfex_crm.new_lead"}},
     "perfex payment": {"trigger": {"node": "perfex_crm.new_payment"}},
+    "invoice": from_fic("issued_documents.invoices"),
     "order": from_fic("issued_documents.orders"),
     "supplier order": from_fic("issued_documents.supplier_orders"),
     "client": from_fic("entities.clients"),
@@ -88,6 +95,38 @@ FIC_LINES = "items_list <- for_each trigger.resource.items_list @ 0.8\n" + "\n".
     f"items_list.{key} <- item.{key}"
     for key in ("product_id", "name", "description", "qty", "measure", "net_price", "discount")
 )
+INTO_PERFEX = """
+vat <- {at}.vat_number @ 0.9
+company <- {at}.name @ 0.8
+"""
+ADDRESS_INTO_PERFEX = """
+address <- {at}.address_street @ 0.9
+city <- {at}.address_city @ 0.9
+state <- {at}.address_province @ 0.9
+zip <- {at}.address_postal_code @ 0.9
+phonenumber <- {at}.phone @ 0.9
+country <- {at}.country | perfex_country @ 0.95
+"""
+FOR_PERFEX = "".join(
+    f"""
+{what}_street <- {{at}}.address_street @ 0.6
+{what}_city <- {{at}}.address_city @ 0.6
+{what}_state <- {{at}}.address_province @ 0.6
+{what}_zip <- {{at}}.address_postal_code @ 0.6
+{what}_country <- {{at}}.country | perfex_country @ 0.6
+"""
+    for what in ("billing", "shipping")
+)
+# What a line or an item is called there stands in `description`.
+LINES_INTO_PERFEX = """
+date <- trigger.resource.date @ 0.95
+newitems <- for_each trigger.resource.items_list @ 0.8
+newitems.description <- item.name
+newitems.long_description <- item.description
+newitems.qty <- item.qty
+newitems.rate <- item.net_price
+newitems.unit <- item.measure
+"""
 COMPANY = "\ncompany_id <- trigger.event.company_id @ 0.8\n"
 SAME = """
 visible_subject <- trigger.resource.visible_subject @ 0.95
@@ -135,6 +174,28 @@ TABLE = {
     # Whom we bought from, and at what price, says nothing of whom we sell to.
     ("expense", COMPOSE): COMPANY,
     ("expense", CREATE): COMPANY,
+    ("client", PERFEX_CUSTOMER): (INTO_PERFEX + ADDRESS_INTO_PERFEX + FOR_PERFEX).format(
+        at="trigger.resource"
+    ),
+    ("invoice", PERFEX_CUSTOMER): (INTO_PERFEX + ADDRESS_INTO_PERFEX + FOR_PERFEX).format(
+        at="trigger.resource.entity"
+    ),
+    ("product", PERFEX_CUSTOMER): "",
+    ("invoice", PERFEX_INVOICE): LINES_INTO_PERFEX,
+    ("order", PERFEX_INVOICE): LINES_INTO_PERFEX,
+    ("supplier order", PERFEX_INVOICE): "date <- trigger.resource.date @ 0.95",
+    ("expense", PERFEX_INVOICE): "",
+    ("product", "perfex_crm.create_item"): """
+description <- trigger.resource.name @ 0.9
+long_description <- trigger.resource.description @ 0.9
+rate <- trigger.resource.net_price @ 0.9
+unit <- trigger.resource.measure @ 0.9
+""",
+    ("expense", "perfex_crm.create_item"): "",
+    # Of a client's name nobody knows whose person it is.
+    ("client", "perfex_crm.create_lead"): ADDRESS_INTO_PERFEX.format(at="trigger.resource")
+    + "company <- trigger.resource.name @ 0.8\nemail <- trigger.resource.email @ 0.95",
+    ("invoice", "perfex_crm.create_payment"): "amount <- trigger.resource.amount_gross @ 0.9",
 }
 
 
@@ -210,3 +271,31 @@ def test_a_pasted_record_that_no_schema_knows_is_still_matched_by_name() -> None
     record = {"vat": "IT12345678903", "company": "Rossi", "note": "x", "date": "2026-03-04"}
     found = suggest(CATALOG, CATALOG.operation(COMPOSE), places_in("trigger", {"resource": record}))
     assert {one.path for one in found} == {"data.entity.vat_number", "data.entity.name"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (
+            "customer",
+            {"entity.vat_number": "vat", "entity.name": "ragione", "entity.email": "email"},
+        ),
+        ("supplier", {}),
+        ("product", {}),
+    ],
+)
+def test_a_plugins_schema_says_what_its_records_are(
+    tmp_path: Path, kind: str, expected: dict[str, str]
+) -> None:
+    text = {"type": "string"}
+    properties = {"vat": text, "email": text, "ragione": {**text, "x-means": "name"}}
+    written = {"type": "object", "x-kind": kind, "properties": properties}
+    (tmp_path / "bottega").mkdir()
+    (tmp_path / "bottega" / "anagrafica.json").write_text(json.dumps(written))
+    schemas, ref = SchemaStore([tmp_path]), schema("bottega/anagrafica", "resource")
+    places = places_of("trigger", schemas.fields(ref), "bottega", "", schemas.told(ref))
+    found = {
+        one.path.removeprefix("data."): one.value.split(".")[-1].removesuffix(" }}")
+        for one in suggest(CATALOG, CATALOG.operation(COMPOSE), places)
+    }
+    assert found == expected

@@ -192,6 +192,30 @@ class TestReaching:
             assert await w.runtime.accounts.reached("perfex") == []
 
     @story
+    async def test_what_is_changed_while_names_are_stored_stays(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with world(tmp_path) as w:
+            accounts, store = w.runtime.accounts, w.runtime.accounts._store
+            before = await store.connection("fatture")
+            assert before is not None
+            read, rivals = store.connection, ["108100"]
+
+            async def slow_read(id_or_name: str) -> ConnectionRow | None:
+                row = await read(id_or_name)
+                if rivals:
+                    await accounts.choose("fatture", rivals.pop(), who="anna")
+                return row
+
+            monkeypatch.setattr(store, "connection", slow_read)
+            await accounts._learn(before, {"7": "Bar Sport"})
+            monkeypatch.undo()
+            row = await store.connection("fatture")
+            assert row is not None
+            assert row.settings["account"] == "108100", "not what was there when it was read"
+            assert (await accounts.account_names())["7"] == "Bar Sport"
+
+    @story
     async def test_a_rename_while_the_app_is_asked_stays(self, tmp_path: Path) -> None:
         async with world(tmp_path) as w:
             before = await w.runtime._store.connection("fatture")

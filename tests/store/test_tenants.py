@@ -197,6 +197,9 @@ WRITES: dict[str, Call] = {
     "change_connection": lambda store, whose: store.change_connection(
         f"conn-{whose.tenant}", "Stolen", {}
     ),
+    "add_to_settings": lambda store, whose: store.add_to_settings(
+        connection_row(whose.tenant, id=f"conn-{whose.tenant}"), {"stolen": True}
+    ),
     "drop_connection": lambda store, whose: store.drop_connection(f"conn-{whose.tenant}", NOW),
     "drop_hooks": lambda store, whose: store.drop_hooks(f"conn-{whose.tenant}"),
     "save_draft": lambda store, whose: store.save_draft(

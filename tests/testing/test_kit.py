@@ -131,6 +131,18 @@ FAULTS: list[tuple[str, dict[str, Any], Any, str]] = [
         changed_schema(lambda f: f["2fast"].update({"x-labels": []})),
         "type",
     ),
+    (
+        "schemas_are_valid",
+        {},
+        changed_schema(lambda f: f["2fast"].update({"x-kind": "costumer"})),
+        "one of customer",
+    ),
+    (
+        "schemas_are_valid",
+        {},
+        changed_schema(lambda f: f["2fast"].update({"x-means": "speed"})),
+        "one of vat_number",
+    ),
     ("fields_are_labelled", {}, changed_schema(lambda f: f["2fast"].update(title="fast:")), "stop"),
     (
         "fields_are_labelled",

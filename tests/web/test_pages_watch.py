@@ -514,7 +514,11 @@ async def test_a_refusal_is_told_in_plain_words_before_the_apps_own(tmp_path: Pa
 
 
 def test_a_refused_field_is_told_by_its_name() -> None:
-    body = {"status": False, "message": "x", "errors": {"company": "The Company is required."}}
+    body = {
+        "status": False,
+        "message": "Validation failed",
+        "errors": {"company": "The Company is required."},
+    }
     error = read_error(Answer(status=422, headers=(), body=json.dumps(body).encode()))
     assert error is not None
     kept = {**error.as_data(), "step": "create", "node": "perfex_crm.create_customer"}

@@ -36,6 +36,13 @@ EN = words_of("en")
         ),
         ("It was not accepted.", "Non è stato accettato."),
         (
+            "Perfex CRM did not accept the field “a”, and wrote nothing. In its own words: “No.”",
+            (
+                "Perfex CRM non ha accettato il campo “a”, e non ha scritto niente. "
+                "Con parole sue: “No.”"
+            ),
+        ),
+        (
             "The record 7 is not the one that was written: run 1 of the flow f wrote it.",
             (
                 "La scheda 7 non è quella che è stata scritta: l’ha scritta l’esecuzione 1 "

@@ -14,20 +14,20 @@ document_sent_by_email = DerivedTrigger(
     inputs=(schema("fatture_in_cloud/watched_documents"),),
     output=schema("fatture_in_cloud/event"),
     outputs={
-        f"issued_documents.{family}": schema("fatture_in_cloud/issued_document")
-        for family in (
-            "all",
-            "invoices",
-            "quotes",
-            "proformas",
-            "receipts",
-            "delivery_notes",
-            "credit_notes",
-            "orders",
-            "work_reports",
-            "supplier_orders",
-            "self_own_invoices",
-            "self_supplier_invoices",
+        f"issued_documents.{family}": schema(f"fatture_in_cloud/{kind}")
+        for family, kind in (
+            ("all", "issued_document"),
+            ("invoices", "issued_document"),
+            ("quotes", "issued_document"),
+            ("proformas", "issued_document"),
+            ("receipts", "issued_document"),
+            ("delivery_notes", "issued_document"),
+            ("credit_notes", "issued_document"),
+            ("orders", "issued_document"),
+            ("work_reports", "issued_document"),
+            ("supplier_orders", "document_to_supplier"),
+            ("self_own_invoices", "issued_document"),
+            ("self_supplier_invoices", "document_to_supplier"),
         )
     },
     derive=Derive(

@@ -23,12 +23,14 @@ _RECORDS: dict[str, SchemaRef] = {
     "entities.clients": schema("fatture_in_cloud/client"),
     "entities.suppliers": schema("fatture_in_cloud/supplier"),
     # A client has all that a supplier has, and more.
-    "entities.all": schema("fatture_in_cloud/client"),
+    "entities.all": schema("fatture_in_cloud/client_or_supplier"),
     "products": schema("fatture_in_cloud/product"),
     **{
         f"issued_documents.{family}": schema("fatture_in_cloud/issued_document")
         for family in _ISSUED
     },
+    "issued_documents.supplier_orders": schema("fatture_in_cloud/document_to_supplier"),
+    "issued_documents.self_supplier_invoices": schema("fatture_in_cloud/document_to_supplier"),
     "issued_documents.e_invoices": schema("fatture_in_cloud/e_invoice_status"),
     "received_documents": schema("fatture_in_cloud/received_document"),
     # These ids are of documents that nobody has registered yet.

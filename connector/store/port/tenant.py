@@ -61,6 +61,10 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
         ...
 
+    async def add_to_settings(self, was: ConnectionRow, settings: Any) -> bool:
+        """Replace the settings, unless somebody has changed them since the row was read."""
+        ...
+
     async def drop_hooks(self, connection_id: str) -> None:
         """Forget the hooks of a connection: what comes to them is unknown from now on."""
         ...

@@ -92,6 +92,16 @@ class SetUp(TenantRows):
             ),
         )
 
+    async def add_to_settings(self, was: ConnectionRow, settings: Any) -> bool:
+        """Replace the settings, unless somebody has changed them since the row was read."""
+        outcome = await self._change(
+            (
+                "UPDATE connection SET settings = ? WHERE tenant = ? AND id = ? AND settings = ?",
+                (encode_text(settings), self.tenant, was.id, encode_text(was.settings)),
+            ),
+        )
+        return outcome[-1][0] > 0
+
     async def drop_hooks(self, connection_id: str) -> None:
         """Forget the hooks of a connection: what comes to them is unknown from now on."""
         await self._change(self._no_hooks(connection_id))

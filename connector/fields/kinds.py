@@ -1,0 +1,39 @@
+"""What the values of a schema tell of, and stand for: `x-kind` and `x-means`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from connector.fields.files import Place, SchemaFiles
+from connector.paths import join
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of one place of a schema."""
+
+    kind: str = ""
+    """What it tells of: a customer, a document, a line of it …; empty where nobody knows."""
+    means: str | None = None
+    """What it stands for, where its name does not say so; empty: nothing that we know."""
+
+
+def told_of(files: SchemaFiles, name: str) -> Mapping[str, Told]:
+    """Every path of a schema with what is said of it; what lies in an object has its kind."""
+    found: dict[str, Told] = {}
+    root = files.open([files.root(name)], frozenset({(name, "")}))
+    _walk(files, root, "", "", found)
+    return found
+
+
+def _walk(files: SchemaFiles, place: Place, path: str, kind: str, found: dict[str, Told]) -> None:
+    kind = place.keys.get("x-kind", kind)
+    found[path] = Told(kind, place.keys.get("x-means"))
+    if place.items:
+        rows = files.open(place.items, place.trail)
+        kind = rows.keys.get("x-kind", kind)
+        place = rows
+    for key, sources in place.properties.items():
+        below = f"{path}.{join([key])}" if path else join([key])
+        _walk(files, files.open(sources, place.trail), below, kind, found)
