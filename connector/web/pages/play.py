@@ -118,7 +118,12 @@ class Playground:
     async def _connect(self, served: Served) -> None:
         told = served.as_data()
         runtime = self._site.runtime
-        fatture = {"address": told["fic"], "emulated": True, EMULATED_KEY: told["public_key"]}
+        fatture = {
+            "address": told["fic"],
+            "emulated": True,
+            EMULATED_KEY: told["public_key"],
+            ACCOUNT: str(told["company_id"]),
+        }
         perfex = {"address": told["perfex"], "emulated": True}
         for app, name, token, settings in (
             ("fatture_in_cloud", FATTURE, told["manual_token"], fatture),
