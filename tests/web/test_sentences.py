@@ -44,7 +44,8 @@ EN = words_of("en")
             ),
             (
                 "Questo documento (nota di credito 42/A del 2026-03-04) è una "
-                "e\N{NON-BREAKING HYPHEN}fattura, e lo SDI l’ha accettata: non può più essere eliminato."
+                "e\N{NON-BREAKING HYPHEN}fattura, e lo SDI l’ha accettata: "
+                "non può più essere eliminato."
             ),
         ),
     ],
