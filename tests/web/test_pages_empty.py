@@ -113,6 +113,13 @@ async def test_a_dead_connection_is_named_in_italian(house: House, example: str)
     page = (await editor.get("/runs")).text
     assert "Il collegamento fatture non funziona più" in page
     assert "/connections/con_" in page
+    # What is counted has the form for its number, and the flow its own name.
+    start = (await editor.get("/")).text
+    assert '<p class="quiet">acceso</p>' in start
+    assert '<p class="quiet">2 da ricollegare</p>' in start
+    flows = (await editor.get("/flows")).text
+    assert "I clienti nuovi e modificati vanno in Perfex" in flows
+    assert flows.count("non funziona più") == 2, "once for each connection"
 
 
 @pytest.fixture
