@@ -267,8 +267,10 @@ def every_scope(catalog: Catalog, app: str) -> list[str]:
 
 
 async def _switch_on(runtime: Runtime, watch: Stopwatch) -> None:
+    from connector.web.pages.naming import in_words
+
     _ = watch.words
-    flow = await runtime.apply_flow(example(), enable=True)
+    flow = await runtime.apply_flow(in_words(example(), _), enable=True)
     watch.done(_("example flow %(flow)s checked, stored and switched on", flow=flow["key"]))
     for report in await runtime.reconcile():
         if "error" in report:

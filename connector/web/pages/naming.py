@@ -47,6 +47,12 @@ def told_name(document: str, words: Words) -> str:
     return words(name) if name in EXAMPLES else name
 
 
+def in_words(document: str, words: Words) -> str:
+    """An example of ours, named in a language from the start."""
+    name = name_in(document)
+    return document.replace(f"name: {name}\n", f"name: {told_name(document, words)}\n", 1)
+
+
 async def flow_names(runtime: Runtime, words: Words) -> dict[str, str]:
     """The names of all flows, by their keys."""
     flows = await runtime.list_flows()
