@@ -14,7 +14,6 @@ from connector.errors import ConnectorError, FlowError
 from connector.model import HttpRequest
 from connector.runtime.decisions import changed_by
 from connector.store.rows import EffectRow
-from tests.runtime.kit import CREATE, World, client, flow, story, world
 from tests.runtime.kit import CREATE, World, client, flow, long_story, story, world
 from tests.runtime.test_writes import INVOICE, POST, SENT, follow_invoices, issue
 from tests.store.kit import effect_row

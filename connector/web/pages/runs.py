@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from connector.errors import ConnectorError
 from connector.web.pages.asked import RUN_STATES, Asked, number_of
 from connector.web.pages.emptiness import Situation, situation
+from connector.web.pages.naming import flow_names
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling, body_text, labels, pretty
 from connector.web.pages.words import mark
@@ -51,6 +52,7 @@ class RunPages:
         values: dict[str, Any] = {
             "asked": asked,
             "found": found,
+            "names": await flow_names(site.runtime, words),
             "tell": Telling(words, site.runtime.catalog),
             "narrowed": bool(asked.kept("before", "part")),
             "newest": before is None,
@@ -93,6 +95,7 @@ class RunPages:
         faulty = run["state"] not in ("succeeded", "filtered", "queued")
         values: dict[str, Any] = {
             "run": run,
+            "names": await flow_names(site.runtime, words),
             "tell": tell,
             "steps": timeline(run, tell, site.runtime.catalog),
             "error": tell.error(run["error"]) if run["error"] and faulty else None,
@@ -133,7 +136,12 @@ class RunPages:
         asked = Asked.of(request.query_params, site.clock(), words.zone)
         preview = await site.runtime.past.replaying.preview(asked.runs)
         return await site.render(
-            request, "replay.html", asked=asked, preview=preview, tell=Telling(words)
+            request,
+            "replay.html",
+            asked=asked,
+            preview=preview,
+            tell=Telling(words),
+            names=await flow_names(site.runtime, words),
         )
 
     async def replay_many(self, request: Request) -> Response:
