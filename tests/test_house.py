@@ -72,7 +72,7 @@ ABOVE_THE_LIBRARY = {"Parts", "Runtime", "Settings", "Tuning", "open_runtime"}
 
 MOST_LINES = 450
 LONGER: dict[str, tuple[int, str]] = {
-    "connector/model.py": (560, "the words of the product stand in one place"),
+    "connector/model.py": (580, "the words of the product stand in one place"),
 }
 
 
