@@ -25,7 +25,7 @@ WORDS = {
         "choose": "Scegli … Quando succede questo", "add": "Aggiungi un passo",
         "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e attiva",
         "name": "Nome", "insert": "Inserisci un valore", "search": "Cerca tra i campi",
-        "what": "", "done": "Non c'è nulla di sbagliato.", "try": "Prova",
+        "what": "", "done": "Non c’è nulla di sbagliato.", "try": "Prova",
         "rows": "Crea righe da un elenco", "wrong": "Con errori",
         "mend": "Da correggere prima", "whole": "Tutto il risultato (JSON)",
         "connection": "Connessione", "key": "Chiave",
