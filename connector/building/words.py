@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field as attribute
 from functools import lru_cache
@@ -21,6 +22,7 @@ LANGUAGES: Final = ("en", "it")
 _PARTS: Final = frozenset(
     {"nodes", "often", "sections", "common", "words", "help", "choices", "like"}
 )
+_APOSTROPHE: Final = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])|(?<=\bdi)'(?=\s)|(?<=\bpo)'(?=\s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,11 @@ def words_of(app: str, roots: tuple[Path, ...]) -> Words:
     return NONE
 
 
+def well_set(text: str) -> str:
+    """An Italian text with the apostrophe of print, however it was typed."""
+    return _APOSTROPHE.sub("’", text)
+
+
 def _read(app: str, path: Path) -> Words:
     try:
         data = read_document(path.read_text("utf-8"))[0].plain()
@@ -137,9 +144,10 @@ def _read(app: str, path: Path) -> Words:
             },
             words={schema: _pairs(listed) for schema, listed in (data.get("words") or {}).items()},
             helps={
-                schema: dict(listed or {}) for schema, listed in (data.get("help") or {}).items()
+                schema: {key: well_set(str(told)) for key, told in (listed or {}).items()}
+                for schema, listed in (data.get("help") or {}).items()
             },
-            choices=dict(data.get("choices") or {}),
+            choices={key: well_set(told) for key, told in (data.get("choices") or {}).items()},
             like=dict(data.get("like") or {}),
             texts=_texts(path.with_name(TEXTS)),
         )
@@ -153,21 +161,20 @@ def _texts(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     listed = read_document(path.read_text("utf-8"))[0].plain()
-    listed = read_document(path.read_text("utf-8"))[0].plain()
-    return {str(given): str(told) for given, told in listed}
+    return {str(given): well_set(str(told)) for given, told in listed}
 
 
 def _pairs(given: Mapping[str, Iterable[Any]] | None) -> dict[str, tuple[str, str]]:
     made = {}
     for key, pair in (given or {}).items():
         first, second = pair
-        made[key] = (str(first), str(second))
+        made[key] = (str(first), well_set(str(second)))
     return made
 
 
 def _named(given: Any) -> tuple[str, str]:
     """A node's name, with or without its line."""
     if isinstance(given, str):
-        return given, ""
+        return well_set(given), ""
     name, line = given
-    return str(name), str(line)
+    return well_set(str(name)), well_set(str(line))

@@ -58,6 +58,7 @@ class World:
     client_secret: str
     authtoken: str
     app_id: int
+    company_id: int
     public_key: str
 
 
@@ -229,10 +230,13 @@ async def _first(ready: asyncio.Event, server: asyncio.Task[None]) -> None:
 
 
 async def _connect(runtime: Runtime, outside: HttpClient, world: World, watch: Stopwatch) -> None:
-    scopes = every_scope(runtime.catalog, "fatture_in_cloud")
-    started = await runtime.start_connect(
-        "fatture_in_cloud", FATTURE, {"address": world.fic, "emulated": True, "scopes": scopes}
-    )
+    settings = {
+        "address": world.fic,
+        "emulated": True,
+        "scopes": every_scope(runtime.catalog, "fatture_in_cloud"),
+        "account": str(world.company_id),
+    }
+    started = await runtime.start_connect("fatture_in_cloud", FATTURE, settings)
     # What a browser does: open the consent page, agree, follow the redirect back to us.
     agreed = await _call(outside, "GET", started["authorize_url"])
     back = agreed.header("location")
@@ -263,8 +267,10 @@ def every_scope(catalog: Catalog, app: str) -> list[str]:
 
 
 async def _switch_on(runtime: Runtime, watch: Stopwatch) -> None:
+    from connector.web.pages.naming import in_words
+
     _ = watch.words
-    flow = await runtime.apply_flow(example(), enable=True)
+    flow = await runtime.apply_flow(in_words(example(), _), enable=True)
     watch.done(_("example flow %(flow)s checked, stored and switched on", flow=flow["key"]))
     for report in await runtime.reconcile():
         if "error" in report:

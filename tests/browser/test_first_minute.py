@@ -55,7 +55,7 @@ def test_in_italian_on_a_telephone_in_the_dark(fresh: House, visit: Callable[...
     one = visit(fresh, language="it", width=390, dark=True)
     one.picture("it-welcome")
     one.usable()
-    one.page.get_by_role("button", name="Gioca con le app simulate").click()
+    one.page.get_by_role("button", name="Prova con le app simulate").click()
     one.page.wait_for_url(re.compile(r"/runs/\d+$"))
     for name in ("", "play", "flows", "runs", "inbox", "parked", "connections", "quota", "people"):
         one.go(f"/{name}")

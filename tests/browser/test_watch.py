@@ -194,7 +194,7 @@ def test_a_parked_invoice_is_sent_again_by_keyboard_in_italian(
     one.picture("parked-it-390")
     assert "Prezzo netto" in one.page.inner_text("main"), "fields are named in Italian"
     one.usable()
-    one.tab_to("C'è: adottala")
+    one.tab_to("C’è: adottala")
     one.page.keyboard.press("ArrowDown")
     one.tab_to("Decidi")
     one.page.keyboard.press("Enter")

@@ -15,7 +15,7 @@ from connector.model import Connection
 from connector.sandbox import SandboxConfig
 from connector.sandbox.ports import serving
 from connector.web.pages import deeds
-from connector.web.pages.naming import EXAMPLES, name_in, told_name
+from connector.web.pages.naming import EXAMPLES, in_words, name_in, told_name
 from connector.web.pages.play import on_stage
 from connector.web.pages.words import words_of
 
@@ -115,6 +115,8 @@ def test_our_own_examples_are_named_in_the_readers_language() -> None:
     italian = words_of("it")
     document = text("fic-client-to-perfex")
     assert told_name(document, italian) == "I clienti nuovi e modificati vanno in Perfex"
+    assert name_in(in_words(document, italian)) == "I clienti nuovi e modificati vanno in Perfex"
+    assert in_words(document, words_of("en")) == document
     # What a person has named stays as it was named, even where it is a word of ours.
     assert told_name("flow: x\nname: Flows", italian) == "Flows"
     assert told_name("flow: x", italian) == "x"

@@ -90,7 +90,7 @@ async def test_a_flow_that_is_off_can_be_switched_on_where_its_runs_are_missed(
 ) -> None:
     editor, viewer = await house.inside("editor"), await house.inside("viewer")
     page = (await editor.get("/runs?flow=client-to-perfex&state=failed")).text
-    assert "The flow client-to-perfex is off" in page
+    assert "The flow “New and changed clients go to Perfex” is off" in page
     assert 'action="/flows/client-to-perfex/switch"' in page
     assert 'href="/flows/client-to-perfex"' in page
     assert "Show all" in page
@@ -111,8 +111,15 @@ async def test_a_dead_connection_is_named_in_italian(house: House, example: str)
     house.runtime._book.forget()
     editor.headers["accept-language"] = "it"
     page = (await editor.get("/runs")).text
-    assert "va rinnovato" in page
+    assert "Il collegamento fatture non funziona più" in page
     assert "/connections/con_" in page
+    # What is counted has the form for its number, and the flow its own name.
+    start = (await editor.get("/")).text
+    assert '<p class="quiet">acceso</p>' in start
+    assert '<p class="quiet">2 da ricollegare</p>' in start
+    flows = (await editor.get("/flows")).text
+    assert "I clienti nuovi e modificati vanno in Perfex" in flows
+    assert flows.count("non funziona più") == 2, "once for each connection"
 
 
 @pytest.fixture
@@ -131,3 +138,21 @@ async def example(house: House) -> str:
     text = (root / "examples" / "fic-client-to-perfex.yaml").read_text("utf-8")
     await house.runtime.apply_flow(text, enable=False)
     return text
+
+
+async def test_what_nobody_foresaw_is_told_with_its_time_and_a_way_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> list[Any]:
+        raise RuntimeError("the secret")
+
+    editor = await house.inside("editor")
+    monkeypatch.setattr(house.runtime, "list_flows", broken)
+    answer = await editor.get("/flows")
+    assert answer.status_code == 500
+    assert "Something went wrong" in answer.text
+    assert "15 Jan 2027, " in answer.text
+    assert '<a class="button main" href="/">To the start</a>' in answer.text
+    assert "secret" not in answer.text
+    editor.headers["accept-language"] = "it"
+    assert "Qualcosa è andato storto" in (await editor.get("/flows")).text

@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
 from connector import load_catalog
+from connector.building.words import well_set
 from connector.web.pages.sentences import FILES as ERRORS, SUMMARIES, WORDS
 from connector.web.pages.telling import NOTES
 from connector.web.pages.words import (
@@ -228,3 +229,12 @@ def test_italian_is_spelt_and_worded_well() -> None:
     wrong = re.compile(r"quale è|[Nn]on è detto|era raggiungibile per un|rimediat[aei]\b")
     found = [text for path in FILES for text in wrong.findall(path.read_text("utf-8"))]
     assert found == []
+
+
+def test_apostrophes_and_hyphens_are_those_of_print() -> None:
+    """However a text was typed; a quoted value and the text of an expression stay."""
+    italian = words_of("it")
+    assert italian("Nothing is wrong.") == "Non c’è nulla di sbagliato."
+    assert well_set("l'app 'abc' d['x'] un po' {{ 'a' }}") == "l’app 'abc' d['x'] un po’ {{ 'a' }}"
+    told = [text for text in italian._texts.values() if isinstance(text, str)]
+    assert not any(re.search(r"[^\W\d_]'[^\W\d_]|e-fattur", text) for text in told)

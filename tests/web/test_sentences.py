@@ -43,8 +43,9 @@ EN = words_of("en")
                 "it can no longer be deleted."
             ),
             (
-                "Questo documento (nota di credito 42/A del 2026-03-04) è una e-fattura, e lo SdI "
-                "l’ha accettata: non può più essere eliminato."
+                "Questo documento (nota di credito 42/A del 2026-03-04) è una "
+                "e\N{NON-BREAKING HYPHEN}fattura, e lo SdI l’ha accettata: "
+                "non può più essere eliminato."
             ),
         ),
     ],

@@ -14,6 +14,7 @@ from connector.model import App, OAuth2
 from connector.runtime.accounts import COMPANIES
 from connector.web.answers import status_of
 from connector.web.pages.consent import ask
+from connector.web.pages.naming import flow_names
 from connector.web.pages.scopes import rights
 from connector.web.pages.site import Site
 
@@ -205,6 +206,7 @@ class Connections:
             "connection.html",
             200 if error is None else status_of(error),
             one=found,
+            names=await flow_names(self._site.runtime, words),
             rights=None if found["scopes"] is None else rights(found["scopes"], words),
             missing=rights(found["missing_scopes"], words),
             has_accounts=app is not None and COMPANIES in app.choices,

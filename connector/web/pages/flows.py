@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from connector.codec import decode
-from connector.errors import ConnectorError, FlowError
+from connector.errors import FlowError
 from connector.runtime.drafts import NEW
+from connector.web.pages.flow_list import FlowList
 from connector.web.pages.naming import told_name
 from connector.web.pages.play import on_stage
 from connector.web.pages.site import Site
-from connector.web.pages.telling import labels
 from connector.web.pages.words import Words, mark
 
 EMPTY = "flow: {key}\nname: {name}\n\ntrigger:\n  node: ''\n\nsteps: []\n"
@@ -26,7 +26,7 @@ def routes(site: Site) -> list[BaseRoute]:
     """List, build, check, publish, switch, copy."""
     pages = Flows(site)
     return [
-        site.page("/flows", pages.list_all),
+        site.page("/flows", FlowList(site).show),
         site.page("/flows/new", pages.new, role="editor"),
         site.page("/flows/nodes", pages.nodes),
         site.page("/flows/form", pages.form),
@@ -53,26 +53,6 @@ class Flows:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-
-    async def list_all(self, request: Request) -> Response:
-        """Every flow with how it stands."""
-        runtime = self._site.runtime
-        flows = []
-        for flow in await runtime.list_flows():
-            last = await runtime.list_runs(1, None, None, flow["key"])
-            told = self._told(flow["document"], self._site.words(request))
-            flows.append({**flow, **told, "last": next(iter(last), None)})
-        drafts = await runtime.workshop.drafts.list_all()
-        return await self._site.render(
-            request,
-            "flows.html",
-            flows=flows,
-            staged={one.flow: one for one in await on_stage(self._site)},
-            companies=await runtime.accounts.account_names(),
-            broken=await runtime.accounts.broken([one["document"] for one in flows]),
-            new_drafts=[one for one in drafts if one["new"]],
-            drafts={one["flow"]: one for one in drafts},
-        )
 
     async def new(self, request: Request) -> Response:
         """The builder with nothing in it, with the text of another flow, or with a draft."""
@@ -359,45 +339,6 @@ class Flows:
             return self._site.go(request, f"/flows/{key}/delete")
         self._site.flash(request, _("The flow %(key)s is deleted. Its history stays.", key=key))
         return self._site.go(request, "/flows")
-
-    def _told(self, text: str, words: Words) -> dict[str, Any]:
-        """A flow's name and nodes, as far as its text can be read."""
-        from connector.building.rewrite import read_plain
-
-        try:
-            data = read_plain(text)
-        except ConnectorError:
-            data = {}
-        data = data if isinstance(data, dict) else {}
-        given = data.get("steps")
-        parts = [data.get("trigger"), *(given if isinstance(given, list) else [])]
-        names = [str(one.get("node")) for one in parts if isinstance(one, dict)]
-        catalog = self._site.runtime.catalog
-        nodes = [
-            {
-                "label": labels(catalog, name, words.language)["label"],
-                "app": catalog.apps[catalog.nodes[name].app].title,
-            }
-            for name in names
-            if name in catalog.nodes
-        ]
-        return {
-            "name": told_name(text, words),
-            "nodes": nodes,
-            "companies": _companies(catalog, parts),
-        }
-
-
-def _companies(catalog: Any, parts: Iterable[Any]) -> list[str]:
-    """The accounts that a flow names, each once."""
-    found: dict[str, None] = {}
-    for one in parts:
-        node = catalog.nodes.get(str(one.get("node"))) if isinstance(one, dict) else None
-        name = catalog.apps[node.app].account_input if node is not None else None
-        for holder in (one.get("with"), one.get("map")) if name else ():
-            if isinstance(holder, dict) and str(holder.get(name, "")).isdecimal():
-                found[str(holder[name])] = None
-    return list(found)
 
 
 def _filters(catalog: Any, words: Words) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from connector.web.pages.asked import EVENT_STATES, Asked
 from connector.web.pages.emptiness import Situation, situation
+from connector.web.pages.naming import connection_names, flow_names
 from connector.web.pages.runs import part
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling
@@ -34,7 +35,8 @@ def routes(site: Site) -> list[BaseRoute]:
             "account": await past.account(asked.since or 0.0, asked.until or now + 1),
             "found": found,
             "why": Situation() if narrowed or found["items"] else await situation(site),
-            "connections": {one.id: one.name for one in await site.runtime.list_connections()},
+            "connections": await connection_names(site.runtime),
+            "names": await flow_names(site.runtime, words),
             "tell": Telling(words, site.runtime.catalog),
             "states": EVENT_STATES,
             "narrowed": narrowed,
@@ -49,14 +51,16 @@ def routes(site: Site) -> list[BaseRoute]:
         event = await site.runtime.get_event(request.path_params["event"])
         if event is None:
             return await site.missing(request, mark("There is no such event."))
-        names = {one.id: one.name for one in await site.runtime.list_connections()}
+        words = site.words(request)
+        accounts = await connection_names(site.runtime)
         return await site.render(
             request,
             "event.html",
             event=event,
             companies=await site.runtime.accounts.account_names(),
-            connection=names.get(str(event["connection_id"]), event["connection_id"]),
-            tell=Telling(site.words(request), site.runtime.catalog),
+            connection=accounts.get(str(event["connection_id"]), event["connection_id"]),
+            names=await flow_names(site.runtime, words),
+            tell=Telling(words, site.runtime.catalog),
         )
 
     async def again(request: Request) -> Response:

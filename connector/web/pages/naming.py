@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 
@@ -27,11 +28,17 @@ EXAMPLES = frozenset(
 @lru_cache(maxsize=1_000)
 def name_in(document: str) -> str:
     """The name that a flow's text gives it, else its key; "" for a text that cannot be read."""
+    data = plain(document)
+    return str(data.get("name") or data.get("flow") or "")
+
+
+def plain(document: str) -> dict[str, Any]:
+    """A flow's text as data; nothing for a text that cannot be read."""
     try:
-        data: Any = read_plain(document)
+        data = read_plain(document)
     except DocumentFault:
-        return ""
-    return str(data.get("name") or data.get("flow") or "") if isinstance(data, dict) else ""
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def told_name(document: str, words: Words) -> str:
@@ -40,7 +47,25 @@ def told_name(document: str, words: Words) -> str:
     return words(name) if name in EXAMPLES else name
 
 
+def in_words(document: str, words: Words) -> str:
+    """An example of ours, named in a language from the start."""
+    name = name_in(document)
+    return document.replace(f"name: {name}\n", f"name: {told_name(document, words)}\n", 1)
+
+
 async def flow_names(runtime: Runtime, words: Words) -> dict[str, str]:
     """The names of all flows, by their keys."""
     flows = await runtime.list_flows()
     return {one["key"]: told_name(one["document"], words) or one["key"] for one in flows}
+
+
+async def connection_names(runtime: Runtime) -> dict[str, str]:
+    """What connections are called, by their ids: their app, and their name where it has several."""
+    connections = list(await runtime.list_connections())
+    count = Counter(one.app for one in connections)
+    found = {}
+    for one in connections:
+        app = runtime.catalog.apps.get(one.app)
+        title = app.title if app else one.app
+        found[one.id] = title if count[one.app] == 1 else f"{title} · {one.name}"
+    return found

@@ -14,6 +14,7 @@ from connector.quota.account import MONTH, start_of
 from connector.web.pages.asked import Asked
 from connector.web.pages.drawing import ENDS, NARROW, WIDE, bars, burn_down, latency
 from connector.web.pages.emptiness import situation
+from connector.web.pages.naming import flow_names
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling
 
@@ -31,6 +32,7 @@ def routes(site: Site) -> list[BaseRoute]:
         count, unit = STRETCHES.get(name, STRETCHES["day"])
         spans = stretches(now, count, unit, words.zone)
         flow = asked.word("flow")
+        names = await flow_names(site.runtime, words)
         told = await site.runtime.past.pictures(spans, flow)
         return await site.render(
             request,
@@ -39,7 +41,8 @@ def routes(site: Site) -> list[BaseRoute]:
             period=name if name in STRETCHES else "day",
             unit=unit,
             why=None if any_ended(told["spans"]) else await situation(site, flow),
-            flows=[one["key"] for one in await site.runtime.list_flows()],
+            flows=list(names),
+            names=names,
             told=told,
             bars=[bars(told["spans"], one) for one in FRAMES],
             latency=[latency(told["spans"], one) for one in FRAMES],

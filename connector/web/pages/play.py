@@ -24,8 +24,9 @@ from connector.errors import ConnectorError
 from connector.model import Connection
 from connector.runtime.connect import ACCOUNT, ACCOUNT_NAMES
 from connector.web.pages import deeds
-from connector.web.pages.naming import flow_names
+from connector.web.pages.naming import flow_names, in_words
 from connector.web.pages.site import Site
+from connector.web.pages.words import Words
 
 if TYPE_CHECKING:
     from connector.sandbox.ports import Served
@@ -72,7 +73,7 @@ class Playground:
         self._life: asyncio.Task[None] | None = None
         self.served: Served | None = None
 
-    async def begin(self) -> None:
+    async def begin(self, words: Words) -> None:
         """Start the apps, connect both, and switch the example flow on. Raises ConnectorError."""
         if not may_play(self._site):
             raise ConnectorError(
@@ -86,7 +87,7 @@ class Playground:
             if fresh:
                 await self._connect(served)
             runtime = self._site.runtime
-            await runtime.apply_flow(example(), enable=True)
+            await runtime.apply_flow(in_words(example(), words), enable=True)
             for report in await runtime.reconcile():
                 if report["connection"] == FATTURE and "error" in report:
                     error = report["error"]
@@ -118,7 +119,12 @@ class Playground:
     async def _connect(self, served: Served) -> None:
         told = served.as_data()
         runtime = self._site.runtime
-        fatture = {"address": told["fic"], "emulated": True, EMULATED_KEY: told["public_key"]}
+        fatture = {
+            "address": told["fic"],
+            "emulated": True,
+            EMULATED_KEY: told["public_key"],
+            ACCOUNT: str(told["company_id"]),
+        }
         perfex = {"address": told["perfex"], "emulated": True}
         for app, name, token, settings in (
             ("fatture_in_cloud", FATTURE, told["manual_token"], fatture),
@@ -153,7 +159,7 @@ class Pages:
 
     async def start(self, request: Request) -> Response:
         """Start, make a client, open its run."""
-        await self._ground.begin()
+        await self._ground.begin(self._site.words(request))
         await self._site.note(request, "play", FLOW)
         return await self._do(request, FLOW, "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,6 +14,8 @@ from starlette.routing import BaseRoute
 from connector.errors import ConnectorError
 from connector.web.pages.asked import RUN_STATES, Asked
 from connector.web.pages.emptiness import Situation, situation
+from connector.web.pages.naming import flow_names
+from connector.web.pages.play import Staged, on_stage
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling, body_text, labels, pretty
 from connector.web.pages.words import mark
@@ -51,12 +53,14 @@ class RunPages:
         values: dict[str, Any] = {
             "asked": asked,
             "found": found,
+            "names": await flow_names(site.runtime, words),
             "tell": Telling(words, site.runtime.catalog),
             "narrowed": bool(asked.kept("before", "part")),
             "newest": before is None,
             "states": RUN_STATES,
             "batch": await self._batch(asked),
             "why": None if found["items"] else await self._why(asked),
+            "staged": [] if found["items"] else await self._staged(asked),
             "one_flow": asked.word("flow") and not asked.kept("before", "part", "flow"),
         }
         if request.query_params.get("part") == "rows":
@@ -74,6 +78,13 @@ class RunPages:
         if flow is None and asked.kept("before", "part"):
             return Situation()
         return await situation(self._site, flow)
+
+    async def _staged(self, asked: Asked) -> Sequence[Staged]:
+        """What would start a run, where nothing has and the apps are emulated."""
+        flow = asked.word("flow")
+        if asked.kept("before", "part", "flow"):
+            return []
+        return [one for one in await on_stage(self._site) if flow in (None, one.flow)]
 
     async def _batch(self, asked: Asked) -> dict[str, int] | None:
         """Of the runs of one bulk replay, how many are in which state."""
@@ -93,6 +104,7 @@ class RunPages:
         faulty = run["state"] not in ("succeeded", "filtered", "queued")
         values: dict[str, Any] = {
             "run": run,
+            "names": await flow_names(site.runtime, words),
             "tell": tell,
             "steps": timeline(run, tell, site.runtime.catalog),
             "error": tell.error(run["error"]) if run["error"] and faulty else None,
@@ -133,7 +145,12 @@ class RunPages:
         asked = Asked.of(request.query_params, site.clock(), words.zone)
         preview = await site.runtime.past.replaying.preview(asked.runs)
         return await site.render(
-            request, "replay.html", asked=asked, preview=preview, tell=Telling(words)
+            request,
+            "replay.html",
+            asked=asked,
+            preview=preview,
+            tell=Telling(words),
+            names=await flow_names(site.runtime, words),
         )
 
     async def replay_many(self, request: Request) -> Response:

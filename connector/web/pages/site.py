@@ -245,7 +245,8 @@ class Site:
         if self.wants_data(request):
             return JSONResponse(problem(500, text), 500, media_type=PROBLEM.decode())
         style = root_of(request.scope) + self.assets.path("base.css")
-        return HTMLResponse(bare(self.words(request), text, style, self.url(request, "/")), 500)
+        start, now = self.url(request, "/"), self.clock()
+        return HTMLResponse(bare(self.words(request), text, style, start, now), 500)
 
     async def missing(self, request: Request, what: str = "") -> Response:
         """There is no such thing; another tenant's looks the same."""
@@ -387,7 +388,7 @@ def make_environment(words: Words) -> Any:
         lstrip_blocks=True,
     )
     made.globals.update(_=words, plural=words.plural, words=words, language=words.language)
-    for name in ("ago", "money", "number", "percent", "span"):
+    for name in ("ago", "money", "number", "percent", "person", "span"):
         made.filters[name] = getattr(words, name)
     for name in ("date", "time", "when"):
         made.filters[name] = _where_the_reader_is(name)

@@ -76,7 +76,7 @@ WHY = {
     "quota": mark("The app's quota has no room at the moment."),
     "database": mark("Connector's own database was away for a moment."),
     "unsure": mark("It is not known whether a write arrived: we look in the app before going on."),
-    "connection": mark("Its connection must be renewed by its owner; then it goes on."),
+    "connection": mark("Its connection must be reconnected; then it goes on."),
 }
 
 # What the engine notes beside a write, so that a reader of any language understands it.

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from connector.building.words import well_set
 from connector.web.pages.sentences import FILES, SUMMARIES, WORDS, Sentences
 
 FOLDER = Path(__file__).parent / "locale"
@@ -94,6 +95,11 @@ class Words:
             else one
             for name, one in value.items()
         }
+
+    def person(self, name: str) -> str:
+        """A name; that of whoever has started the server, and gave none, is a word of ours."""
+        _ = self
+        return _("owner") if name == "owner" else name
 
     def number(self, value: float | Decimal) -> str:
         """A number with this language's separators."""
@@ -231,6 +237,12 @@ def read_texts(path: Path) -> dict[Any, Any]:
         if not message.id or message.fuzzy:
             continue
         key = tuple(message.id) if isinstance(message.id, list | tuple) else message.id
-        if message.string and all(message.string):
-            found[key] = message.string
+        given = message.string
+        if given and all(given):
+            found[key] = _set(given) if isinstance(given, str) else tuple(map(_set, given))
     return found
+
+
+def _set(text: str) -> str:
+    """A text as it is printed: an e-invoice is not broken at its hyphen."""
+    return well_set(text).replace("e-fattur", "e\N{NON-BREAKING HYPHEN}fattur")
