@@ -5,7 +5,6 @@ A node prints as JSON unless it carries `run`, own code for what a request canno
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,10 +20,6 @@ Json = Any
 Key = Annotated[str, Attribute(pattern=r"^[a-z][a-z0-9_]*$")]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime", "object", "any"]
-
-
-_PLACE = re.compile(r"\{([A-Za-z_][\w.]*)\}")
-"""A place in an address, where an input stands."""
 
 
 class Data(BaseModel):
@@ -393,14 +388,6 @@ class ChoiceSource(Data):
     seconds: float = 600
     """How long what was read counts as fresh."""
     scopes: tuple[str, ...] = ()
-
-    def all_needs(self) -> tuple[str, ...]:
-        """The inputs that say which list is meant: those named, and those in its request."""
-        named = list(self.needs)
-        if self.request is not None:
-            for template in (self.request.path, *self.request.query.values()):
-                named += _PLACE.findall(template)
-        return tuple(dict.fromkeys(one for one in named if one not in ("search", "page")))
 
 
 class Quota(Data):

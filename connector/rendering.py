@@ -12,7 +12,7 @@ from connector import paths
 from connector.codec import encode
 from connector.errors import MappingError
 from connector.forms import encode_form, encode_multipart, text_of
-from connector.model import App, Connection, Encoding, HttpRequest, Method, Request
+from connector.model import App, ChoiceSource, Connection, Encoding, HttpRequest, Method, Request
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPE = "application/json"
@@ -45,6 +45,15 @@ def render_request(
 def fill_path(template: str, connection: Connection, inputs: Mapping[str, Any]) -> str:
     """A path whose places in braces are filled. Raises MappingError that names the input."""
     return _PLACE.sub(lambda found: _segment(found[1], connection, inputs), template)
+
+
+def needs_of(source: ChoiceSource) -> tuple[str, ...]:
+    """The inputs that say which list of an app is meant."""
+    named = list(source.needs)
+    if source.request is not None:
+        for template in (source.request.path, *source.request.query.values()):
+            named += _PLACE.findall(template)
+    return tuple(dict.fromkeys(one for one in named if one not in ("search", "page")))
 
 
 def build_request(

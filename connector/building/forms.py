@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connector.building.words import NONE, Words, words_of
 from connector.model import AnyNode, Field, SchemaRef, Trigger
+from connector.rendering import needs_of
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -36,7 +37,7 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
         section = words.section(schema, inner)
         made = _field(words, schema, inner, field, section, language)
         if source := catalog.app(node.app).choices.get(field.choices_from):
-            made["needs"] = [one for one in source.all_needs() if one != field.path]
+            made["needs"] = [one for one in needs_of(source) if one != field.path]
         fields.append(made)
         for one in words.all_sections(schema):
             if one.key == section:

@@ -11,14 +11,14 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
         "Uno dei due documenti non si può leggere: confronta il testo.",
     ),
     "name": ("Is now called {new}.", "Ora si chiama {new}."),
-    "description": ("Has another description.", "Ha un'altra descrizione."),
+    "description": ("Has another description.", "Ha un’altra descrizione."),
     "order_none": (
         "Runs about one record no longer wait for each other.",
         "Le esecuzioni sulla stessa scheda non si aspettano più.",
     ),
     "order_per_record": (
         "Runs about one record go one after the other again.",
-        "Le esecuzioni sulla stessa scheda vanno di nuovo una dopo l'altra.",
+        "Le esecuzioni sulla stessa scheda vanno di nuovo una dopo l’altra.",
     ),
     "loops_allow": (
         "Now also follows changes that it made itself.",
@@ -35,15 +35,15 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "setting": (
         "{label} of the trigger: {new} instead of {old}.",
-        "{label} dell'avvio: {new} invece di {old}.",
+        "{label} dell’avvio: {new} invece di {old}.",
     ),
-    "setting_new": ("{label} of the trigger is now {new}.", "{label} dell'avvio ora è {new}."),
-    "setting_gone": ("{label} of the trigger is no longer set.", "{label} dell'avvio non c'è più."),
+    "setting_new": ("{label} of the trigger is now {new}.", "{label} dell’avvio ora è {new}."),
+    "setting_gone": ("{label} of the trigger is no longer set.", "{label} dell’avvio non c’è più."),
     "when_new": ("Now runs only if {new}.", "Ora parte solo se {new}."),
     "when_gone": ("No longer filters: {old}.", "Non filtra più: {old}."),
     "when": ("Filters by {new} instead of {old}.", "Filtra con {new} invece di {old}."),
     "step_new": ("New step '{step}': {new}.", "Nuovo passo '{step}': {new}."),
-    "step_gone": ("Step '{step}' ({old}) is gone.", "Il passo '{step}' ({old}) non c'è più."),
+    "step_gone": ("Step '{step}' ({old}) is gone.", "Il passo '{step}' ({old}) non c’è più."),
     "step_renamed": (
         "Step '{old}' is now called '{step}'.",
         "Il passo '{old}' ora si chiama '{step}'.",

@@ -19,10 +19,10 @@ FILE: Final = "words.yaml"
 TEXTS: Final = "italian.yaml"
 EVERYWHERE: Final = "*"
 LANGUAGES: Final = ("en", "it")
-_APOSTROPHE: Final = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])|(?<=\bdi)'(?=\s)|(?<=\bpo)'(?=\s)")
 _PARTS: Final = frozenset(
     {"nodes", "often", "sections", "common", "words", "help", "choices", "like"}
 )
+_APOSTROPHE: Final = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])|(?<=\bdi)'(?=\s)|(?<=\bpo)'(?=\s)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from connector.errors import (
 )
 from connector.model import App, Caller, ChoiceSource, Json, Request
 from connector.paths import did_you_mean
+from connector.rendering import needs_of
 
 MOST_LISTS = 500
 MOST_OPTIONS = 2_000
@@ -242,11 +243,6 @@ def source_of(app: App, key: str) -> ChoiceSource:
             who="developer",
         )
     return app.choices[key]
-
-
-def needs_of(source: ChoiceSource) -> tuple[str, ...]:
-    """The inputs that say which list is meant."""
-    return source.all_needs()
 
 
 def _input(inputs: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> Any:

@@ -64,7 +64,7 @@ def create(data: Any) -> Any:
         (
             lambda data: data["steps"].pop(),
             "Step 'update' (Update Customer (Perfex CRM)) is gone.",
-            "Il passo 'update' (Modifica cliente (Perfex CRM)) non c'è più.",
+            "Il passo 'update' (Modifica cliente (Perfex CRM)) non c’è più.",
         ),
         (
             lambda data: create(data).update(id="make"),

@@ -221,6 +221,6 @@ async def test_what_a_check_finds_is_told_in_the_readers_language(tmp_path: Path
         assert "è spento" in error["message"]
         assert error["remedy"].startswith("Accendi 'create'")
         refused = await anna.ask("tests/save", 422, flow="none", text=TEXT, name="x")
-        assert refused["detail"] == "Non c'è nessun flusso 'none'."
+        assert refused["detail"] == "Non c’è nessun flusso 'none'."
         tried = await anna.ask("try", text=flow(steps=off))
         assert (tried["steps"][0]["state"], tried["error"]) == ("skipped", None)

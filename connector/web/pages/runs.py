@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from connector.errors import ConnectorError
 from connector.web.pages.asked import RUN_STATES, Asked, number_of
 from connector.web.pages.emptiness import Situation, situation
 from connector.web.pages.naming import flow_names
+from connector.web.pages.play import Staged, on_stage
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling, body_text, labels, pretty
 from connector.web.pages.words import mark
@@ -59,6 +60,7 @@ class RunPages:
             "states": RUN_STATES,
             "batch": await self._batch(asked),
             "why": None if found["items"] else await self._why(asked),
+            "staged": [] if found["items"] else await self._staged(asked),
             "one_flow": asked.word("flow") and not asked.kept("before", "part", "flow"),
         }
         if request.query_params.get("part") == "rows":
@@ -76,6 +78,13 @@ class RunPages:
         if flow is None and asked.kept("before", "part"):
             return Situation()
         return await situation(self._site, flow)
+
+    async def _staged(self, asked: Asked) -> Sequence[Staged]:
+        """What would start a run, where nothing has and the apps are emulated."""
+        flow = asked.word("flow")
+        if asked.kept("before", "part", "flow"):
+            return []
+        return [one for one in await on_stage(self._site) if flow in (None, one.flow)]
 
     async def _batch(self, asked: Asked) -> dict[str, int] | None:
         """Of the runs of one bulk replay, how many are in which state."""

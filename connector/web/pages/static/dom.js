@@ -68,5 +68,5 @@ export function arrows(search, list) {
   list.addEventListener("keydown", move);
 }
 
-/** Words without capitals and accents, to compare what people type. */
-export const plain = (text) => String(text).normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+/** Words without capitals, accents and print's own signs, to compare what people type. */
+export const plain = (text) => String(text).normalize("NFD").replace(/\p{M}/gu, "").replace(/\u2019/g, "'").replace(/\u2011/g, "-").toLowerCase();
