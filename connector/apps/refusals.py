@@ -88,8 +88,9 @@ def refused_data(app: str, words: str, issues: Sequence[Issue], figures: str = "
 
 def _refused_fields(app: str, fields: Sequence[str], reason: str) -> str:
     if len(fields) == 1:
-        why = f": {reason}" if reason else ", and wrote nothing"
-        return f"{app} did not accept the field “{fields[0]}”{why}."
+        if reason:
+            return f"{app} did not accept the field “{fields[0]}”: {reason}."
+        return f"{app} did not accept the field “{fields[0]}”, and wrote nothing."
     named = ", ".join(f"“{one}”" for one in fields[:MOST_NAMED])
     named += ", …" if len(fields) > MOST_NAMED else ""
     return f"{app} did not accept {len(fields)} fields, and wrote nothing: {named}."

@@ -138,7 +138,7 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
 
     Each write with the exact request; an error with what to do.
     """
-    row = with_runtime(lambda runtime: _one_run(runtime, run_id))
+    row = with_runtime(lambda runtime: runtime.get_run(run_id))
     if row is None:
         raise ConnectorError(
             f"There is no run {run_id}.", remedy="`connector runs` lists their numbers."
@@ -183,12 +183,6 @@ def run_show(run_id: RunArgument, json: JsonOption = False) -> None:
             out.print(f"         - {Issue(**issue)}", markup=False, soft_wrap=True)
         if row["error"].get("remedy"):
             out.print(f"         {row['error']['remedy']}", markup=False)
-
-
-async def _one_run(runtime: Runtime, run_id: int) -> dict[str, Any] | None:
-    row = await runtime.get_run(run_id)
-    past = await runtime.past.run(run_id)
-    return {**row, "mended_by": past["mended_by"]} if row and past else None
 
 
 def ended(row: Mapping[str, Any]) -> str:

@@ -287,16 +287,12 @@ class _Checker:
                 remedy="Let `when` keep it to what shall go.",
                 severity="warning",
             )
-        keys = node.identity.natural_key
         # A field that is named wrongly may be the very one.
-        if faulty or not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
-            return
-        parts = (key.split("+") for key in keys)
-        if not any(all(_mapped(step.map, part) for part in key) for key in parts):
+        if not faulty and not identified(node, step.map):
             self.found.add(
                 f"Nothing identifies this {node.noun.lower()}: two events may make two of it.",
                 where=f"{where}.map",
-                remedy=f"Map one of {', '.join(keys)}.",
+                remedy=f"Map one of {', '.join(node.identity.natural_key)}.",
                 severity="warning",
                 key=True,
             )
@@ -361,6 +357,14 @@ class _Checker:
 def _command(app: str, name: str) -> str:
     """What makes a connection of this name at the shell."""
     return f"connector connect {app} --name {shlex.quote(name)}"
+
+
+def identified(node: Action, mapping: Mapping[str, Any]) -> bool:
+    """Whether a record that is made so is known again; true of what needs no key for that."""
+    keys = node.identity.natural_key
+    if not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
+        return True
+    return any(all(_mapped(mapping, part) for part in key.split("+")) for key in keys)
 
 
 def _mapped(mapping: Mapping[str, Any], path: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connector.choosing import Chooser, needs_of, source_of
 from connector.errors import ConnectorError, Issue, MappingError, NotConnected
 from connector.paths import ABSENT, did_you_mean, get, put
+from connector.runtime.overlaps import overlaps
 
 if TYPE_CHECKING:
     from connector.engine.doors import Doors
@@ -64,9 +65,10 @@ class Choosing:
 
         rows = await self._store.connections()
         check = check_flow(text, self._catalog, {row.name: row.app for row in rows})
-        if check.compiled is None:
+        if check.compiled is None or check.flow is None:
             return check
-        return check.with_issues(await self.check(check.compiled))
+        twice = overlaps(check.flow, await self._store.flows(), self._catalog)
+        return check.with_issues([*await self.check(check.compiled), *twice])
 
     async def check(self, flow: CompiledFlow) -> list[Issue]:
         """What is wrong with the names that are written in a flow, as far as it can be told now."""

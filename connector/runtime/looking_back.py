@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError
@@ -59,23 +59,31 @@ class LookingBack:
         """
         return await self._store.count_runs(asked, states)
 
+    async def details(self, run_id: int) -> dict[str, Any] | None:
+        """A run with its steps and writes."""
+        run = await self._store.run(run_id)
+        return None if run is None else await self._details(run, await self._same(run))
+
     async def run(self, run_id: int) -> dict[str, Any] | None:
-        """A run with its steps and writes, its `event`, and the `replays` of the same record."""
+        """The same with its `event`, its `plan`, and the `replays` of the same record."""
         run = await self._store.run(run_id)
         if run is None:
             return None
-        steps = await self._store.steps(run_id)
-        effects = await self._store.effects(run_id=run_id)
-        flows = await self._store.flow_keys()
-        event = await self._store.event(run.event_id)
-        same = await self._same(run)
-        well = [one["id"] for one in same if one["replay"] > run.replay and one["state"] in MENDING]
+        event, same = await self._store.event(run.event_id), await self._same(run)
         return {
-            **run_details(run, flows, steps, effects),
-            "mended_by": min(well) if well and run.state == "failed" else None,
+            **await self._details(run, same),
             "plan": await self._plan(run),
             "event": event_view(event, 0) if event else None,
             "replays": same,
+        }
+
+    async def _details(self, run: RunRow, same: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        steps = await self._store.steps(run.id)
+        effects = await self._store.effects(run_id=run.id)
+        well = [one["id"] for one in same if one["replay"] > run.replay and one["state"] in MENDING]
+        return {
+            **run_details(run, await self._store.flow_keys(), steps, effects),
+            "mended_by": min(well) if well and run.state == "failed" else None,
         }
 
     async def _plan(self, run: RunRow) -> list[dict[str, Any]]:

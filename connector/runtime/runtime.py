@@ -45,7 +45,6 @@ from connector.runtime.views import (
     event_view,
     flow_view,
     quota_views,
-    run_details,
     run_view,
 )
 from connector.runtime.watching import Watch
@@ -263,13 +262,8 @@ class Runtime:
         return [run_view(run, flows, summaries.get(run.id)) for run in runs]
 
     async def get_run(self, run_id: int) -> dict[str, Any] | None:
-        """A run with its steps and writes."""
-        run = await self._store.run(run_id)
-        if run is None:
-            return None
-        steps = await self._store.steps(run_id)
-        effects = await self._store.effects(run_id=run_id)
-        return run_details(run, await self._store.flow_keys(), steps, effects)
+        """A run with its steps and writes; `mended_by` is the replay that ended well."""
+        return await self.past.details(run_id)
 
     async def replay(
         self, run_id: int, from_step: str | None = None, *, who: str = ""

@@ -1,0 +1,66 @@
+"""Two flows that make the same record: told when one of them is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connector import load_catalog
+from connector.flow.reading import parse_flow
+from connector.runtime.overlaps import overlaps
+from connector.store.rows import FlowRow
+from tests.runtime.kit import CREATE, flow, story, world
+
+CATALOG = load_catalog()
+KEYED = CREATE + '      data.vat: "{{ trigger.resource.vat_number }}"\n'
+HELD = CREATE.replace("  - id: create\n", "  - id: create\n    when: '{{ true }}'\n")
+
+
+def told(new: str, *stored: str, enabled: bool = True) -> list[str]:
+    rows = [
+        FlowRow(number, "main", parse_flow(text).key, enabled, 1, text, 0.0)
+        for number, text in enumerate(stored)
+    ]
+    return [one.message for one in overlaps(parse_flow(new), rows, CATALOG)]
+
+
+def test_a_flow_that_makes_the_same_customer_is_named() -> None:
+    (said,) = told(flow("new"), flow("old"), flow("new", head="# its own former version"))
+    assert said.startswith("The flow 'old' makes a customer of the same event")
+    assert told(flow("new", steps=HELD), flow("old"))
+    assert told(flow("new", types="[create]"), flow("old", types="[create, delete]"))
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        flow("old", steps=KEYED),
+        flow("old", resource="entities.suppliers"),
+        flow("old", types="[delete]"),
+        flow("old", company=1),
+        flow("old", steps=CREATE.replace("perfex\n", "other\n")),
+        flow("old", steps=CREATE.replace("    connection", "    enabled: false\n    connection")),
+        "flow: old",
+    ],
+    ids=["keyed", "other records", "other events", "other company", "elsewhere", "off", "faulty"],
+)
+def test_nothing_is_said_where_there_will_not_be_two(old: str) -> None:
+    new = flow("new", types="[create]")
+    row = FlowRow(1, "main", "old", True, 1, old, 0.0)
+    assert list(overlaps(parse_flow(new), [row], CATALOG)) == []
+
+
+def test_a_flow_that_is_off_or_is_kept_apart_by_conditions_is_not_named() -> None:
+    assert told(flow("new"), flow("old"), enabled=False) == []
+    assert told(flow("new", steps=HELD), flow("old", steps=HELD)) == []
+    assert told(flow("new", steps=KEYED), flow("old")) == []
+
+
+@story
+async def test_it_is_told_when_a_flow_is_stored(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.runtime.apply_flow(flow("old"), enable=True)
+        stored = await w.runtime.apply_flow(flow("new"), enable=True)
+        (said,) = [one for one in stored["issues"] if "'old'" in one["message"]]
+        assert (said["severity"], said["where"]) == ("warning", "steps.0.map")
