@@ -34,7 +34,9 @@ class Asked:
         cls, query: Mapping[str, str], now: float, zone: tzinfo | None, period: str = ""
     ) -> Asked:
         """Read an address; what is not understood is left out, and is not in the form either."""
-        given = {name: value.strip()[:MOST_TEXT] for name, value in query.items() if value.strip()}
+        # No database can look for a text with a NUL.
+        told = {name: value.replace("\0", "").strip() for name, value in query.items()}
+        given = {name: value[:MOST_TEXT] for name, value in told.items() if value}
         given.setdefault("period", period)
         since, until = None, None
         if given["period"] in PERIODS:
