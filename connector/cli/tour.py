@@ -102,9 +102,9 @@ async def _tour(folder: Path, *, once: bool, as_json: bool) -> int:
 
     now, _ = time.perf_counter(), words_here()
     watch = Stopwatch(now, now, as_json, _)
+    end_like_ctrl_c()
     if not as_json:
         say(_("A tour on emulated apps: all is invented, and nothing leaves this machine."))
-    end_like_ctrl_c()
     async with _sandbox() as world, HttpClient() as outside:
         apps = f"Fatture in Cloud {world.fic}, Perfex CRM {world.perfex}"
         watch.done(_("emulated apps: %(apps)s", apps=apps))
