@@ -74,8 +74,8 @@ compose_invoice = Action(
                 "data.items_list.product_id",
                 "data.items_list.product_code",
             ),
-            message="No line says its VAT: the one of the customer is used, else the one of the "
-            "company.",
+            message="A line does not say its VAT: the one of the customer is used, else the one "
+            "of the company.",
             remedy="Fill the VAT of the lines as it is in the other app, or leave it so if theirs "
             "is right. The total of the other app (data.expected_total) shows a difference before "
             "anything is issued.",
