@@ -14,7 +14,7 @@ COMPOSE = {
     "data.type": "invoice",
     "data.date": "2026-03-04",
     "data.entity.vat_number": "IT12345678903",
-    "data.items_list": [{"name": "Canone", "net_price": 10}],
+    "data.items_list": [{"name": "Canone", "net_price": 10, "vat": "22%"}],
 }
 CREATE = {
     "company_id": 1,
@@ -81,19 +81,24 @@ ROW = "data.items_list"
         (
             "compose_invoice",
             {**COMPOSE, ROW: [{}]},
-            {(ERROR, f"{ROW}.net_price"), (WARNING, f"{ROW}.name")},
+            {(ERROR, f"{ROW}.net_price"), (WARNING, f"{ROW}.name"), (WARNING, f"{ROW}.vat")},
         ),
         (
             "compose_invoice",
             {**COMPOSE, ROW: {"for_each": "{{ trigger.lines }}", "map": {}}},
-            {(ERROR, f"{ROW}.net_price"), (WARNING, f"{ROW}.name")},
+            {(ERROR, f"{ROW}.net_price"), (WARNING, f"{ROW}.name"), (WARNING, f"{ROW}.vat")},
         ),
         (
             "compose_invoice",
             {**without(COMPOSE, ROW), f"{ROW}.name": ["A", "B"]},
-            {(ERROR, f"{ROW}.net_price")},
+            {(ERROR, f"{ROW}.net_price"), (WARNING, f"{ROW}.vat")},
         ),
         ("compose_invoice", {**COMPOSE, ROW: [{"product_code": "A1"}]}, set()),
+        (
+            "compose_invoice",
+            {**COMPOSE, ROW: [{"name": "A", "net_price": 1}]},
+            {(WARNING, f"{ROW}.vat")},
+        ),
         (
             "compose_invoice",
             {**COMPOSE, "data.payment.paid": True},

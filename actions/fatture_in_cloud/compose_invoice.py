@@ -68,6 +68,20 @@ compose_invoice = Action(
             severity="warning",
         ),
         Demand(
+            one_of=(
+                "data.items_list.vat",
+                "data.items_list.vat_id",
+                "data.items_list.product_id",
+                "data.items_list.product_code",
+            ),
+            message="A line does not say its VAT: the one of the customer is used, else the one "
+            "of the company.",
+            remedy="Fill the VAT of the lines as it is in the other app, or leave it so if theirs "
+            "is right. The total of the other app (data.expected_total) shows a difference before "
+            "anything is issued.",
+            severity="warning",
+        ),
+        Demand(
             one_of=("data.payment.account", "data.payment.account_id"),
             when="data.payment.paid",
             of=(True,),

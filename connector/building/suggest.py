@@ -39,6 +39,8 @@ _OWN_FORM: Final = ("country", "language", "currency")
 """Meanings that each app writes in a way of its own."""
 _OF_PAPER: Final = ("date", "due_date")
 """What a copy in another app shares with its original, and the next document here does not."""
+_CHECKED: Final = "expected_total"
+"""What only the same document in another app can say: a payment has an amount too."""
 _PARTS: Final[Mapping[tuple[str, ...], str]] = {
     ("currency", "id"): "currency",
     ("language", "code"): "language",
@@ -185,7 +187,10 @@ class _Judge:
         if named:
             return SURE, "", named
         foreign = bool(place.app) and place.app != self._app
-        paper = foreign and kind == place.kind == DOCUMENT and meaning(key) in _OF_PAPER
+        copied = foreign and kind == place.kind == DOCUMENT
+        paper = copied and meaning(key) in _OF_PAPER
+        if key == _CHECKED and not copied:
+            return None
         if (key in _NEVER and not paper) or not _same_owner(own, theirs, kind, place.kind):
             return None
         if key == "id" or key.endswith("_id"):

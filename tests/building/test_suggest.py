@@ -79,7 +79,10 @@ items_list.qty <- item.qty
 items_list.measure <- item.unit
 items_list.net_price <- item.rate
 """
-DUE = "\npayment.due_date <- trigger.resource.duedate @ 0.9\n"
+DUE = """
+payment.due_date <- trigger.resource.duedate @ 0.9
+expected_total <- trigger.resource.total @ 0.9
+"""
 FIC_PARTY = "\n".join(
     f"entity.{key} <- {{at}}.{key} @ 0.95"
     for key in (
@@ -231,6 +234,9 @@ NEVER = [
     ("order", CREATE, ("number", "numeration", "type", "date", "subject", "payments_list")),
     ("order", COMPOSE, ("date", "payment.due_date", "payment.paid", "items_list.stock")),
     ("order", CREATE, ("items_list.gross_price", "items_list.id", "items_list.stock")),
+    # A total to check against is only the same document's, in the other app.
+    ("perfex payment", COMPOSE, ("expected_total",)),
+    ("order", COMPOSE, ("expected_total",)),
     ("client", COMPOSE, ("notes", "e_invoice")),
     # What is sold is nobody's customer.
     ("product", COMPOSE, ("entity.name", "entity.code")),

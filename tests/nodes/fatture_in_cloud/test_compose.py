@@ -110,6 +110,55 @@ async def test_totals_that_differ_stop_it_with_both_numbers(office: Office) -> N
         assert "ours 195.20, theirs 195.21" in str(error)
 
 
+@pytest.mark.parametrize("same", [Decimal("195.20"), 195.2, "195.20", "195.2", "195.204", None, ""])
+async def test_the_other_apps_total_is_no_part_of_what_is_sent(office: Office, same: Any) -> None:
+    office.client()
+    made = await office.do("compose_invoice", data=document(expected_total=same))
+    assert office.document(made["id"])["amount_gross"] == Decimal("195.20")
+    assert b"expected_total" not in b"".join(one.body or b"" for one in office.caller.sent)
+
+
+@pytest.mark.parametrize(
+    ("expected", "line", "told_of"),
+    [
+        ("195.19", LINE, ("195.20", "195.19", "0.01")),
+        (Decimal("195.21"), LINE, ("195.20", "195.21", "-0.01")),
+        # The bookkeeper's own case: a fixed VAT where the other app has another.
+        (195.2, {**LINE, "vat": "10%"}, ("176.00", "195.20", "-19.20")),
+        (-195.2, LINE, ("195.20", "-195.20", "390.40")),
+        (0, LINE, ("195.20", "0.00", "195.20")),
+    ],
+)
+async def test_another_total_than_in_the_other_app_issues_nothing(
+    office: Office, expected: Any, line: dict[str, Any], told_of: tuple[str, ...]
+) -> None:
+    office.client()
+    error = await refused(office, items_list=[line], expected_total=expected)
+    assert (error.field, error.who) == ("data.expected_total", "user")
+    ours, theirs, difference = told_of
+    assert f"comes to {ours} with VAT, and in the other app to {theirs}." in str(error)
+    assert f"The difference is {difference}." in str(error)
+    assert "data.items_list.vat" in str(error.remedy)
+    assert office.sandbox.fic.ledger.writes["create issued_documents"] == 0
+
+
+@pytest.mark.parametrize("expected", [Decimal("-195.20"), Decimal("195.20")])
+async def test_a_credit_note_is_negative_in_other_apps(office: Office, expected: Decimal) -> None:
+    office.client()
+    given = {"type": "credit_note", "e_invoice": False}
+    error = await refused(office, **given, expected_total=expected + Decimal("0.01"))
+    assert error.field == "data.expected_total"
+    made = await office.do("compose_invoice", data=document(**given, expected_total=expected))
+    assert office.document(made["id"])["amount_gross"] == Decimal("195.20")
+
+
+async def test_withholding_is_no_part_of_the_total_that_is_compared(office: Office) -> None:
+    office.client()
+    given = document(withholding_tax=20, type="proforma", e_invoice=False, expected_total="195.20")
+    made = await office.do("compose_invoice", data=given)
+    assert office.document(made["id"])["payments_list"][0]["amount"] < Decimal("195.20")
+
+
 async def test_without_their_totals_nothing_is_issued(office: Office) -> None:
     office.client()
     real = office.caller.request

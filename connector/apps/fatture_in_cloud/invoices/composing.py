@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from connector import finding
 from connector.apps.fatture_in_cloud.invoices.compose import compose
 from connector.apps.fatture_in_cloud.invoices.reading import read_ground
 from connector.apps.fatture_in_cloud.invoices.totals import decimal_of, to_cents
-from connector.errors import NotSent, Refused
+from connector.errors import MappingError, NotSent, Refused
 from connector.model import Caller, Prepared
 
 
 async def composed(caller: Caller, inputs: dict[str, Any]) -> Prepared:
     """The `prepare` of a node whose `data` is what a person knows; what is sent is the whole
-    document. Raises MappingError with every fault, and Refused when the totals differ.
+    document. Raises MappingError with every fault, or for a total that was not expected, and
+    Refused when theirs differ.
     """
     company = finding.number(caller, inputs, "company_id")
     given = inputs.get("data") or {}
@@ -27,6 +29,10 @@ async def composed(caller: Caller, inputs: dict[str, Any]) -> Prepared:
         made = compose(given, ground, due=to_cents(decimal_of(theirs.get("amount_due"))))
     elif unlike:
         raise _different(unlike)
+    # Where their figures are followed, the document bears them.
+    ours = made.totals.amount_gross
+    gross = decimal_of(theirs.get("amount_gross", ours)) if unlike else ours
+    _must_be_expected(given, to_cents(gross))
     return Prepared(inputs={**inputs, "data": made.data})
 
 
@@ -41,6 +47,28 @@ async def totals_of_vendor(caller: Caller, company: int, data: Mapping[str, Any]
             remedy="Nothing was issued; it is tried again.",
         )
     return found
+
+
+def _must_be_expected(given: Mapping[str, Any], gross: Decimal) -> None:
+    """Raises MappingError where the other app has another gross total."""
+    wanted = given.get("expected_total")
+    if wanted is None or wanted == "":
+        return
+    expected = to_cents(decimal_of(wanted))
+    if given.get("type") == "credit_note":
+        # Here they are written with positive amounts, elsewhere often with negative ones.
+        expected = abs(expected)
+    if expected == gross:
+        return
+    difference = gross - expected
+    raise MappingError(
+        f"Nothing was issued: this document comes to {gross} with VAT, and in the other app to "
+        f"{expected}. The difference is {difference}.",
+        field="data.expected_total",
+        remedy="Usually it is the VAT (data.items_list.vat) or a discount: map them as they are in "
+        "the other app, and let the run start again. If the other app is wrong, correct it there.",
+        who="user",
+    )
 
 
 def _different(unlike: list[str]) -> Refused:
