@@ -261,7 +261,7 @@ class Builder {
     return [often.length ? h("ul", { class: "quick plain" }, this.pickers.buttons(often, picked, false)) : null, button(all || title, open, props)];
   }
 
-  connectionOf(node, holder, where) {
+  connectionOf(node, holder, where, redraw = null) {
     const app = node.split(".")[0];
     if (!app) return null;
     const known = begin.connections.filter((one) => one.app === app);
@@ -270,7 +270,9 @@ class Builder {
       known.map((one) => h("option", { value: one.name, selected: one.name === holder.connection }, one.name)));
     select.addEventListener("change", () => {
       holder.connection = select.value;
-      if (holder === this.data.trigger) this.changed();
+      // Each list is one of the connection.
+      if (redraw) redraw();
+      else this.changed();
       this.edited();
     });
     return h("div", { class: "field short" }, h("label", { class: "field" }, h("span", {}, w.connection), select), this.spot(select, w.connection, (one) => one.where === `${where}.connection`));
@@ -302,7 +304,7 @@ class Builder {
     const { data } = this;
     const old = data.trigger?.node?.startsWith(`${node.app}.`) ? data.trigger.with?.company_id : undefined;
     const trigger = { node: node.name, connection: this.only(node.app), with: this.defaults(node.app) };
-    if (old !== undefined) trigger.with.company_id ??= old;
+    if (old !== undefined) trigger.with.company_id = old;
     await this.reshape(() => (data.trigger = trigger));
     const form = await this.form(node.name);
     if (trigger.connection) await Promise.allSettled(form.fields.filter((one) => one.from).map((one) => this.listOf(one, trigger.with, form)).filter((one) => this.lists(one)).map((one) => this.pickers.list(one)));
@@ -367,7 +369,7 @@ class Builder {
       write(one.value);
     });
     const fallback = () => h("div", { class: "row bottom" }, input, button(w.choose, pick, { "aria-label": `${w.choose}: ${field.label}` }));
-    return h("div", { class: "field" }, h("span", { class: "what" }, named), this.pickers.picker(ask, {
+    return h("div", { class: "field" }, h("span", { class: "what" }, named), this.pickers.picker(() => this.data?.trigger === trigger && this.listOf(field, holder, form), {
       value, label: field.label, write, fallback, place: `${trigger.node}.${field.path}`,
       mine: (control) => {
         told.replaceChildren(mine(control.matches("select") ? control : input));
@@ -463,12 +465,17 @@ class Builder {
     const inside = h("div", { class: "inside" });
     const made = h("details", { class: step.enabled === false ? "card step off" : "card step", open: this.open === at },
       h("summary", {}, this.summary(step, at)), inside);
+    let mapper = null;
+    const redraw = () => {
+      mapper?.draw();
+      mapper?.refresh();
+    };
     const draw = async () => {
       const offered = h("div", {});
-      inside.replaceChildren(offered, tools, h("div", { class: "two" }, this.connectionOf(step.node, step, `steps.${step.id}`) ?? "",
+      inside.replaceChildren(offered, tools, h("div", { class: "two" }, this.connectionOf(step.node, step, `steps.${step.id}`, redraw) ?? "",
         this.folded(w.stepWhen, step, `${w.stepWhen} (${name})`, at, w.optional)));
       const [form, seen] = await Promise.all([this.form(step.node), this.sees(at)]);
-      this.mapper = new Mapper(this, at, form, seen, offered);
+      this.mapper = mapper = new Mapper(this, at, form, seen, offered);
       inside.append(this.mapper.element);
       this.wanted?.();
       this.wanted = null;
@@ -523,8 +530,9 @@ class Builder {
     return known.length === 1 ? known[0].name : "";
   }
 
+  /** What the only connection of an app says: of several none speaks for the others. */
   defaults(app) {
-    const known = begin.connections.find((one) => one.app === app);
+    const known = begin.connections.find((one) => one.name === this.only(app));
     return known?.settings.company_id ? { company_id: known.settings.company_id } : {};
   }
 
@@ -538,8 +546,9 @@ class Builder {
   addStep(node) {
     const id = this.freeId(node.name.split(".")[1].split("_")[0]);
     const map = {};
-    const company = this.defaults(node.app).company_id ?? this.data.trigger?.with?.company_id
-      ?? this.data.steps?.find((one) => one.node?.startsWith(`${node.app}.`) && one.map?.company_id)?.map.company_id;
+    const ours = (one) => one?.node?.startsWith(`${node.app}.`);
+    const company = (ours(this.data.trigger) && this.data.trigger.with?.company_id) || this.defaults(node.app).company_id
+      || this.data.steps?.find((one) => ours(one) && one.map?.company_id)?.map.company_id;
     this.form(node.name).then((form) => {
       if (company && form.fields.some((one) => one.path === "company_id")) map.company_id = company;
       const steps = (this.data.steps ??= []);
