@@ -26,7 +26,7 @@ WORDS = {
     "it": {
         "choose": "Tutti gli eventi …", "add": "Aggiungi un passo",
         "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e attiva",
-        "name": "Nome", "insert": "Inserisci un valore", "search": "Cerca tra i campi",
+        "name": "Nome", "insert": "Inserisci un dato", "search": "Cerca tra i campi",
         "what": "", "done": "Tutto a posto.", "try": "Prova",
         "rows": "Crea righe da un elenco", "wrong": "Con errori",
         "mend": "Da correggere prima", "whole": "Tutto il risultato (JSON)",
@@ -324,10 +324,10 @@ def test_a_list_of_another_connection_is_left_alone(
     one.until(lambda: len(held) == 1)
     connection.select_option("second")
     one.until(lambda: len(held) == 2)
-    held[0]()
     held[1]()
     chosen = "one => one.selectedOptions[0].label"
     page.get_by_text("Of the second is the only one there").wait_for()
+    held[0]()
     assert company.evaluate(chosen) == "Of the second"
     step = Builder(one).step("fatture_in_cloud.create_client")
     field = step.locator(".fieldrow[data-path=company_id]")
@@ -367,7 +367,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
 
     company.locator(".pill").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    company.locator(".mistake", has_text="Write a value.").wait_for()
+    company.locator(".mistake", has_text="or write a fixed one.").wait_for()
     assert step.locator(".filled").inner_text() == "12 values", "counted as it is changed"
 
     phone = step.locator(".fieldrow[data-path='data.phonenumber']")

@@ -1,7 +1,7 @@
 // The builder: a flow as cards, a draft that survives, and the way from draft to published.
 
 import { get, send, url } from "./base.js";
-import { button, dialog, fill, h, later } from "./dom.js";
+import { button, dialog, h, later } from "./dom.js";
 import { Draft } from "./draft.js";
 import { Mapper } from "./mapper.js";
 import { Pickers, whole } from "./pickers.js";
@@ -240,7 +240,8 @@ class Builder {
     const { data } = this;
     const made = h("details", { class: "card advanced", open: this.isAdvanced }, h("summary", {}, h("span", { class: "what" }, w.advanced), h("span", { class: "quiet" }, w.advancedHelp)),
       this.samples.line(),
-      this.keyInput = this.line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp }), h("p", { class: "help" }, w.keyHelp));
+      this.keyInput = this.line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp }), h("p", { class: "help" }, w.keyHelp),
+      data.steps?.length ? h("p", { class: "help" }, data.steps.map((one, at) => `${w.stepName} ${at + 1}: ${one.id}`).join(" · ")) : null);
     this.keyInput.classList.add("short");
     made.addEventListener("toggle", () => (this.isAdvanced = made.open));
     return made;
@@ -494,7 +495,7 @@ class Builder {
   summary(step, at) {
     const card = this.card(step.node);
     return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? whole(`${card.app_title}: ${card.label}`) : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? whole(`${card.app_title}: ${card.label}`) : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
   }
 
   /** How many values a step fills: a column of rows is one. */
@@ -567,7 +568,7 @@ class Builder {
     const made = dialog(text, w, h("div", { class: "row" }, button(w.remove, () => {
       made.close();
       go();
-    }, { class: "button danger" }), button(w.close, () => made.close())));
+    }, { class: "button danger" }), button(w.cancel, () => made.close())));
   }
 
   // --- the whole -----------------------------------------------------------------------------
@@ -622,41 +623,7 @@ class Builder {
     }
     // What a colleague did meanwhile is looked at before anything is published.
     if (may && this.isDraft && !(await this.draft.settled(this.text))) return;
-    let items = null;
-    let broken = 0;
-    try {
-      const [changes, tests] = await Promise.all([
-        send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }),
-        this.flow ? send("/flows/draft/tests", { flow: this.flow, text: this.text }) : { items: [] }]);
-      items = changes.items;
-      broken = tests.items.filter((one) => one.differences.length).length;
-    } catch (error) {
-      this.trouble(error);
-      return;
-    }
-    if (!items?.length && !broken) {
-      this.store(enable);
-      return;
-    }
-    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, (items ?? []).map((one) => h("li", {}, one))),
-      broken ? h("p", { class: "box warn" }, h("span", {}, fill(w.testsBreak, { count: broken }))) : null, h("div", { class: "row" }, button(w.publish, () => {
-      made.close();
-      this.store(enable);
-    }, { class: "button main" }), button(w.close, () => made.close())));
-  }
-
-  async store(enable) {
-    try {
-      const { name: flow, version } = this.draft;
-      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, stored: begin.stored, version: begin.version, draft: version ? { flow, version } : null });
-      location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
-    } catch (error) {
-      this.trouble(error);
-      if (error.problem?.fields?.length) {
-        this.issues = error.problem.fields;
-        this.drawHead();
-      }
-    }
+    (await import("./publishing.js")).publishing(this, begin, enable);
   }
 }
 
