@@ -22,7 +22,7 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
 
     A field is `required`, `common` or neither; `array` names the list whose rows it belongs to,
     `by_id` the id that already chooses what it describes, `needs` what must be known before its
-    list can be shown. Read-only ones are left out.
+    list can be shown, `account` that it is the connection's own. Read-only ones are left out.
     """
     words = _words(catalog, node.app)
     label, description = words.node(node.key, node.label, node.description, language)
@@ -38,6 +38,8 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
         made = _field(words, schema, inner, field, section, language)
         if source := catalog.app(node.app).choices.get(field.choices_from):
             made["needs"] = [one for one in needs_of(source) if one != field.path]
+        if field.path == catalog.app(node.app).account_input:
+            made["account"] = True
         fields.append(made)
         for one in words.all_sections(schema):
             if one.key == section:

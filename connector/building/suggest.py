@@ -97,7 +97,7 @@ def suggest(
     mapped: Iterable[str] = (),
     language: str = "en",
 ) -> list[Suggestion]:
-    """At most one suggestion for each field that is not mapped yet, the surest first."""
+    """At most one suggestion for each field not mapped yet: required ones, then the surest."""
     done = set(mapped)
     found: list[Suggestion] = []
     told = told_of(catalog, node)
@@ -119,7 +119,8 @@ def suggest(
             text = f"{place.path} | {filter_name}" if filter_name else place.path
             found.append(Suggestion(field.path, "{{ " + text + " }}", confidence, reason))
     found += _loops(fields, places, done, judge, told)
-    return sorted(found, key=lambda one: -one.confidence)
+    needed = {one.path for one in fields if one.required}
+    return sorted(found, key=lambda one: (one.path not in needed, -one.confidence))
 
 
 def _usual(catalog: Catalog, node: Action | Search, told: Mapping[str, Told]) -> set[str]:
@@ -246,7 +247,7 @@ class _Judge:
     def _both(self, key: str) -> str:
         known = WORDS.get(meaning(key) or "")
         if known is not None:
-            return (f"Both are the {known[0]}.", f"È in entrambi i casi: {known[1]}.")[self.at]
+            return (f"Both are the {known[0]}.", f"Stesso significato: {known[1]}.")[self.at]
         return (f"Both are called {key}.", f"Si chiamano entrambi {key}.")[self.at]
 
     def _by_meaning(
@@ -259,19 +260,24 @@ class _Judge:
                 return None
             if wanted != given:
                 return None
-            said = (f"The {word} that it was billed to.", f"{word.capitalize()} di fatturazione.")
+            said = (f"The {word} that it was billed to.", f"{_begun(word)} di fatturazione.")
             return LIKELY, filter_name, said[at]
         if wanted == given:
             if what:
                 whose = (what.rstrip("_"), {"billing_": "fatturazione"}.get(what, "spedizione"))[at]
-                said = (f"The {word}, for {whose} too.", f"{word.capitalize()}, anche per {whose}.")
+                said = (f"The {word}, for {whose} too.", f"{_begun(word)}, anche per {whose}.")
                 return PERHAPS, filter_name, said[at]
-            said = (f"Both are the {word}.", f"È in entrambi i casi: {word}.")
+            said = (f"Both are the {word}.", f"Stesso significato: {word}.")
             return 0.9 + (0.02 if place.key.endswith("_iso") else 0), filter_name, said[at]
         if frozenset({wanted, given}) in ALIKE and not what:
             other = WORDS[given][at]
             return LIKELY, "", (f"The {other} is the {word}.", f"{other} → {word}.")[at]
         return None
+
+
+def _begun(word: str) -> str:
+    """A word as a sentence begins: CAP stays CAP."""
+    return word[:1].upper() + word[1:]
 
 
 def _meant(place: Place) -> str | None:

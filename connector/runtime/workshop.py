@@ -21,6 +21,7 @@ from connector.flow import check_flow
 from connector.flow.document import DocumentFault
 from connector.model import Action, AnyNode, Search
 from connector.runtime.drafts import Drafts
+from connector.runtime.overlaps import overlaps
 from connector.runtime.samples import Samples
 from connector.runtime.scopes import not_granted
 from connector.runtime.trying import Trying
@@ -71,6 +72,7 @@ class Workshop:
         issues = list(told.issues)
         if told.flow is not None and told.compiled is not None:
             issues += not_granted(told.flow, rows, self._catalog)
+            issues += overlaps(told.flow, await self._store.flows(), self._catalog)
         try:
             data = read_plain(text)
         except DocumentFault:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -24,7 +26,7 @@ WORDS = {
     "it": {
         "choose": "Tutti gli eventi …", "add": "Aggiungi un passo",
         "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e attiva",
-        "name": "Nome", "insert": "Inserisci un valore", "search": "Cerca tra i campi",
+        "name": "Nome", "insert": "Inserisci un dato", "search": "Cerca tra i campi",
         "what": "", "done": "Tutto a posto.", "try": "Prova",
         "rows": "Crea righe da un elenco", "wrong": "Con errori",
         "mend": "Da correggere prima", "whole": "Tutto il risultato (JSON)",
@@ -289,6 +291,54 @@ def test_what_leaves_no_choice_is_chosen_and_can_be_taken_back(
     assert told.count() == 0
 
 
+def test_a_list_of_another_connection_is_left_alone(
+    played: House, visit: Callable[..., Visit]
+) -> None:
+    one, held = visit(played), list[Any]()
+    page = one.page
+
+    def two(route: Any) -> None:
+        answer = route.fetch()
+        begin = re.search(r'id="begin">(.*?)</script>', answer.text(), re.DOTALL)
+        assert begin is not None
+        told = json.loads(begin[1])
+        first = {"app": "fatture_in_cloud", "status": "ok", "settings": {"company_id": 1}}
+        told["begin"]["connections"] = [{**first, "name": "first"}, {**first, "name": "second"}]
+        route.fulfill(response=answer, body=answer.text().replace(begin[1], json.dumps(told)))
+
+    def listed(route: Any) -> None:
+        name = parse_qs(urlsplit(route.request.url).query)["connection"][0]
+        option = {"value": {"first": 111, "second": 222}[name], "label": f"Of the {name}"}
+        told = {"title": "", "note": "", "open": False, "read_at": None, "options": [option]}
+        held.append(lambda: route.fulfill(json=told))
+        if len(held) > 2:
+            held[-1]()
+
+    page.route("**/flows/new", two)
+    page.route("**/flows/choices?*", listed)
+    Builder(one).begin("Two of one app")
+    connection, company = (
+        page.locator(f".trigger select[aria-label={name}]") for name in ("Connection", "Company")
+    )
+    connection.select_option("first")
+    one.until(lambda: len(held) == 1)
+    connection.select_option("second")
+    one.until(lambda: len(held) == 2)
+    held[1]()
+    chosen = "one => one.selectedOptions[0].label"
+    page.get_by_text("Of the second is the only one there").wait_for()
+    held[0]()
+    assert company.evaluate(chosen) == "Of the second"
+    step = Builder(one).step("fatture_in_cloud.create_client")
+    field = step.locator(".fieldrow[data-path=company_id]")
+    step.get_by_label("Connection", exact=True).select_option("first")
+    field.locator("option", has_text="Of the first").wait_for(state="attached")
+    assert field.locator("select").evaluate(chosen) == "222", "chosen before, and not of this one"
+    step.get_by_label("Connection", exact=True).select_option("second")
+    field.locator("option", has_text="Of the second").wait_for(state="attached")
+    assert field.locator("select").evaluate(chosen) == "Of the second"
+
+
 def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit]) -> None:
     one = visit(played)
     one.go("/flows/client-to-perfex")
@@ -317,7 +367,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
 
     company.locator(".pill").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    company.locator(".mistake", has_text="Write a value.").wait_for()
+    company.locator(".mistake", has_text="or write a fixed one.").wait_for()
     assert step.locator(".filled").inner_text() == "12 values", "counted as it is changed"
 
     phone = step.locator(".fieldrow[data-path='data.phonenumber']")

@@ -265,6 +265,9 @@ def test_what_is_suggested_gives_values_that_fit(source: str) -> None:
     context = context_for(CATALOG, data, 9)
     node = CATALOG.operation(COMPOSE)
     found = suggest(CATALOG, node, places_seen(CATALOG, data, 9, context))
+    needed = {one.path for one in CATALOG.fields(node) if one.required}
+    first = [one.path in needed for one in found]
+    assert first == sorted(first, reverse=True), "what must be filled comes first"
     mapping = {one.path: one.value for one in found}
     mapping |= {"company_id": 1, "data.type": "invoice", "data.date": "2026-03-04"}
     if source == "client":

@@ -118,6 +118,7 @@ RULES: list[tuple[str, Any]] = [
     ("{{ 'Austria' | country_iso }}", "AT"),
     ("{{ 'at' | country_name }}", "Austria"),
     ("{{ 'DE' | country_name('en') }}", "Germany"),
+    ("{{ none | country_name }}", None),
     ("{{ 'DE' | country_name(lang='de') }}", "Deutschland"),
     # VAT
     ("{{ 'IT' | vat_region }}", "domestic"),

@@ -58,9 +58,11 @@ def test_a_flow_that_is_off_or_is_kept_apart_by_conditions_is_not_named() -> Non
 
 
 @story
-async def test_it_is_told_when_a_flow_is_stored(tmp_path: Path) -> None:
+async def test_it_is_told_when_a_flow_is_built_and_stored(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.runtime.apply_flow(flow("old"), enable=True)
+        drawn = await w.runtime.workshop.check(flow("new"))
+        assert any("'old'" in one["message"] for one in drawn["issues"])
         stored = await w.runtime.apply_flow(flow("new"), enable=True)
         (said,) = [one for one in stored["issues"] if "'old'" in one["message"]]
         assert (said["severity"], said["where"]) == ("warning", "steps.0.map")

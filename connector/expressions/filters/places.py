@@ -105,7 +105,7 @@ def _country_iso(value: object) -> str:
     return found
 
 
-def _country_name(value: object, lang: object = "it") -> str:
+def _country_name(value: object, lang: object = "it") -> str | None:
     """The name of a country from its ISO code, in Italian or another language.
 
     {{ 'DE' | country_name }} => "Germania"
@@ -113,6 +113,9 @@ def _country_name(value: object, lang: object = "it") -> str:
     language = need_text(lang, "lang")
     if language not in ("it", "en", "de", "fr"):
         raise ExpressionError("The language of a country's name is it, en, de or fr.")
+    if value is None:
+        # Who has no country in one app has none in the next.
+        return None
     code = _code(_short(value, "country"))
     if code is None:
         raise _no_country()

@@ -1,7 +1,7 @@
 // The builder: a flow as cards, a draft that survives, and the way from draft to published.
 
 import { get, send, url } from "./base.js";
-import { button, dialog, fill, h, later } from "./dom.js";
+import { button, dialog, h, later } from "./dom.js";
 import { Draft } from "./draft.js";
 import { Mapper } from "./mapper.js";
 import { Pickers, whole } from "./pickers.js";
@@ -240,7 +240,8 @@ class Builder {
     const { data } = this;
     const made = h("details", { class: "card advanced", open: this.isAdvanced }, h("summary", {}, h("span", { class: "what" }, w.advanced), h("span", { class: "quiet" }, w.advancedHelp)),
       this.samples.line(),
-      this.keyInput = this.line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp }), h("p", { class: "help" }, w.keyHelp));
+      this.keyInput = this.line(w.key, data.flow, (text) => (data.flow = text), { readOnly: Boolean(begin.stored), pattern: "[a-z0-9][a-z0-9\\-]*", title: w.keyHelp }), h("p", { class: "help" }, w.keyHelp),
+      data.steps?.length ? h("p", { class: "help" }, data.steps.map((one, at) => `${w.stepName} ${at + 1}: ${one.id}`).join(" · ")) : null);
     this.keyInput.classList.add("short");
     made.addEventListener("toggle", () => (this.isAdvanced = made.open));
     return made;
@@ -261,7 +262,7 @@ class Builder {
     return [often.length ? h("ul", { class: "quick plain" }, this.pickers.buttons(often, picked, false)) : null, button(all || title, open, props)];
   }
 
-  connectionOf(node, holder, where) {
+  connectionOf(node, holder, where, redraw = null) {
     const app = node.split(".")[0];
     if (!app) return null;
     const known = begin.connections.filter((one) => one.app === app);
@@ -270,7 +271,9 @@ class Builder {
       known.map((one) => h("option", { value: one.name, selected: one.name === holder.connection }, one.name)));
     select.addEventListener("change", () => {
       holder.connection = select.value;
-      if (holder === this.data.trigger) this.changed();
+      // Each list is one of the connection.
+      if (redraw) redraw();
+      else this.changed();
       this.edited();
     });
     return h("div", { class: "field short" }, h("label", { class: "field" }, h("span", {}, w.connection), select), this.spot(select, w.connection, (one) => one.where === `${where}.connection`));
@@ -302,7 +305,7 @@ class Builder {
     const { data } = this;
     const old = data.trigger?.node?.startsWith(`${node.app}.`) ? data.trigger.with?.company_id : undefined;
     const trigger = { node: node.name, connection: this.only(node.app), with: this.defaults(node.app) };
-    if (old !== undefined) trigger.with.company_id ??= old;
+    if (old !== undefined) trigger.with.company_id = old;
     await this.reshape(() => (data.trigger = trigger));
     const form = await this.form(node.name);
     if (trigger.connection) await Promise.allSettled(form.fields.filter((one) => one.from).map((one) => this.listOf(one, trigger.with, form)).filter((one) => this.lists(one)).map((one) => this.pickers.list(one)));
@@ -367,7 +370,7 @@ class Builder {
       write(one.value);
     });
     const fallback = () => h("div", { class: "row bottom" }, input, button(w.choose, pick, { "aria-label": `${w.choose}: ${field.label}` }));
-    return h("div", { class: "field" }, h("span", { class: "what" }, named), this.pickers.picker(ask, {
+    return h("div", { class: "field" }, h("span", { class: "what" }, named), this.pickers.picker(() => this.data?.trigger === trigger && this.listOf(field, holder, form), {
       value, label: field.label, write, fallback, place: `${trigger.node}.${field.path}`,
       mine: (control) => {
         told.replaceChildren(mine(control.matches("select") ? control : input));
@@ -463,12 +466,17 @@ class Builder {
     const inside = h("div", { class: "inside" });
     const made = h("details", { class: step.enabled === false ? "card step off" : "card step", open: this.open === at },
       h("summary", {}, this.summary(step, at)), inside);
+    let mapper = null;
+    const redraw = () => {
+      mapper?.draw();
+      mapper?.refresh();
+    };
     const draw = async () => {
       const offered = h("div", {});
-      inside.replaceChildren(offered, tools, h("div", { class: "two" }, this.connectionOf(step.node, step, `steps.${step.id}`) ?? "",
+      inside.replaceChildren(offered, tools, h("div", { class: "two" }, this.connectionOf(step.node, step, `steps.${step.id}`, redraw) ?? "",
         this.folded(w.stepWhen, step, `${w.stepWhen} (${name})`, at, w.optional)));
       const [form, seen] = await Promise.all([this.form(step.node), this.sees(at)]);
-      this.mapper = new Mapper(this, at, form, seen, offered);
+      this.mapper = mapper = new Mapper(this, at, form, seen, offered);
       inside.append(this.mapper.element);
       this.wanted?.();
       this.wanted = null;
@@ -487,7 +495,7 @@ class Builder {
   summary(step, at) {
     const card = this.card(step.node);
     return h("span", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · ${step.id} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? whole(`${card.app_title}: ${card.label}`) : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
+      h("span", {}, h("span", { class: "quiet" }, `${at + 1}. ${w.then} · `, h("span", { class: "filled" }, this.counted(step))), h("span", { class: "title" }, card ? whole(`${card.app_title}: ${card.label}`) : step.node, step.enabled === false ? h("span", { class: "badge warn" }, w.stepIsOff) : null)));
   }
 
   /** How many values a step fills: a column of rows is one. */
@@ -523,8 +531,9 @@ class Builder {
     return known.length === 1 ? known[0].name : "";
   }
 
+  /** What the only connection of an app says: of several none speaks for the others. */
   defaults(app) {
-    const known = begin.connections.find((one) => one.app === app);
+    const known = begin.connections.find((one) => one.name === this.only(app));
     return known?.settings.company_id ? { company_id: known.settings.company_id } : {};
   }
 
@@ -538,8 +547,9 @@ class Builder {
   addStep(node) {
     const id = this.freeId(node.name.split(".")[1].split("_")[0]);
     const map = {};
-    const company = this.defaults(node.app).company_id ?? this.data.trigger?.with?.company_id
-      ?? this.data.steps?.find((one) => one.node?.startsWith(`${node.app}.`) && one.map?.company_id)?.map.company_id;
+    const ours = (one) => one?.node?.startsWith(`${node.app}.`);
+    const company = (ours(this.data.trigger) && this.data.trigger.with?.company_id) || this.defaults(node.app).company_id
+      || this.data.steps?.find((one) => ours(one) && one.map?.company_id)?.map.company_id;
     this.form(node.name).then((form) => {
       if (company && form.fields.some((one) => one.path === "company_id")) map.company_id = company;
       const steps = (this.data.steps ??= []);
@@ -558,7 +568,7 @@ class Builder {
     const made = dialog(text, w, h("div", { class: "row" }, button(w.remove, () => {
       made.close();
       go();
-    }, { class: "button danger" }), button(w.close, () => made.close())));
+    }, { class: "button danger" }), button(w.cancel, () => made.close())));
   }
 
   // --- the whole -----------------------------------------------------------------------------
@@ -613,41 +623,7 @@ class Builder {
     }
     // What a colleague did meanwhile is looked at before anything is published.
     if (may && this.isDraft && !(await this.draft.settled(this.text))) return;
-    let items = null;
-    let broken = 0;
-    try {
-      const [changes, tests] = await Promise.all([
-        send("/flows/draft/changes", { key: begin.stored ?? "", text: this.text }),
-        this.flow ? send("/flows/draft/tests", { flow: this.flow, text: this.text }) : { items: [] }]);
-      items = changes.items;
-      broken = tests.items.filter((one) => one.differences.length).length;
-    } catch (error) {
-      this.trouble(error);
-      return;
-    }
-    if (!items?.length && !broken) {
-      this.store(enable);
-      return;
-    }
-    const made = dialog(w.whatChanges, w, h("ul", { class: "changes" }, (items ?? []).map((one) => h("li", {}, one))),
-      broken ? h("p", { class: "box warn" }, h("span", {}, fill(w.testsBreak, { count: broken }))) : null, h("div", { class: "row" }, button(w.publish, () => {
-      made.close();
-      this.store(enable);
-    }, { class: "button main" }), button(w.close, () => made.close())));
-  }
-
-  async store(enable) {
-    try {
-      const { name: flow, version } = this.draft;
-      const made = await send("/flows/draft/publish", { text: this.text, enable, new: !begin.stored, stored: begin.stored, version: begin.version, draft: version ? { flow, version } : null });
-      location.assign(url(`/flows/${encodeURIComponent(made.key)}?published=${made.version}`));
-    } catch (error) {
-      this.trouble(error);
-      if (error.problem?.fields?.length) {
-        this.issues = error.problem.fields;
-        this.drawHead();
-      }
-    }
+    (await import("./publishing.js")).publishing(this, begin, enable);
   }
 }
 

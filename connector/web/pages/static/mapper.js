@@ -214,7 +214,8 @@ export class Mapper {
       if (leads) this.draw();
       if (leads && here) this.find(field.path);
     };
-    box.append(...this.host.pickers.picker(this.host.askOf(this.at, field), {
+    const { step } = this;
+    box.append(...this.host.pickers.picker(() => this.host.data?.steps?.[this.at] === step && this.host.askOf(this.at, field), {
       value, label, write: choose, place: `${this.step.id}.${field.path}`, fallback: () => asTokens(value),
       mine: (control) => control.setAttribute("aria-describedby", describedby),
       more: () => this.braces(label, () => box.replaceChildren(asTokens(undefined))),

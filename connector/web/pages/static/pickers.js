@@ -29,11 +29,20 @@ export class Pickers {
 
   /**
    * A list to choose from, there at once, with names in the place of ids.
-   * What must be chosen, and leaves no choice, is chosen: it says so and can be taken back.
+   * The company of a connection that reaches one only is chosen: it says so and can be taken back.
+   * `asks` gives what is asked for, as long as it is: when a list comes, it may be another one.
    */
-  picker(ask, { value, label, write, place, mine, more = null, fallback }) {
+  picker(asks, { value, label, write, place, mine, more = null, fallback }) {
     const { words: w } = this;
+    const ask = asks();
     const { field } = ask;
+    const meant = ({ connection, given }) => JSON.stringify([place, connection, (field.needs ?? []).map((path) => given[path])]);
+    // Who took it back has decided for this connection, and for no other.
+    const decided = meant(ask);
+    const over = () => {
+      const now = asks();
+      return !box.isConnected || !now || meant(now) !== decided;
+    };
     const box = h("div", { class: "row picker" });
     const note = h("p", { class: "help", role: "status" });
     const wait = h("select", { "aria-label": label, "aria-busy": "true" }, h("option", {}, w.reading));
@@ -45,6 +54,8 @@ export class Pickers {
       if (had) control.focus();
     };
     this.list(ask).then((told) => {
+      // Drawn anew, or for another connection: what is chosen here would be written there.
+      if (over()) return;
       if (told.open || told.note || told.options.length > MOST_AT_ONCE || !told.options.length) {
         show(fallback());
         if (told.note && told.options.length) note.textContent = told.note;
@@ -52,9 +63,8 @@ export class Pickers {
       }
       const { options } = told;
       const is = (one) => String(one.value) === String(value) || one.label === value;
-      if (empty(value) && field.required && options.length === 1 && !this.byItself.has(place)) {
-        // Never twice: whoever takes it back has decided.
-        this.byItself.set(place, options[0].value);
+      if (empty(value) && field.account && field.required && options.length === 1 && !this.byItself.has(decided)) {
+        this.byItself.set(decided, options[0].value);
         value = options[0].value;
         write(value);
       }
@@ -64,13 +74,14 @@ export class Pickers {
         select.append(h("option", { value: "given", selected: true }, String(value)));
         note.textContent = w.notListed;
       }
-      if (!empty(value) && options.length === 1 && String(this.byItself.get(place)) === String(value)) note.textContent = fill(w.onlyOne, { name: options[0].label });
+      if (!empty(value) && options.length === 1 && String(this.byItself.get(decided)) === String(value)) note.textContent = fill(w.onlyOne, { name: options[0].label });
       select.addEventListener("change", () => {
         note.textContent = "";
         if (select.value !== "given") write(select.value === "" ? "" : options[Number(select.value)].value);
       });
       show(select);
     }).catch((error) => {
+      if (over()) return;
       show(fallback());
       note.textContent = [error.problem?.detail ?? w.lost, error.problem?.remedy].filter(Boolean).join(" ");
     });

@@ -32,9 +32,21 @@ export class Trying {
       one.inputs ? valuesOf(one.inputs, forms[at], w) : null,
       one.request ? h("details", { class: "rest" }, h("summary", {}, w.exactRequest), h("p", { class: "mono" }, `${one.request.method} ${one.request.url}`), one.request.body ? h("pre", { tabindex: "0" }, pretty(one.request.body)) : null) : null,
       one.warnings.map((text) => h("p", { class: "quiet" }, text))));
-    const made = dialog(w.try, w, h("p", { class: "quiet" }, w.tryHelp, " ", `${w.sample}: ${this.samples.called}.`), told.error ? h("p", { class: "mistake" }, told.error.message) : null, told.passes || told.error ? null : h("p", {}, w.filtered), ...parts,
-      this.samples.may ? this.asTest(() => made.close()) : null);
+    const made = dialog(w.try, w, h("p", { class: "quiet" }, w.tryHelp, " ", `${this.samples.called}.`), told.error ? h("p", { class: "mistake" }, told.error.message) : null, told.passes || told.error ? null : h("p", {}, w.filtered), ...parts,
+      this.samples.may ? this.asTest(() => made.close()) : null, this.ending(() => made.close()));
     made.classList.add("roomy");
+  }
+
+  /** The two ways on from what was shown. */
+  ending(close) {
+    const { may, builder, words: w } = this.samples;
+    const { enabled } = builder.standing.begin;
+    const publish = () => {
+      close();
+      builder.publish(enabled ? null : true);
+    };
+    return h("div", { class: "row tried" }, may && (builder.isDraft || !enabled) ? button(enabled ? w.publish : w.publishOn, publish, { class: "button main" }) : null,
+      button(w.close, close));
   }
 
   /** Keep what was just shown, under a name. */
