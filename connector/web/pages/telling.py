@@ -63,6 +63,11 @@ WRITES = {
     "uncertain": mark("not known whether it arrived"),
     "parked": mark("waits for a decision"),
 }
+DONE = {
+    "create": mark("record created"),
+    "update": mark("record changed"),
+    "delete": mark("record deleted"),
+}
 MEANINGS = {
     "queued": mark("It has not begun, or is at work."),
     "waiting": mark("It goes on by itself; nothing is lost."),
@@ -177,7 +182,11 @@ class Telling:
     def about(self, resource: str, operation: str) -> str:
         """What an event is about and what happened to it, as triggers name them."""
         known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
-        return " · ".join(known.get(one) or self._.part(one) for one in (resource, operation))
+        kind = known.get(resource) or self._.part(resource)
+        if operation in DONE:
+            # A kind is a plural of any gender; a record is one.
+            return f"{kind[:1].upper()}{kind[1:]}: {self._(DONE[operation])}"
+        return f"{kind[:1].upper()}{kind[1:]} · {known.get(operation) or self._.part(operation)}"
 
     def kind(self, resource: str) -> str:
         """A kind of records, as triggers name it."""
