@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from connector.runtime import Runtime
     from connector.runtime.people import Role
     from connector.settings import Settings
+    from connector.web.pages.words import Words
 
 
 def add(app: typer.Typer) -> None:
@@ -215,6 +217,36 @@ async def new_link(
 ) -> str:
     """A link that lets somebody in once."""
     return f"{settings.base_url}/login/{await runtime.people.make_link(name, role)}"
+
+
+@contextlib.contextmanager
+def links_at_enter(runtime: Runtime, settings: Settings, _: Words) -> Iterator[None]:
+    """Enter in the terminal makes one more link, as long as the block lasts."""
+    import asyncio
+    import sys
+
+    if not sys.stdin.isatty():
+        yield
+        return
+    loop, making = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    async def another() -> None:
+        link = await new_link(runtime, settings)
+        show_link(_("Open this link in your browser. It works once, for an hour:"), link)
+
+    def pressed() -> None:
+        if not sys.stdin.readline():
+            loop.remove_reader(sys.stdin)
+            return
+        task = asyncio.create_task(another())
+        making.add(task)
+        task.add_done_callback(making.discard)
+
+    loop.add_reader(sys.stdin, pressed)
+    try:
+        yield
+    finally:
+        loop.remove_reader(sys.stdin)
 
 
 def login_link(

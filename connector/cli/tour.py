@@ -125,11 +125,12 @@ async def _tour(folder: Path, *, once: bool, as_json: bool) -> int:
             if not good:
                 return 1
             if not once:
-                from connector.cli.serving import new_link
+                from connector.cli.serving import links_at_enter, new_link
 
                 link = await new_link(runtime, settings)
                 _what_next(_, settings, world, run["item_id"], link)
-                await stop.wait()
+                with links_at_enter(runtime, settings, _):
+                    await stop.wait()
     return 0
 
 
@@ -421,6 +422,7 @@ def _what_next(_: Words, settings: Settings, world: World, client: Any, link: st
         f"  {command} runs          # " + _("the change of the client has arrived"),
         "",
         _("It runs until Ctrl-C."),
+        *([_("Enter makes another link to come in.")] if sys.stdin.isatty() else []),
         "",
     )
     console().print("\n".join(lines), markup=False, soft_wrap=True)

@@ -72,6 +72,10 @@ class People:
         await self._store.save_link(link_id, _name(name), role, now + LINK_SECONDS)
         return secret
 
+    async def knows_link(self, secret: str) -> bool:
+        """Whether this link still lets somebody in; it is not used up."""
+        return await self._store.knows_link(_id_of(secret), self._clock())
+
     async def use_link(self, secret: str) -> str | None:
         """The secret of a new session; None when the link is unknown, used or too old."""
         found = await self._store.take_link(_id_of(secret), self._clock())

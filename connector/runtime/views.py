@@ -11,6 +11,7 @@ from connector.engine.packing import unpack
 from connector.model import App
 from connector.quota import quota_view
 from connector.redaction import redact
+from connector.runtime.comparing import compared
 from connector.runtime.connect import names_of
 from connector.store.port import Store
 from connector.store.rows import (
@@ -172,7 +173,16 @@ def run_details(
             }
             for step in steps
         ],
-        "effects": [effect_view(effect) for effect in effects],
+        "effects": [
+            {
+                **effect_view(effect),
+                "values": [
+                    {"field": one["field"], "value": one["meant"]}
+                    for one in compared(effect.inputs, [])
+                ],
+            }
+            for effect in effects
+        ],
     }
 
 

@@ -230,6 +230,7 @@ WRITES: dict[str, Call] = {
     "forgive_login": lambda store, whose: store.forgive_login(
         f"guess-{whose.tenant}", f"other-{whose.tenant}"
     ),
+    "knows_link": lambda store, whose: store.knows_link(f"link-{whose.tenant}", NOW),
     "take_link": lambda store, whose: store.take_link(f"link-{whose.tenant}", NOW),
     "save_effect": lambda store, whose: store.save_effect(
         effect_row(store.tenant, whose.run, key=f"key-{whose.tenant}", state="parked")

@@ -193,6 +193,11 @@ class TestLogin:
         assert (await second.post(f"/login/{link}", headers=same(second))).status_code == 403
         assert (await first.get("/quota")).status_code == 200
         assert (await second.get("/quota")).status_code == 303
+        # Looked at afterwards, it says so at once; whoever is in already simply is.
+        used = await second.get(f"/login/{link}")
+        assert used.status_code == 403
+        assert "This link was used already" in used.text
+        assert (await first.get(f"/login/{link}")).headers["location"].endswith("/")
 
     async def test_a_link_grows_old(self, house: House) -> None:
         link = await house.runtime.people.make_link()

@@ -75,6 +75,10 @@ class People(Protocol):
         """Remember a one-time link."""
         ...
 
+    async def knows_link(self, link_id: str, now: float) -> bool:
+        """Whether a one-time link still lets somebody in; it is not used up."""
+        ...
+
     async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
         """Name and role of a one-time link, once; None when it is unknown, used or too old."""
         ...

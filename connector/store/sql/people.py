@@ -96,6 +96,16 @@ class People(TenantRows):
             )
         )
 
+    async def knows_link(self, link_id: str, now: float) -> bool:
+        """Whether a one-time link still lets somebody in; it is not used up."""
+        rows = await self._all(
+            "SELECT 1 FROM login_link WHERE tenant = ? AND id = ? AND expires_at >= ?",
+            self.tenant,
+            link_id,
+            now,
+        )
+        return bool(rows)
+
     async def take_link(self, link_id: str, now: float) -> tuple[str, str] | None:
         """Name and role of a one-time link, once; None when it is unknown, used or too old."""
         outcome = await self._backend.write(

@@ -62,6 +62,12 @@ class Login:
 
     async def show_link(self, request: Request) -> Response:
         """Ask before the link is used up: a preview of a chat program would do that."""
+        if not await self._site.runtime.people.knows_link(request.path_params["secret"]):
+            person = self._site.person(request)
+            if person is not None and person.session:
+                # Whoever opens a link once more is in already.
+                return self._site.go(request, "/")
+            return await self._form(request, old_link=True, status=403)
         return self._probed(request, await self._site.render(request, "login_link.html"))
 
     async def use_link(self, request: Request) -> Response:

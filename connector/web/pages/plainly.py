@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -101,6 +101,12 @@ def currency_of(values: Any) -> str:
     said = inner.get("currency") if isinstance(inner, Mapping) else None
     code = said.get("id") if isinstance(said, Mapping) else said
     return code if isinstance(code, str) and re.fullmatch(r"[A-Z]{3}", code) else ""
+
+
+def currency_in(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The same of single values with their `field`."""
+    known = {str(one["field"]).removeprefix("data."): one["value"] for one in rows}
+    return currency_of({"currency": known.get("currency.id") or known.get("currency")})
 
 
 def _plain(path: str) -> str:

@@ -193,10 +193,15 @@ class Pages:
             text = _("Done, in the emulated app. The run of this flow appears here when it begins.")
             self._site.flash(request, text, "note")
             return self._site.go(request, "/runs", flow=found.flow)
-        text = _(
-            "Done, in the emulated app. This is the run that followed; nothing left this machine."
-        )
-        self._site.flash(request, text)
+        seen = await runtime.get_run(run)
+        if seen is not None and seen["state"] == "failed":
+            text = _("Created in the emulated app. The run that followed it has failed: see below.")
+        else:
+            text = _(
+                "Created in the emulated app. This is the run that followed; nothing left this"
+                " machine."
+            )
+        self._site.flash(request, text, "note")
         return self._site.go(request, f"/runs/{run}")
 
     async def _apps(self) -> list[Connection]:

@@ -16,6 +16,11 @@ def routes(site: Site) -> list[BaseRoute]:
     async def show(request: Request) -> Response:
         quotas = await site.runtime.quotas()
         why = None if quotas else await situation(site)
-        return await site.render(request, "quota.html", quotas=quotas, why=why)
+        counted = {str(one["title"]) for one in quotas}
+        apps = [
+            site.runtime.catalog.apps.get(one.app) for one in await site.runtime.list_connections()
+        ]
+        free = sorted({one.title for one in apps if one is not None} - counted) if quotas else []
+        return await site.render(request, "quota.html", quotas=quotas, why=why, free=free)
 
     return [site.page("/quota", show)]

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,10 +16,11 @@ from connector.errors import ConnectorError
 from connector.web.pages.asked import RUN_STATES, Asked, number_of
 from connector.web.pages.emptiness import Situation, situation
 from connector.web.pages.naming import flow_names
+from connector.web.pages.plainly import Plainly, currency_in
 from connector.web.pages.play import Staged, on_stage
 from connector.web.pages.site import Site
 from connector.web.pages.telling import Telling, body_text, labels, pretty
-from connector.web.pages.words import mark
+from connector.web.pages.words import Words, mark
 
 PAGE = 50
 OPEN = ("queued", "waiting")
@@ -102,12 +104,14 @@ class RunPages:
         tell = Telling(words, site.runtime.catalog)
         flow = await site.runtime.get_flow(run["flow"])
         faulty = run["state"] not in ("succeeded", "filtered", "queued")
+        error = tell.error(run["error"]) if run["error"] and faulty else None
         values: dict[str, Any] = {
             "run": run,
+            "place": place_of(error) if flow and error else "",
             "names": await flow_names(site.runtime, words),
             "tell": tell,
-            "steps": timeline(run, tell, site.runtime.catalog),
-            "error": tell.error(run["error"]) if run["error"] and faulty else None,
+            "steps": timeline(run, tell, site.runtime.catalog, words),
+            "error": error,
             "trigger": pretty(run["trigger"]) if run["trigger"] is not None else "",
             "open": run["state"] in OPEN,
             "companies": await site.runtime.accounts.account_names(),
@@ -189,7 +193,9 @@ async def part(site: Site, request: Request, template: str, values: Mapping[str,
     return response
 
 
-def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[str, Any]]:
+def timeline(
+    run: Mapping[str, Any], tell: Telling, catalog: Any, words: Words
+) -> list[dict[str, Any]]:
     """Every step of a run in order, with its writes; also those that have not begun."""
     nodes = {one["id"]: one["node"] for one in run["plan"]}
     off = {one["id"] for one in run["plan"] if not one["enabled"]}
@@ -209,7 +215,10 @@ def timeline(run: Mapping[str, Any], tell: Telling, catalog: Any) -> list[dict[s
     stuck = False
     for name in order:
         step = ran.get(name)
-        writes = [_write(one, tell) for one in effects.get(name, ())]
+        writes = [
+            {**_write(one, tell), "sent": sent(one, Plainly(catalog, str(one["node"]), words))}
+            for one in effects.get(name, ())
+        ]
         state = (
             step["state"]
             if step
@@ -250,7 +259,35 @@ def _write(effect: Mapping[str, Any], tell: Telling) -> dict[str, Any]:
     request, answer = effect["request"], effect["answer"]
     return {
         **effect,
+        # Nothing was sent where what was to be written stood there already.
+        "told": "used" if effect["state"] == "done" and not effect["sends"] else effect["state"],
         "story": tell.story(effect),
         "request_body": body_text(request["body"], request["headers"]) if request else "",
         "answer_body": body_text(answer["body"], answer["headers"]) if answer else "",
     }
+
+
+def place_of(error: Mapping[str, Any]) -> str:
+    """Where the builder shows what an error is about, as the end of its address."""
+    if not error.get("step") or error.get("who") not in (None, "user"):
+        return ""
+    fields = [error.get("field"), *(one.get("field") for one in error.get("issues") or ())]
+    field = next((str(one) for one in fields if one), "")
+    return f"#step={quote(str(error['step']))}&field={quote(field)}"
+
+
+def sent(effect: Mapping[str, Any], plainly: Plainly) -> list[dict[str, str]]:
+    """What a write has sent as `label`, `path` where it says more, and `value`; nothing unsent."""
+    if not effect["sends"]:
+        return []
+    rows = [one for one in effect.get("values", ()) if one["value"] not in (None, "", [], {})]
+    names = plainly.names([one["field"] for one in rows])
+    currency = currency_in(rows)
+    return [
+        {
+            "label": names[one["field"]][0],
+            "path": names[one["field"]][1],
+            "value": plainly.value(one["field"], one["value"], currency),
+        }
+        for one in rows
+    ]

@@ -15,7 +15,7 @@ TONES = {
     "succeeded": "good", "done": "good", "matched": "good", "active": "good",
     "failed": "bad", "refused": "bad",
     "parked": "warn", "uncertain": "warn",
-    "mended": "note",
+    "mended": "note", "used": "note",
     "waiting": "note", "queued": "note", "received": "note", "sending": "note", "planned": "note",
 }  # fmt: skip
 STATES = {
@@ -58,9 +58,15 @@ WRITES = {
     "planned": mark("not sent yet"),
     "sending": mark("being sent"),
     "done": mark("written"),
+    "used": mark("used, not written"),
     "refused": mark("not written"),
     "uncertain": mark("not known whether it arrived"),
     "parked": mark("waits for a decision"),
+}
+DONE = {
+    "create": mark("record created"),
+    "update": mark("record changed"),
+    "delete": mark("record deleted"),
 }
 MEANINGS = {
     "queued": mark("It has not begun, or is at work."),
@@ -176,7 +182,11 @@ class Telling:
     def about(self, resource: str, operation: str) -> str:
         """What an event is about and what happened to it, as triggers name them."""
         known = kinds_of(self._catalog, self.language) if self._catalog is not None else {}
-        return " · ".join(known.get(one) or self._.part(one) for one in (resource, operation))
+        kind = known.get(resource) or self._.part(resource)
+        if operation in DONE:
+            # A kind is a plural of any gender; a record is one.
+            return f"{kind[:1].upper()}{kind[1:]}: {self._(DONE[operation])}"
+        return f"{kind[:1].upper()}{kind[1:]} · {known.get(operation) or self._.part(operation)}"
 
     def kind(self, resource: str) -> str:
         """A kind of records, as triggers name it."""
@@ -254,13 +264,16 @@ class Telling:
     def error(self, error: Mapping[str, Any]) -> dict[str, Any]:
         """What a run's error says, with the names of fields instead of their paths."""
         issues = [one for one in error.get("issues") or () if isinstance(one, dict)]
-        fields = [str(one["field"]) for one in issues if one.get("field")]
+        fields = [str(one["field"]) for one in [error, *issues] if one.get("field")]
         names: Mapping[str, str] = {}
         if self._catalog is not None and fields and error.get("node"):
             names = field_names(self._catalog, str(error["node"]), fields, self.language)
         message = self.note(str(error["message"]))
+        remedy = self._.told(str(error.get("remedy") or ""))
         for path, name in names.items():
             message = message.replace(f"“{path}”", f"“{name}”")
+            remedy = remedy.replace(path, f"“{name}”")
+        error = {**error, "name": names.get(str(error.get("field"))), "remedy": remedy}
         told = [
             {**one, "message": self.note(one["message"]), "name": names.get(one.get("field") or "")}
             for one in issues

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
@@ -118,7 +119,7 @@ class Words:
         """A part of one as a percentage."""
         from babel.numbers import format_percent
 
-        return format_percent(part, locale=self.region)
+        return format_percent(part, locale=self.region).replace(" ", "\N{NO-BREAK SPACE}")
 
     def money(self, amount: Decimal, currency: str = "EUR") -> str:
         """An amount with its currency."""
@@ -244,5 +245,6 @@ def read_texts(path: Path) -> dict[Any, Any]:
 
 
 def _set(text: str) -> str:
-    """A text as it is printed: an e-invoice is not broken at its hyphen."""
+    """A text as it is printed: an e-invoice and a percentage are not broken."""
+    text = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
     return well_set(text).replace("e-fattur", "e\N{NON-BREAKING HYPHEN}fattur")

@@ -642,3 +642,7 @@ if (begin.stored) {
     place.querySelector(".sample")?.replaceWith(builder.samples.line());
   }).catch(() => {});
 }
+// A run that failed leads to its field here.
+const asked = new URLSearchParams(location.hash.slice(1));
+const askedStep = builder.data?.steps?.findIndex?.((one) => one.id === asked.get("step")) ?? -1;
+if (askedStep >= 0 && builder.left) builder.show(askedStep, asked.get("field"));
