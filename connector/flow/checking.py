@@ -364,10 +364,10 @@ def identified(node: Action, mapping: Mapping[str, Any]) -> bool:
     keys = node.identity.natural_key
     if not keys or node.identity.when_unsure != "resend_once" or node.identity.marker:
         return True
-    return any(all(_mapped(mapping, part) for part in key.split("+")) for key in keys)
+    return any(all(mapped(mapping, part) for part in key.split("+")) for key in keys)
 
 
-def _mapped(mapping: Mapping[str, Any], path: str) -> bool:
+def mapped(mapping: Mapping[str, Any], path: str) -> bool:
     """Whether a mapping sets a place, or something around it."""
     return any(path == one or path.startswith(f"{one}.") for one in mapping)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError, Issue
-from connector.flow.checking import identified
+from connector.flow.checking import mapped
 from connector.flow.reading import parse_flow
 from connector.model import Action
 
@@ -26,27 +26,66 @@ def overlaps(flow: Flow, rows: Sequence[FlowRow], catalog: Catalog) -> Iterator[
         if not _same_events(flow, other):
             continue
         for at, step, node in makes:
-            twins = [one for one in other.steps if _alike(step, one) and _maker(one, catalog)]
+            twins = [one for one in other.steps if node and one.enabled and _alike(node, step, one)]
             # Where both have conditions, these may keep them apart.
             if node and any(not (_held(flow, step) and _held(other, one)) for one in twins):
-                keys = ", ".join(node.identity.natural_key)
+                keys = ", ".join(_joining(node))
+                remedy = (
+                    f"Map one of {keys} in both flows, or let one of them find it."
+                    if keys
+                    else "Switch one of them off, or give both a condition that keeps them apart."
+                )
                 yield Issue(
-                    message=f"The flow {other.key!r} makes a {node.noun.lower()} of the same event,"
-                    " and nothing identifies it: there will be two.",
-                    remedy=f"Map one of {keys} in both flows, or let one of them find it.",
+                    message=f"The flow {other.key!r} makes this record ({node.noun.lower()}) of the"
+                    " same event, and nothing identifies it: there will be two.",
+                    remedy=remedy,
                     where=f"steps.{at}.map",
                     severity="warning",
                 )
 
 
 def _maker(step: Step, catalog: Catalog) -> Action | None:
-    """The node of a step that makes a record which nothing identifies."""
+    """The node of a step that makes a new record."""
     node = catalog.nodes.get(step.node) if step.enabled else None
-    return node if isinstance(node, Action) and not identified(node, step.map) else None
+    if not isinstance(node, Action) or node.identity.when_unsure == "repeat":
+        return None
+    return node if node.identity.record_id else None
 
 
-def _alike(one: Step, other: Step) -> bool:
-    return (one.node, one.connection) == (other.node, other.connection)
+def _joining(node: Action) -> tuple[str, ...]:
+    """The keys by which a second flow finds what the first has made.
+
+    A mark does not: it is of one write. Nor does a key that only tells what became of that one.
+    """
+    identity = node.identity
+    looks = identity.find and identity.when_unsure == "resend_once" and not identity.marker
+    joins = looks or identity.ensures or node.check
+    # What is not of the new record names one that is there, and that is used up.
+    return tuple(one for one in identity.natural_key if joins or not one.startswith("data."))
+
+
+def _alike(node: Action, one: Step, other: Step) -> bool:
+    """Whether both may make the same record, without one of them finding the other's."""
+    if (one.node, one.connection) != (other.node, other.connection):
+        return False
+    for key in _joining(node):
+        if all(mapped(one.map, part) and mapped(other.map, part) for part in key.split("+")):
+            return False
+    identity = node.identity
+    telling = {*identity.by.values(), *identity.alike.values()} - {identity.marker}
+    return not any(
+        _written(one.map[place])
+        and _written(other.map[place])
+        # Other companies, types of documents or names that are written in the flows.
+        and str(one.map[place]) != str(other.map[place])
+        for place in {*one.map} & {*other.map}
+        if place in telling or not place.startswith("data.")
+    )
+
+
+def _written(value: Any) -> bool:
+    """Whether a value is the same for each event."""
+    return isinstance(value, str | int | float) and "{" not in str(value)
 
 
 def _held(flow: Flow, step: Step) -> bool:
@@ -64,9 +103,11 @@ def _same_events(one: Flow, other: Flow) -> bool:
 
 
 def _meet(one: Any, other: Any) -> bool:
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return bool(set(map(str, one)) & set(map(str, other)))
-    return str(one) == str(other)
+    return bool({*map(str, _listed(one))} & {*map(str, _listed(other))})
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _read(row: FlowRow) -> Iterator[Flow]:

@@ -27,7 +27,7 @@ def told(new: str, *stored: str, enabled: bool = True) -> list[str]:
 
 def test_a_flow_that_makes_the_same_customer_is_named() -> None:
     (said,) = told(flow("new"), flow("old"), flow("new", head="# its own former version"))
-    assert said.startswith("The flow 'old' makes a customer of the same event")
+    assert said.startswith("The flow 'old' makes this record (customer) of the same event")
     assert told(flow("new", steps=HELD), flow("old"))
     assert told(flow("new", types="[create]"), flow("old", types="[create, delete]"))
 
@@ -35,7 +35,6 @@ def test_a_flow_that_makes_the_same_customer_is_named() -> None:
 @pytest.mark.parametrize(
     "old",
     [
-        flow("old", steps=KEYED),
         flow("old", resource="entities.suppliers"),
         flow("old", types="[delete]"),
         flow("old", company=1),
@@ -43,7 +42,7 @@ def test_a_flow_that_makes_the_same_customer_is_named() -> None:
         flow("old", steps=CREATE.replace("    connection", "    enabled: false\n    connection")),
         "flow: old",
     ],
-    ids=["keyed", "other records", "other events", "other company", "elsewhere", "off", "faulty"],
+    ids=["other records", "other events", "other company", "elsewhere", "off", "faulty"],
 )
 def test_nothing_is_said_where_there_will_not_be_two(old: str) -> None:
     new = flow("new", types="[create]")
@@ -54,7 +53,37 @@ def test_nothing_is_said_where_there_will_not_be_two(old: str) -> None:
 def test_a_flow_that_is_off_or_is_kept_apart_by_conditions_is_not_named() -> None:
     assert told(flow("new"), flow("old"), enabled=False) == []
     assert told(flow("new", steps=HELD), flow("old", steps=HELD)) == []
-    assert told(flow("new", steps=KEYED), flow("old")) == []
+
+
+def test_only_a_key_that_both_map_tells_that_it_is_the_same() -> None:
+    assert told(flow("new", steps=KEYED), flow("old", steps=KEYED)) == []
+    # The one without the key makes another, whatever is there.
+    assert told(flow("new", steps=KEYED), flow("old"))
+    assert told(flow("new"), flow("old", steps=KEYED))
+
+
+TWICE = [
+    "fatture_in_cloud.create_issued_document", "fatture_in_cloud.compose_invoice",
+    "fatture_in_cloud.create_receipt", "fatture_in_cloud.create_cashbook_entry",
+    "perfex_crm.create_invoice", "perfex_crm.create_project", "perfex_crm.create_task",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("node", TWICE)
+def test_a_mark_or_a_person_that_is_asked_joins_no_two_flows(node: str) -> None:
+    def steps(kind: str) -> str:
+        values = f"      company_id: 1\n      data.type: {kind}\n      data.number: 7\n"
+        return f"  - id: a\n    node: {node}\n    connection: two\n    map:\n{values}"
+
+    (said,) = told(flow("new", steps=steps("invoice")), flow("old", steps=steps("invoice")))
+    assert "there will be two" in said
+    if node.endswith("document"):
+        assert told(flow("new", steps=steps("order")), flow("old", steps=steps("invoice"))) == []
+
+
+def test_a_setting_may_be_one_value_or_a_list_of_them() -> None:
+    assert told(flow("new", types="create"), flow("old", types="[create, delete]"))
+    assert told(flow("new", types="update"), flow("old", types="[create, delete]")) == []
 
 
 @story

@@ -251,6 +251,11 @@ async def test_the_pages_of_a_search_show_every_hit_once(
         quiet.id = await store.accept(quiet) or 0
         if quiet.ids == (text,):
             events.add(quiet.id)
+    told = event_row("main", text, ids=("9",), state="silent")
+    events.add(await store.accept(told))
+    if seed % 2:
+        # What a removed connection brought is found by its delivery all the same.
+        await store.drop_connection("conn-main", NOW)
 
     async def walk(look: Callable[[int | None], Any]) -> list[int]:
         shown: list[int] = []

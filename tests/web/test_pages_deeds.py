@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 
 from connector import load_catalog
 from connector.bundle import examples_folder
+from connector.errors import ConnectorError
 from connector.model import Connection
 from connector.sandbox import SandboxConfig
 from connector.sandbox.ports import serving
@@ -107,6 +109,24 @@ async def test_every_deed_is_done_in_its_app_and_told_of() -> None:
                 assert len(after) == len(before) + 1, key
         assert fic.first_company.tables["clients"].view()[-1]["vat_number"].startswith("IT")
         assert perfex.tables["invoices"].view()[-1]["total"] == "195.20"
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", '{"data": 5}', '{"data": [5]}', '{"data": [{}]}'])
+async def test_another_program_at_that_address_is_told_of(body: str) -> None:
+    lines: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(await reader.readline())
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    key = "fatture_in_cloud.issued_documents.invoices.create"
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        at = connection(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(ConnectorError, match="answered without records"):
+            await deeds.do(deeds.Stage(key, deeds.DEEDS[key], at, "1&x=2#frag"), TODAY)
+    assert lines[0].split()[1].endswith(b"/clients?company=1%26x%3D2%23frag")
 
 
 def test_our_own_examples_are_named_in_the_readers_language() -> None:

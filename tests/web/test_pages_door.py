@@ -407,9 +407,11 @@ BROKEN = (
 )  # fmt: skip
 NAMES = (
     "account", "address", "app", "at", "base", "before", "changed", "choice", "connection", "data",
-    "draft", "enable", "error", "event", "expect", "field", "first", "flow", "from", "from_step",
+    "deed", "draft", "enable", "error", "event", "expect", "field", "first", "flow", "from",
+    "from_step",
     "id", "insist", "key", "last", "map", "name", "new", "next", "node", "on", "only", "other",
-    "part", "passphrase", "q", "record", "remote_id", "role", "run", "runs", "sample", "search",
+    "part", "passphrase", "period", "q", "record", "remote_id", "role", "run", "runs",
+    "sample", "search",
     "state", "step", "stored", "text", "to", "token", "version", "window", "with", "zone",
 )  # fmt: skip
 """All that a page asks for by name, in an address, a form or a module's JSON."""
@@ -451,6 +453,8 @@ class TestOddInput:
     ) -> None:
         values = ["", "{}", "\0", "9" * 17, "9" * 400, "[" * 400, "١", "²"]
         forms = [dict.fromkeys(NAMES, value) for value in values]
+        # The ends of the calendar, where no day comes before or after.
+        forms += [{"period": "days", "from": "0001-01-01", "to": day} for day in ("", "9999-12-31")]
         if method == "GET":
             await self.send(house, method, {"text/plain": [*forms]})
             return

@@ -202,14 +202,16 @@ class History(TenantRows):
         told = (
             "id >= ? AND (lower(ids) LIKE ? ESCAPE '!' OR lower(delivery_id) LIKE ? ESCAPE '!'"
             " OR id IN (SELECT event_id FROM run WHERE event_id BETWEEN ? AND ? AND tenant = ?"
-            " AND lower(context) LIKE ? ESCAPE '!')) AND id <> ? AND delivery_id <> ?"
+            " AND lower(context) LIKE ? ESCAPE '!')) AND id <> ?"
+            " AND NOT (delivery_id = ? AND connection_id IN"
+            " (SELECT id FROM connection WHERE tenant = ?))"
             " AND NOT (ids = ? AND length(ids) < 200) AND id NOT IN (SELECT event_id FROM run"
             " WHERE event_id BETWEEN ? AND ? AND tenant = ? AND item_id = ?)"
         )
         last, first = window[0], window[-1]
         runs = (first, last, self.tenant)
         number = int(text) if _is_number(text) else 0
-        exact = (number, text, encode_text([text]), *runs, text)
+        exact = (number, text, self.tenant, encode_text([text]), *runs, text)
         return told, [first, like, like, *runs, like, *exact]
 
     async def _events(self, terms: list[str], values: list[Any], limit: int) -> list[EventRow]:

@@ -136,7 +136,8 @@ def _day(text: str | None, zone: tzinfo | None, days: int) -> float | None:
     """When a day begins where the reader is, or so many days after."""
     try:
         day = datetime.strptime(text or "", "%Y-%m-%d")  # noqa: DTZ007 - its zone comes next
-    except ValueError:
+        day += timedelta(days=days)
+        return (day.replace(tzinfo=zone) if zone else day.astimezone()).timestamp()
+    except (ValueError, OverflowError):
+        # The first and the last day that there are have no neighbour.
         return None
-    day += timedelta(days=days)
-    return (day.replace(tzinfo=zone) if zone else day.astimezone()).timestamp()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from connector.codec import encode
 from connector.derived import DerivedTrigger
@@ -99,7 +99,7 @@ def stages(connections: Iterable[Connection]) -> list[Stage]:
 async def do(stage: Stage, today: date) -> None:
     """Do it there. Raises ConnectorError when nobody answers."""
     deed, at = stage.deed, stage.connection
-    query = f"?company={stage.company}" if stage.company else ""
+    query = f"?company={quote(stage.company, safe='')}" if stage.company else ""
     newest: Record = {}
     if deed.based_on:
         known = await records(at, deed.based_on, query)
@@ -107,8 +107,13 @@ async def do(stage: Stage, today: date) -> None:
             made = DEEDS[_FIRST[at.app]].made({}, today)
             await _call(at, "POST", f"/{deed.based_on}{query}", encode(made))
             known = await records(at, deed.based_on, query)
-        newest = known[0]
-    body = encode(deed.made(newest, today))
+        newest = known[0] if known else {}
+    try:
+        body = encode(deed.made(newest, today))
+    except KeyError:
+        raise _not_emulated(
+            f"The emulated app at {_address(at)} answered without records."
+        ) from None
     if deed.changes:
         path = f"/{deed.records}/{newest.get('id') or newest.get('userid')}{query}"
         await _call(at, "PUT", path, body)
@@ -119,7 +124,10 @@ async def do(stage: Stage, today: date) -> None:
 async def records(connection: Connection, kind: str, query: str = "") -> list[dict[str, Any]]:
     """The records of an emulated app, the newest first. Raises ConnectorError."""
     told = (await _call(connection, "GET", f"/{kind}{query}")).json()
-    return list(told["data"])[::-1]
+    rows = told.get("data") if isinstance(told, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
+        raise _not_emulated(f"The emulated app at {_address(connection)} answered without records.")
+    return rows[::-1]
 
 
 async def followed(runtime: Runtime, flow: str, last: int) -> int | None:
@@ -138,8 +146,7 @@ async def followed(runtime: Runtime, flow: str, last: int) -> int | None:
 
 
 async def _call(connection: Connection, method: Method, path: str, body: bytes = b"") -> Answer:
-    parts = urlsplit(connection.base_url)
-    address = f"{parts.scheme}://{parts.netloc}"
+    address = _address(connection)
     request = HttpRequest(
         method=method,
         url=f"{address}{RECORDS}{path}",
@@ -150,12 +157,20 @@ async def _call(connection: Connection, method: Method, path: str, body: bytes =
         # No person gave this address: it is one of this machine, where emulated apps stand.
         answer = await outside.send(request, timeout=TIMEOUT_SECONDS, trusted=True)
     if answer.status != 200:
-        raise ConnectorError(
-            f"The emulated app at {address} answered {answer.status} instead of 200.",
-            remedy="Start `connector run`, or `connector sandbox`, once more and connect it.",
-            who="user",
+        raise _not_emulated(
+            f"The emulated app at {address} answered {answer.status} instead of 200."
         )
     return answer
+
+
+def _address(connection: Connection) -> str:
+    parts = urlsplit(connection.base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _not_emulated(message: str) -> ConnectorError:
+    remedy = "Start `connector run`, or `connector sandbox`, once more and connect it."
+    return ConnectorError(message, remedy=remedy, who="user")
 
 
 # --- invented records -------------------------------------------------------------------------

@@ -179,7 +179,16 @@ class Pages:
             stage = found and found.stage
         else:
             stage = next((one for one in deeds.stages(await self._apps()) if one.key == key), None)
-            found = next((one for one in staged if one.enabled and key in one.stage.follows), None)
+            # A flow of another connection to the same app has no run of this.
+            at = stage.connection.id if stage else ""
+            found = next(
+                (
+                    one
+                    for one in staged
+                    if one.enabled and key in one.stage.follows and one.stage.connection.id == at
+                ),
+                None,
+            )
         if stage is None or not may_play(self._site):
             return await self._site.missing(request)
         newest = await runtime.list_runs(1, None, None, found.flow) if found else []
@@ -256,7 +265,7 @@ async def _held(found: Iterable[Connection]) -> dict[str, list[dict[str, Any]]] 
     asked = [(kind, one) for one in found for kind in SHOWN.get(one.app, ())]
     try:
         told = await asyncio.gather(*(deeds.records(one, kind) for kind, one in asked))
-    except (ConnectorError, ValueError, KeyError, TypeError):
+    except ConnectorError:
         return None
     if not asked:
         return None
