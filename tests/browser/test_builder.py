@@ -183,6 +183,11 @@ def test_the_same_by_keyboard_alone(played: House, visit: Callable[..., Visit]) 
         if one.page.evaluate("document.activeElement.innerText") == words["publish"]:
             break
     keys.press("Enter")
+    said = one.page.get_by_role("dialog").locator(".box.warn li")
+    said.first.wait_for()
+    assert said.count() == 1, "a name identifies no customer: said before it is published"
+    one.tab_to("Publish")
+    keys.press("Enter")
     one.page.wait_for_url("**/flows/by-keys?published=1")
 
 
