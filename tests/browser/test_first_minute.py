@@ -23,7 +23,6 @@ def test_from_the_link_to_a_run_by_keyboard_alone(
     other = visit(fresh, enter=False)
     other.expected.append("403")
     other.page.goto(fresh.link)
-    other.page.get_by_role("button", name="Come in").click()
     assert "used already" in other.page.inner_text("main")
     other.picture("link-used")
     other.usable()
