@@ -161,7 +161,11 @@ class Decisions:
         details = {"run": effect.run_id, "node": effect.node, "remote_id": remote_id}
         if doubt:
             details["forced"] = doubt
-        await self._store.decide(effect, now, who, choice, details)
+        free: Sequence[str] = ()
+        if choice == "adopt" and not force and remote_id != changed_by(effect):
+            # Once more with the commit: another write may have been given it a moment ago.
+            free = self._witness.kin(effect)
+        await self._store.decide(effect, now, who, choice, details, free)
         run = await self._store.run(effect.run_id)
         if run is not None and run.finished_at is None:
             self._go_on(run)

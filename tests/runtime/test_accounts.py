@@ -216,6 +216,19 @@ class TestReaching:
             assert (await accounts.account_names())["7"] == "Bar Sport"
 
     @story
+    async def test_a_number_that_is_written_in_another_way_hinders_nothing(
+        self, tmp_path: Path
+    ) -> None:
+        async with world(tmp_path) as w:
+            store = w.runtime._store
+            row = await store.connection("fatture")
+            assert row is not None
+            # Stored as 1e-7, and 1E-7 once it was read.
+            await store.change_connection(row.id, row.name, {**row.settings, "odd": 1e-7})
+            await w.runtime.accounts._learn(row, {"7": "Bar Sport"})
+            assert (await w.runtime.accounts.account_names())["7"] == "Bar Sport"
+
+    @story
     async def test_a_rename_while_the_app_is_asked_stays(self, tmp_path: Path) -> None:
         async with world(tmp_path) as w:
             before = await w.runtime._store.connection("fatture")

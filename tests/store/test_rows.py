@@ -362,6 +362,49 @@ async def test_only_the_ids_of_done_writes_are_claimed(store: TenantStore) -> No
     assert await store.claimed_ids("conn-main", node, []) == {}
 
 
+async def test_a_text_with_a_nul_is_stored_and_found_again(store: TenantStore) -> None:
+    """An app may send any: a run that could not be stored would be tried for ever."""
+    event = await accepted(store, ids=("a\0b",))
+    (run,) = await store.match(event, [run_row("main", event.id, item_id="a\0b")])
+    await store.save_effect(effect_row("main", run.id, natural_key="name=a\0b"))
+    (found,) = await store.effects_about("conn-main", effect_row("main", 1).node, "name=a\0b")
+    assert found.run_id == run.id
+    run.state, run.finished_at = "succeeded", NOW
+    step = step_row("main", run.id, summary="Client a\0b")
+    await store.record_run(run, step)
+    stored = await store.run(run.id)
+    assert stored is not None
+    assert (stored.state, stored.item_id.partition("a")[2][-1:]) == ("succeeded", "b")
+
+
+async def test_of_two_that_give_one_record_to_two_writes_the_second_is_refused(
+    either: SqlDatabase, beside: SqlDatabase
+) -> None:
+    """Both have looked before either decided, in two processes."""
+    one, two = either.tenant("main"), beside.tenant("main")
+    await one.ensure(NOW)
+    await one.save_connection(connection_row("main"))
+    event = await accepted(one)
+    (run,) = await one.match(event, [run_row("main", event.id, state="parked", finished_at=NOW)])
+    for key in ("k0", "k1", "k2"):
+        await one.save_effect(effect_row("main", run.id, key=key, state="parked"))
+    found = [await store.effect(key) for store, key in ((one, "k0"), (two, "k1"), (two, "k2"))]
+    effects = [effect for effect in found if effect is not None]
+    for effect in effects:
+        effect.state, effect.remote_id = "done", "4711"
+        effect.evidence = [{"message": f"adopted by {effect.key}"}]
+    nodes = [effects[0].node, "books.ensure"]
+    told = await asyncio.gather(
+        one.decide(effects[0], NOW, "Ada", "adopt", None, nodes),
+        two.decide(effects[1], NOW, "Bea", "adopt", None, nodes),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in told) == ["NoneType", "TakenOver"]
+    assert len(await one.effects(state="done")) == len(await one.audits()) == 1
+    await two.decide(effects[2], NOW, "Bea", "adopt", None)
+    assert len(await one.effects(state="done")) == 2, "insisted on"
+
+
 async def test_a_decision_its_audit_and_the_run_that_goes_on_are_one_commit(
     database: Database, store: TenantStore
 ) -> None:

@@ -345,10 +345,19 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Those of these remote ids that a write of ours has made or adopted, with its run."""
         ...
 
-    async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:
+    async def decide(
+        self,
+        effect: EffectRow,
+        at: float,
+        who: str,
+        what: str,
+        details: Any,
+        unclaimed: Sequence[str] = (),
+    ) -> None:
         """Store what a person decided of a write, the audit of it, and that its run goes on.
 
-        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile.
+        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile, or
+        when another write of one of the nodes `unclaimed` has its record.
         """
         ...
 

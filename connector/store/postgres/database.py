@@ -13,7 +13,9 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg.adapt import AdaptersMap, Buffer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import AsyncConnectionPool
 
 from connector.errors import StoreBusy, StoreError
@@ -171,6 +173,7 @@ class Database(SqlDatabase):
         return {
             "autocommit": True,
             "cursor_factory": AsyncRawCursor,
+            "context": _Adapting(),
             "connect_timeout": CONNECT_SECONDS,
             "application_name": self._name,
             "target_session_attrs": "read-write",
@@ -179,6 +182,23 @@ class Database(SqlDatabase):
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
         }
+
+
+class _Text(StrDumperUnknown):
+    """Text for a server that takes no NUL, as an app may send one: refused, it came for ever."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+
+class _Adapting:
+    """How values go to the server, as psycopg asks for it."""
+
+    connection = None
+
+    def __init__(self) -> None:
+        self.adapters = AdaptersMap(psycopg.adapters)
+        self.adapters.register_dumper(str, _Text)
 
 
 async def _databases(conninfo: str, manner: Mapping[str, Any]) -> list[str]:

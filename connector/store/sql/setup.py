@@ -94,10 +94,16 @@ class SetUp(TenantRows):
 
     async def add_to_settings(self, was: ConnectionRow, settings: Any) -> bool:
         """Replace the settings, unless somebody has changed them since the row was read."""
+        # As stored: encoded anew, a number may be written in another way.
+        stored = await self._one(
+            "SELECT settings FROM connection WHERE tenant = ? AND id = ?", self.tenant, was.id
+        )
+        if stored is None or decode(stored[0]) != was.settings:
+            return False
         outcome = await self._change(
             (
                 "UPDATE connection SET settings = ? WHERE tenant = ? AND id = ? AND settings = ?",
-                (encode_text(settings), self.tenant, was.id, encode_text(was.settings)),
+                (encode_text(settings), self.tenant, was.id, stored[0]),
             ),
         )
         return outcome[-1][0] > 0

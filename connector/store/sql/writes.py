@@ -112,10 +112,19 @@ class Writes(TenantRows):
             await self._assert_stored(effect)
         effect.version += 1
 
-    async def decide(self, effect: EffectRow, at: float, who: str, what: str, details: Any) -> None:
+    async def decide(
+        self,
+        effect: EffectRow,
+        at: float,
+        who: str,
+        what: str,
+        details: Any,
+        unclaimed: Sequence[str] = (),
+    ) -> None:
         """Store what a person decided of a write, the audit of it, and that its run goes on.
 
-        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile.
+        All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile, or
+        when another write of one of the nodes `unclaimed` has its record.
         """
         evidence = json_text(effect.evidence)
         decided = (self.tenant, effect.key, effect.version + 1, evidence)
@@ -124,8 +133,9 @@ class Writes(TenantRows):
             " WHERE tenant = ? AND key = ? AND version = ? AND evidence = ?)"
         )
         outcome = await self._backend.write(
+            # First: of two processes that decide, the second sees what the first has stored.
             BUMP,
-            self._saving(effect),
+            self._saving(effect, unclaimed),
             (
                 "INSERT INTO audit (tenant, at, who, what, subject, details)"
                 " SELECT CAST(? AS TEXT), CAST(? AS DOUBLE PRECISION), CAST(? AS TEXT),"
@@ -145,7 +155,7 @@ class Writes(TenantRows):
             await self._assert_stored(effect)
         effect.version += 1
 
-    def _saving(self, effect: EffectRow) -> Statement:
+    def _saving(self, effect: EffectRow, unclaimed: Sequence[str] = ()) -> Statement:
         values = [getattr(effect, one.name) for one in fields(EffectRow)]
         names = [one.name for one in fields(EffectRow)]
         for name in ("inputs", "known", "output", "evidence", "answer"):
@@ -153,6 +163,15 @@ class Writes(TenantRows):
         values[names.index("tenant")] = self.tenant
         values[names.index("version")] = effect.version + 1
         marks = ",".join("?" * len(names))
+        free = ""
+        if unclaimed:
+            free = (
+                " AND NOT EXISTS (SELECT 1 FROM effect AS other WHERE other.tenant = ?"
+                " AND other.connection_id = ? AND other.state = 'done' AND other.remote_id = ?"
+                f" AND other.key <> ? AND other.node IN ({','.join('?' * len(unclaimed))}))"
+            )
+            own = (self.tenant, effect.connection_id, effect.remote_id, effect.key)
+            values += [*own, *unclaimed]
         return (
             f"INSERT INTO effect ({', '.join(names)}) VALUES ({marks})"
             " ON CONFLICT (key) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
@@ -164,7 +183,7 @@ class Writes(TenantRows):
             " evidence = excluded.evidence, answer = excluded.answer,"
             " updated_at = excluded.updated_at, version = excluded.version"
             " WHERE effect.tenant = excluded.tenant"
-            " AND effect.version = excluded.version - 1",
+            f" AND effect.version = excluded.version - 1{free}",
             values,
         )
 
