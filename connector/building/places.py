@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from connector.building.contexts import steps_before, trigger_of
+from connector.catalog import RESOURCE
 from connector.fields.kinds import Told
 from connector.model import AnyNode, Field, SchemaRef, schema
 from connector.paths import join, split
@@ -83,10 +84,6 @@ def places_in(root: str, value: Any, depth: int = 0) -> list[Place]:
     elif value is not None and not isinstance(value, Mapping | list):
         kind = "number"
     return [Place(root, kind, root if isinstance(value, list) else None, depth)]
-
-
-RESOURCE = "resource"
-"""Where a trigger's item holds its record."""
 
 
 def places_seen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -141,3 +142,9 @@ def test_our_own_examples_are_named_in_the_readers_language() -> None:
     assert told_name("flow: x\nname: Flows", italian) == "Flows"
     assert told_name("flow: x", italian) == "x"
     assert told_name("flow: [", italian) == ""
+
+
+def test_an_invented_client_has_a_vat_number_that_could_be_one() -> None:
+    assert all(
+        import_module("stdnum.it.iva").is_valid(deeds.a_client()["vat_number"]) for _ in range(50)
+    )
