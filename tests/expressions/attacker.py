@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from typing import Any
 
 from connector.errors import ExpressionError
@@ -33,6 +35,11 @@ GUARD = 60
 """Seconds after which a child is ended. No RLIMIT_CPU: with one, Linux counts in ticks of 4 ms."""
 
 Work = Callable[[], dict[str, Any]]
+
+
+def clean_process() -> Pool:
+    """A process that has not run other tests: memory which they freed could be taken unseen."""
+    return get_context("spawn").Pool(1)
 
 
 def measured(work: Work) -> dict[str, Any]:

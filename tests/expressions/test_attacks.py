@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from connector.expressions import Budget
 from connector.expressions.checks import checks
 from connector.expressions.methods import METHOD_NAMES
 from connector.plugins import build_plugins
-from tests.expressions.attacker import MOST_MEMORY, attacked, measured
+from tests.expressions.attacker import MOST_MEMORY, attacked, clean_process, measured
 from tests.expressions.mischief import Attack, attacks
 
 SEED = int(os.environ.get("CONNECTOR_CHAOS_SEED", "20261121"))
@@ -91,23 +93,44 @@ def test_every_filter_test_and_method_is_attacked_and_a_seed_repeats_it_all() ->
 # --- the proof of the proof -----------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def clean() -> Iterator[Pool]:
+    with clean_process() as pool:
+        yield pool
+
+
 def spin(seconds: float) -> dict[str, Any]:
     ends = time.process_time() + seconds
     while time.process_time() < ends:
         pass
-    return {}
+    return FINE
 
 
-def test_the_measure_sees_cpu_time_and_memory_and_holds_memory_down() -> None:
-    fine = {"end": "a value", "leaked": False, "size": 1}
-    calm = measured(lambda: fine)
-    hog = measured(lambda: {**fine, "held": len(bytearray(30 * 1024**2))})
-    assert not is_wrong(calm)
+def hold(size: int) -> dict[str, Any]:
+    return {**FINE, "held": len(bytearray(size))}
+
+
+def attacked_unchecked(names: tuple[str, ...], source: str, data: dict[str, Any]) -> dict[str, Any]:
+    for name in names:
+        setattr(Budget, name, lambda self, *rest: None)
+    return attacked(source, data, None)
+
+
+FINE = {"end": "a value", "leaked": False, "size": 1}
+
+
+def test_the_measure_sees_cpu_time_and_memory_and_holds_memory_down(clean: Pool) -> None:
+    def tried(work: Callable[..., Any], *given: Any) -> dict[str, Any]:
+        found: dict[str, Any] = clean.apply(measured, (partial(work, *given),))
+        return found
+
+    assert not is_wrong(tried(spin, 0))
+    hog = tried(hold, 30 * 1024**2)
     assert not is_wrong(hog)
     assert 29 * 1024**2 < hog["memory"] < 40 * 1024**2
-    assert is_wrong(measured(lambda: {**fine, **spin(0.3)}))
-    assert "MemoryError" in measured(lambda: {"held": len(bytearray(70 * 1024**2))})["broken"]
-    assert "broken" in measured(lambda: os._exit(1))
+    assert is_wrong(tried(spin, 0.3))
+    assert "MemoryError" in tried(hold, 70 * 1024**2)["broken"]
+    assert "broken" in tried(os._exit, 1)
 
 
 @pytest.mark.parametrize(
@@ -119,16 +142,12 @@ def test_the_measure_sees_cpu_time_and_memory_and_holds_memory_down() -> None:
     ],
 )
 def test_an_evaluator_that_checks_nothing_is_caught(
-    unchecked: tuple[str, ...], source: str, monkeypatch: pytest.MonkeyPatch
+    unchecked: tuple[str, ...], source: str, clean: Pool
 ) -> None:
     data = {"text": "a" * 256 * 1024, "r": list(range(1_000))}
-    assert not is_wrong(measured(lambda: attacked(source, data, None)))
-    for name in unchecked:
-        monkeypatch.setattr(Budget, name, _nothing)
-    assert is_wrong(measured(lambda: attacked(source, data, None)))
-
-
-_nothing: Callable[..., None] = lambda self, *rest: None  # noqa: E731 - it stands for methods
+    for names in ((), unchecked):
+        attack = partial(attacked_unchecked, names, source, data)
+        assert is_wrong(clean.apply(measured, (attack,))) is bool(names)
 
 
 @pytest.mark.parametrize(
