@@ -19,8 +19,8 @@ from connector.http import HttpClient, wire
 from connector.model import App, Connection, HttpRequest
 from connector.quota import Limiter
 from connector.reach import Reach, parse_networks
+from tests.connections.kit import Client
 from tests.test_caller import FIC, PERFEX, Signer
-from tests.test_connections import Client
 from tests.tls import ANSWER, certificate, tls_server
 
 PATIENCE = 20

@@ -37,8 +37,11 @@ AREAS = {
     "crypto": Area(
         _below("connector/connections", "vault keys rotation keyring"),
         (
-            "tests/test_connections_edges.py",
-            "tests/test_connections.py",
+            "tests/connections/test_vault.py",
+            "tests/connections/test_keys.py",
+            "tests/connections/test_rotation.py",
+            "tests/connections/test_keyring.py",
+            "tests/connections/test_keyring_edges.py",
             "tests/test_key_rotation.py",
         ),
     ),
