@@ -16,18 +16,12 @@ from connector.flow import check_flow
 from connector.flow.document import read_document
 from connector.mapping import compile_mapping
 from connector.model import Action
-from tests.loaded import the_catalog
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 MAPPING = (DOCS / "mapping.md").read_text("utf-8")
 FLOWS = (DOCS / "flows.md").read_text("utf-8")
 NODE = "fatture_in_cloud.create_issued_document"
 NEEDED = {"company_id": 108061, "data.type": "invoice", "data.entity.name": "Esempio"}
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def blocks(page: str, info: str) -> list[str]:
