@@ -23,15 +23,6 @@ async def database(path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.fixture
-async def store(database: Database) -> TenantStore:
-    """The store of a tenant that has one connection."""
-    store = database.tenant("main")
-    await store.ensure(NOW)
-    await store.save_connection(connection_row("main"))
-    return store
-
-
 Make = Callable[[], SqlDatabase]
 
 
@@ -53,6 +44,15 @@ async def either(make: Make) -> AsyncIterator[SqlDatabase]:
     await database.open()
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def store(either: SqlDatabase) -> TenantStore:
+    """The store of a tenant that has one connection."""
+    store = either.tenant("main")
+    await store.ensure(NOW)
+    await store.save_connection(connection_row("main"))
+    return store
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from connector.store.rows import (
 from connector.store.sql.tenant import TenantStore
 
 NOW = 1_700_000_000.0
+AWKWARD = bytes(range(256)) + "è\n\r\x00'\"—".encode() + b"\xff\xfe"
+"""What a column of bytes must give back as it was."""
 
 
 def connection_row(tenant: str, **changes: Any) -> ConnectionRow:
@@ -161,6 +163,14 @@ def changed(row: Any, changes: dict[str, Any]) -> Any:
     for name, value in changes.items():
         setattr(row, name, value)
     return row
+
+
+async def accepted(store: TenantStore, delivery: str = "d-1", **changes: Any) -> EventRow:
+    """An event that waits to be matched."""
+    event = event_row(store.tenant, delivery, **changes)
+    event.id = await store.accept(event) or 0
+    assert event.id
+    return event
 
 
 class Filled:

@@ -17,8 +17,7 @@ from connector.store.postgres.database import Database
 from connector.store.postgres.marks import translated
 from connector.store.postgres.turns import Session, SharedTurns
 from connector.store.rows import EventRow, RunRow
-from connector.store.sql.tenant import TenantStore
-from tests.store.kit import NOW, connection_row, effect_row, event_row, run_row, step_row
+from tests.store.kit import NOW, accepted, connection_row, effect_row, event_row, run_row, step_row
 
 
 @pytest.fixture
@@ -44,13 +43,6 @@ async def _joined(url: str, name: str) -> AsyncIterator[Database]:
     await database.claims.join(name)
     yield database
     await database.close()
-
-
-async def accepted(store: TenantStore, delivery: str = "d-1", **more: Any) -> EventRow:
-    """An event that waits to be matched."""
-    event = event_row(store.tenant, delivery, **more)
-    event.id = await store.accept(event) or 0
-    return event
 
 
 async def matched(

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from connector.store.rows import DraftRow, SampleRow
-from connector.store.sql.database import SqlDatabase
 from connector.store.sql.tenant import TenantStore
 from tests.store.kit import NOW
-
-
-@pytest.fixture
-async def store(either: SqlDatabase) -> TenantStore:
-    store = either.tenant("main")
-    await store.ensure(NOW)
-    return store
 
 
 async def test_one_change_of_a_draft_wins(store: TenantStore) -> None:

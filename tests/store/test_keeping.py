@@ -9,20 +9,11 @@ import pytest
 from connector.engine.packing import pack, unpack
 from connector.model import HttpRequest
 from connector.store.rows import GONE, MASKED
-from connector.store.sql.database import SqlDatabase
 from connector.store.sql.tenant import TenantStore
-from tests.store.kit import NOW, connection_row, effect_row, event_row, run_row, step_row
+from tests.store.kit import NOW, effect_row, event_row, run_row, step_row
 
 DAY = 86_400.0
 ISSUES = [{"message": "x@ is no address", "field": "email"}]
-
-
-@pytest.fixture
-async def store(either: SqlDatabase) -> TenantStore:
-    store = either.tenant("main")
-    await store.ensure(NOW)
-    await store.save_connection(connection_row("main"))
-    return store
 
 
 async def ended(store: TenantStore, run_state: Any = "succeeded", /, **effect: Any) -> int:
