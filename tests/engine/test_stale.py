@@ -10,10 +10,9 @@ import pytest
 from connector.engine.enrich import is_older
 from connector.engine.making import STALE
 from connector.store.rows import RunRow
-from tests.engine.test_events import play
-from tests.engine.world import RAW, Flow, Step, World
+from tests.engine.events.kit import ONE_STEP, play
+from tests.engine.world import RAW, Flow, World
 
-ONE_STEP = [Step("one")]
 NEW, OLD = "2026-03-04 09:15:02", "2026-03-04 09:15:01"
 
 

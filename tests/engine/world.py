@@ -16,20 +16,12 @@ from connector.engine.events import ActiveFlow, Events
 from connector.engine.runs import Runs
 from connector.engine.waits import Backoff, connection_reason
 from connector.errors import BundleError, Unauthorized
-from connector.model import (
-    AnyNode,
-    App,
-    Connection,
-    Reader,
-    Request,
-    Search,
-    Token,
-    Trigger,
-)
+from connector.model import AnyNode, App, Connection, Reader, Request, Search, Token, Trigger
 from connector.store.rows import ConnectionRow, EventRow, RunRow
 from connector.store.sqlite.database import Database
 from tests.engine.driving import INSTALLATION
 from tests.engine.remote import CLIENT, INVOICE, Remote
+from tests.engine.virtual import simulate
 
 CONNECTION = "conn-main"
 READER = Reader(
@@ -349,3 +341,21 @@ class World:
 def clock() -> float:
     """The virtual time of the running story."""
     return asyncio.get_running_loop().time()
+
+
+# --- a story ----------------------------------------------------------------------------------
+
+Story = Callable[[World], Awaitable[None]]
+
+
+def play(path: Path, story: Story, *flows: Flow, **given: Any) -> World:
+    """A story in one process, from its start to its end, in virtual time."""
+
+    async def whole() -> World:
+        world = World(path / "connector.db", flows or (Flow("sync"),), **given)
+        await world.start()
+        await story(world)
+        await world.kill()
+        return world
+
+    return simulate(whole)
