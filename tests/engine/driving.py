@@ -10,15 +10,9 @@ from connector.engine import effects as effects_module
 from connector.engine.effects import Effects
 from connector.engine.looking import Intent
 from connector.engine.waits import Park, Wait
-from connector.errors import (
-    NotSent,
-    Refused,
-    StoreBusy,
-    Throttled,
-    Unauthorized,
-    Unclear,
-)
+from connector.errors import NotSent, Refused, StoreBusy, Throttled, Unauthorized, Unclear
 from connector.model import Action
+from connector.store.rows import EffectRow
 from tests.engine.remote import Clock, Crash, Remote
 
 INSTALLATION = b"installation key of this test"
@@ -108,6 +102,11 @@ class Driver:
         assert due_at is not None
         assert due_at > self.clock(), "or the run would spin"
         self.clock.until(due_at)
+
+
+async def only(driver: Driver) -> EffectRow:
+    (row,) = await driver.store.effects()
+    return row
 
 
 SETTLE = effects_module.SETTLE_SECONDS

@@ -14,9 +14,8 @@ from connector.errors import NotSent
 from connector.model import Answer, Identity
 from connector.store.rows import EffectRow
 from connector.store.sqlite.database import Database
-from tests.engine.driving import SECOND_LOOK, SETTLE, Driver, intent
+from tests.engine.driving import SECOND_LOOK, SETTLE, Driver, intent, only
 from tests.engine.remote import CLIENT, Clock, Record, Remote, action
-from tests.engine.test_effects import only
 
 SHOWN = action(
     "change_client",

@@ -66,7 +66,12 @@ AREAS = {
             "effects beforehand looking own_code proof packing confirmed waits",
         ),
         (
-            "tests/engine/test_effects.py",
+            "tests/engine/effects/test_ends.py",
+            "tests/engine/effects/test_keys.py",
+            "tests/engine/effects/test_looked_for.py",
+            "tests/engine/effects/test_replays.py",
+            "tests/engine/effects/test_stored.py",
+            "tests/engine/effects/test_told.py",
             "tests/chaos/test_effects.py::test_memory_tells_the_same_tales",
             "tests/engine/test_beforehand.py",
             "tests/engine/test_looking.py",
