@@ -1,5 +1,4 @@
 """An empty list says why it is empty, and what to do about it."""
-# ruff: noqa: F811 - fixtures are named where they are asked for
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import pytest
 
 from connector.model import Connection
 from connector.web.pages.emptiness import Situation, situation
-from tests.web.test_pages_door import House, given, house, post  # noqa: F401 - fixtures
+from tests.web.door.kit import House, post
 
 FLOW = """flow: {key}
 trigger:
