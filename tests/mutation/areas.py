@@ -54,7 +54,9 @@ AREAS = {
         (
             "tests/expressions/test_golden.py",
             "tests/expressions/test_evaluating.py",
+            "tests/expressions/test_compiling.py",
             "tests/expressions/test_limits.py",
+            "tests/expressions/test_sizes.py",
             "tests/expressions/test_filters.py",
             "tests/expressions/test_against_jinja.py",
             "tests/test_docs_expressions.py",
