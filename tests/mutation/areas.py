@@ -29,9 +29,10 @@ AREAS = {
     "verifier": Area(
         _below("connector/apps/fatture_in_cloud", "tokens webhooks envelope"),
         (
-            "tests/test_webhook_edges.py",
-            "tests/test_webhook_fatture_in_cloud.py",
-            "tests/test_webhook_with_sandbox.py",
+            "tests/webhooks/test_edges.py",
+            "tests/webhooks/test_accepted.py",
+            "tests/webhooks/test_refused.py",
+            "tests/webhooks/test_with_sandbox.py",
         ),
     ),
     "crypto": Area(

@@ -18,7 +18,7 @@ from connector.apps.fatture_in_cloud.resources import PREFIX
 from connector.apps.fatture_in_cloud.tokens import MAX_HEADER, TokenReader, check_claims
 from connector.errors import HookRefused
 from connector.model import Inbound
-from tests.test_webhook_fatture_in_cloud import (
+from tests.webhooks.kit import (
     CHALLENGE,
     NOW,
     PEM,
