@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from connector.errors import ConnectorError, FlowError
+from tests.runtime.derived.kit import fired, flow as derived, invoice, on, pay
 from tests.runtime.kit import CREATE, HOUR, World, client, flow, long_story, story, world
 from tests.runtime.test_decisions import SENT, entered_by_hand, issue, parked
-from tests.runtime.test_derived import fired, flow as derived, invoice, on, pay
 from tests.runtime.test_writes import INVOICE
 
 ISSUE = flow(steps=INVOICE, types="[create]")
