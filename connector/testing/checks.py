@@ -23,7 +23,6 @@ from connector.testing.subject import Subject
 Complaints = Iterator[str]
 NodeCheck = Callable[[Subject], Complaints]
 
-READS = ("find", "list", "get", "verify", "preview", "download", "count")
 REMOVES = ("delete", "remove", "empty", "purge")
 MOST_LABEL = 90
 MOST_SUMMARY = 200

@@ -24,7 +24,6 @@ _OFFICE_CODE = re.compile(r"[A-Z0-9]{6}", re.IGNORECASE)
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _CIG = re.compile(r"[A-Z0-9]{10}", re.IGNORECASE)
 _CUP = re.compile(r"[A-Z0-9]{15}", re.IGNORECASE)
-_BANK_TRANSFER = "MP05"
 MOST_NAME = 80
 
 

@@ -30,7 +30,7 @@ const quoted = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'"
 const plainPath = (path) => path.replace(/\[\d+\]/g, "");
 
 /** The words for a path: its label, else its last key. */
-export function wordFor(path, labels) {
+function wordFor(path, labels) {
   const known = labels[plainPath(path)];
   if (known) return known;
   const key = plainPath(path).split(/[.[]/).pop().replace(/[\]']/g, "");
@@ -45,7 +45,7 @@ export function shown(value, words) {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
-export class TokenField extends HTMLElement {
+class TokenField extends HTMLElement {
   /** Make it ready: `sees()` gives {context, labels}, `filters` and `words` are for the dialogs. */
   begin({ value, label, sees, filters, words, describedby, rows = false }) {
     Object.assign(this, { sees, filters, words, rows });
