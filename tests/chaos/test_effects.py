@@ -20,7 +20,6 @@ from connector.engine.effects import Effects
 from connector.engine.looking import Intent, Seen
 from connector.engine.packing import pack
 from connector.engine.proof import Find, criteria_of
-from connector.errors import Invalid, NotSent, Unclear
 from connector.store.rows import EffectRow
 from connector.store.side_journal import SideJournal
 from connector.store.sql.database import SqlDatabase
@@ -38,6 +37,14 @@ from tests.chaos.effects_world import (
     play,
 )
 from tests.engine.virtual import simulate
+from tests.engine.wrong import (
+    ForgetsItWasSending,
+    LooksAtOnce,
+    ParkedIsNoEnd,
+    RetriesAfterTimeout,
+    SendsBeforeStoring,
+    TakesServerErrorsForNo,
+)
 
 SEEDS = int(os.environ.get("CONNECTOR_CHAOS_EFFECTS", "3"))
 FIRST = int(os.environ.get("CONNECTOR_CHAOS_SEED", "0"))
@@ -137,23 +144,6 @@ def test_memory_tells_the_same_tales(tmp_path: Path) -> None:
 # --- the proof of the proof: each of these is wrong in one way, and the matrix finds it -----------
 
 
-class RetriesAfterTimeout(Effects):
-    """What retry libraries do by default."""
-
-    async def _judge(self, *given: Any) -> None:
-        if isinstance(given[-1], Unclear):
-            await self._save(given[1], given[2], "planned")
-            raise NotSent("It timed out: once more.")
-        await super()._judge(*given)
-
-
-class LooksAtOnce(Effects):
-    """Searches immediately, and sends again when it finds nothing."""
-
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more, settle_seconds=0.5, second_look_seconds=0.5)
-
-
 class IgnoresTheMark(Effects):
     """Writes it nowhere, so it searches by the text alone."""
 
@@ -166,37 +156,12 @@ class IgnoresTheMark(Effects):
         return await find("", criteria_of(intent.action, effect.inputs))
 
 
-class SendsBeforeStoring(Effects):
-    """Writes down that it sends only in memory."""
-
-    async def _save(self, effect: EffectRow, store: Any, state: Any) -> None:
-        if state != "sending":
-            await super()._save(effect, store, state)
-
-
 class TakesNoTurns(Effects):
     """Two events about one fact go side by side."""
 
     async def perform(self, intent: Intent, store: Any, *rest: Any) -> Any:
         async with Turns().take("alone") as turn:
             return await self._perform(intent.key(store.tenant), intent, store, *rest, turn)
-
-
-class ForgetsItWasSending(Effects):
-    """After a restart it begins anew."""
-
-    async def _doubt(self, effect: EffectRow, store: Any, *why: Any) -> None:
-        await self._save(effect, store, "planned")
-
-
-class TakesServerErrorsForNo(Effects):
-    """A server error is taken for a refusal."""
-
-    async def _judge(self, *given: Any) -> None:
-        *rest, error = given
-        if isinstance(error, Unclear):
-            error = Invalid("The server does not want it.")
-        await super()._judge(*rest, error)
 
 
 class RendersAtEachTry(Effects):
@@ -228,16 +193,6 @@ class DoesNotSearchFirst(Effects):
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **{**more, "search_first": False})
-
-
-class ParkedIsNoEnd(Effects):
-    """A replay sends what a person should look at."""
-
-    async def _perform(self, key: str, intent: Intent, store: Any, *rest: Any) -> Any:
-        effect = await store.effect(key)
-        if effect is not None and effect.state == "parked":
-            await self._save(effect, store, "planned")
-        return await super()._perform(key, intent, store, *rest)
 
 
 class KeyOfTheVersion(Edited):

@@ -16,7 +16,6 @@ from connector.codec import decode
 from connector.engine.effects import Effects
 from connector.engine.looking import Intent
 from connector.engine.packing import pack, unpack
-from connector.errors import Invalid, NotSent, Unclear
 from connector.store.rows import EffectRow
 from connector.store.sql.turns import Turn
 from tests.engine import remote as remote_module
@@ -35,6 +34,14 @@ from tests.engine.remote import (
     Remote,
 )
 from tests.engine.virtual import simulate
+from tests.engine.wrong import (
+    ForgetsItWasSending,
+    LooksAtOnce,
+    ParkedIsNoEnd,
+    RetriesAfterTimeout,
+    SendsBeforeStoring,
+    TakesServerErrorsForNo,
+)
 
 ACTIONS = {"client": CLIENT, "invoice": INVOICE, "update": UPDATE}
 SEEDS = range(300)
@@ -186,64 +193,12 @@ def test_the_tales_meet_every_fault_and_every_end() -> None:
 # --- the proof of the proof: each of these is wrong in one way, and the tales above find it -------
 
 
-class RetriesAfterTimeout(Effects):
-    """What retry libraries do by default."""
-
-    async def _judge(self, *given: Any) -> None:
-        if isinstance(given[-1], Unclear):
-            await self._save(given[1], given[2], "planned")
-            raise NotSent("It timed out: once more.")
-        await super()._judge(*given)
-
-
-class SendsBeforeStoring(Effects):
-    """Writes down that it sends only in memory."""
-
-    async def _save(self, effect: EffectRow, store: Any, state: Any) -> None:
-        if state != "sending":
-            await super()._save(effect, store, state)
-
-
 class RendersAtEachTry(Effects):
     """Sends what the flow says now."""
 
     async def _send(self, intent: Intent, effect: EffectRow, *rest: Any) -> None:
         effect.request = pack(rest[1].render(intent.action, effect.inputs))
         await super()._send(intent, effect, *rest)
-
-
-class LooksAtOnce(Effects):
-    """Takes a list that lags for the truth."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given, settle_seconds=0.5, second_look_seconds=0.5)
-
-
-class TakesFiveHundredForNo(Effects):
-    """A server error is taken for a refusal."""
-
-    async def _judge(self, *given: Any) -> None:
-        *rest, error = given
-        if isinstance(error, Unclear):
-            error = Invalid("The server does not want it.")
-        await super()._judge(*rest, error)
-
-
-class ForgetsItWasSending(Effects):
-    """After a restart it begins anew."""
-
-    async def _doubt(self, effect: EffectRow, store: Any, *why: Any) -> None:
-        await self._save(effect, store, "planned")
-
-
-class ParkedIsNoEnd(Effects):
-    """A replay tries again what a person should look at."""
-
-    async def _perform(self, key: str, intent: Intent, store: Any, *rest: Any) -> Any:
-        effect = await store.effect(key)
-        if effect is not None and effect.state == "parked":
-            await self._save(effect, store, "planned")
-        return await super()._perform(key, intent, store, *rest)
 
 
 class TakesNoTurns(Effects):
@@ -263,8 +218,8 @@ class TakesNoTurns(Effects):
         (RendersAtEachTry, "client", Tale),
         (RendersAtEachTry, "update", Tale),
         (LooksAtOnce, "client", Tale),
-        (TakesFiveHundredForNo, "invoice", Tale),
-        (TakesFiveHundredForNo, "client", Tale),
+        (TakesServerErrorsForNo, "invoice", Tale),
+        (TakesServerErrorsForNo, "client", Tale),
         (ForgetsItWasSending, "invoice", Tale),
         (ForgetsItWasSending, "client", Tale),
         (ParkedIsNoEnd, "invoice", Tale),
