@@ -10,9 +10,13 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from connector.catalog import Catalog
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,6 +47,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("shared/ does not lie beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """What comes with us; it is only read."""
+    from tests.loaded import the_catalog
+
+    return the_catalog()
 
 
 @pytest.fixture(scope="session")

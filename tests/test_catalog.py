@@ -15,11 +15,6 @@ from tests.loaded import the_catalog
 EVENTS = "fatture_in_cloud.enriched_event"
 
 
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
-
-
 class TestLookup:
     def test_unknown_node_offers_the_nearest(self, catalog: Catalog) -> None:
         with pytest.raises(BundleError) as caught:

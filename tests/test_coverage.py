@@ -8,15 +8,9 @@ import pytest
 
 from connector.catalog import Catalog
 from connector.testing.coverage import Coverage, coverage, page, read
-from tests.loaded import the_catalog
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "coverage" / "fatture_in_cloud.json"
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from connector import Action, Catalog, Demand, Field, Request, compile_mapping
-from tests.loaded import the_catalog
 
 COMPOSE = {
     "company_id": 1,
@@ -23,11 +22,6 @@ CREATE = {
     "data.items_list": [{"name": "Canone", "net_price": 10, "vat": {"id": 0}}],
     "data.payments_list": [{"amount": 12.2, "due_date": "2026-03-04"}],
 }
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def found(catalog: Catalog, node: str, mapping: dict[str, Any]) -> set[tuple[str, str | None]]:

@@ -16,7 +16,6 @@ from connector.catalog import Catalog
 from connector.fields import SchemaStore
 from connector.fields.quick import QuickChecks
 from connector.model import SchemaRef, schema
-from tests.loaded import the_catalog
 
 CHECKER = Draft202012Validator.FORMAT_CHECKER
 KEYS = ("a", "b", "c")
@@ -142,11 +141,6 @@ def test_a_reference_that_leads_nowhere_or_in_circles_gets_no_yes() -> None:
     circle = {"properties": {"inner": {"$ref": "#"}}}
     assert quick(circle, {})
     assert not quick(circle, {"inner": {}})
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def test_our_schemas_use_no_word_that_is_never_quick(catalog: Catalog) -> None:

@@ -17,7 +17,6 @@ from connector.fields import SchemaStore
 from connector.mapping import FieldReport, compile_mapping
 from connector.mapping.work import MAX_ISSUES, MAX_ROWS
 from connector.model import Action, Field, SchemaRef, Search
-from tests.loaded import the_catalog
 
 
 def field(path: str, **rest: Any) -> Field:
@@ -29,11 +28,6 @@ ROWS = (
     field("rows.a", type="integer", list=True, array="rows"),
     field("rows.b", list=True, array="rows"),
 )
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 class TestDoors:

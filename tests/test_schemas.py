@@ -14,15 +14,9 @@ from connector.apps.fatture_in_cloud.resources import GROUPS, RESOURCES, SELF_IN
 from connector.catalog import Catalog
 from connector.fields.files import DIALECT
 from connector.model import Field, schema
-from tests.loaded import the_catalog
 
 ROOT = Path(__file__).parents[1] / "schemas"
 FILES = sorted(ROOT.rglob("*.json"))
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def no_float(text: str) -> Any:

@@ -11,7 +11,6 @@ import pytest
 
 from connector.catalog import Catalog
 from connector.model import Field
-from tests.loaded import the_catalog
 
 GOLDEN = Path(__file__).parent / "golden" / "fields"
 ACTIONS = {
@@ -84,11 +83,6 @@ REQUIRED = {
     "create_f24": {"data.due_date", "data.amount", "data.description"},
     "create_payment_account": {"data.name"},
 }
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 @pytest.fixture(scope="module")

@@ -5,24 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from connector.catalog import Catalog
 from connector.engine.dry import UNKNOWN_HOST, DryRun, dry_run
 from connector.flow import check_flow
 from connector.model import Connection
-from tests.loaded import the_catalog
 
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "fic-client-to-perfex.yaml").read_text("utf-8")
 NOT_FOUND = {"find": {"found": False, "count": 0, "id": None, "record": None, "records": []}}
 PERFEX = Connection(
     id="con_1", app="perfex_crm", name="perfex", base_url="https://crm.example.it/api"
 )
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def tried(

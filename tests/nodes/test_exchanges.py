@@ -22,16 +22,10 @@ from connector.model import Action, Connection, HttpRequest
 from connector.quota import Limiter, MemoryLedger
 from connector.testing import told
 from connector.testing.recorded import asked_of, body_of
-from tests.loaded import the_catalog
 
 HERE = Path(__file__).parent
 BASE = "https://app.example"
 RECORDED = sorted(HERE.glob("*/*.json"))
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def read(path: Path) -> Any:

@@ -8,7 +8,6 @@ from pathlib import Path
 from tests.runtime.kit import COMPANY, CREATE, OTHER_COMPANY, World, client, flow, story, world
 
 PREFIX = "it.fattureincloud.webhooks."
-SUBSCRIBE = f"/c/{COMPANY}/subscriptions"
 
 
 def types(w: World) -> list[list[str]]:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 MISMATCH = "Il totale dei pagamenti non corrisponde al totale da pagare."
-PAY = [{"due_date": "2026-04-03"}]
 
 
 async def create(world: Any, body: dict[str, Any]) -> dict[str, Any]:

@@ -10,16 +10,10 @@ import pytest
 from connector.runtime.trying import Trying
 from connector.settings import Limits
 from connector.web.app import make_app
-from tests.loaded import the_catalog
 from tests.web.kit import TOKEN, FakeRuntime, Reply, served, settings
 
 CREATE = "perfex_crm.create_customer"
 INVOICE = "fatture_in_cloud.create_issued_document"
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Any:
-    return the_catalog()
 
 
 JSON = "application/json"

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.runtime.kit import CREATE, PERFEX, World, client, flow, story, world
+from tests.runtime.kit import CREATE, PERFEX, client, flow, story, world
 from tests.web.test_pages_consent import Browser
 
 
 def told(page: bytes) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.decode()))
-
-
-async def status_of(w: World, name: str) -> str:
-    return str((await w.connection(name)).status)
 
 
 @story

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,8 +20,6 @@ URL = "https://hub.example.it/hooks/7Q2x"
 EVENT_ID = "198:f059b211-24f4-44ab-9859-b1613a9a0712"
 TYPE = PREFIX + "entities.clients.create"
 CHALLENGE = "0123456789abcdef0123456789abcdef"
-
-Sign = Callable[[bytes], bytes]
 
 
 def new_key() -> tuple[ec.EllipticCurvePrivateKey, str]:
