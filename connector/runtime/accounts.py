@@ -14,6 +14,7 @@ from connector.flow import check_flow, parse_flow
 from connector.flow.document import DocumentFault, read_document
 from connector.model import App, OAuth2
 from connector.runtime.connect import ACCOUNT, ACCOUNT_NAMES, checked_name, names_of
+from connector.runtime.reaching import beyond
 from connector.runtime.scopes import covered, needed_by
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Accounts:
         return [self._view(row, flows, hooks) for row in await self._store.connections()]
 
     async def waits(self) -> dict[str, list[str]]:
-        """What each flow waits for: connections to renew, or that allow less than they need."""
+        """What each flow waits for: connections to renew, or too narrow for it."""
         found: dict[str, list[str]] = {}
         for one in await self.list_all():
             said = []
@@ -63,6 +64,13 @@ class Accounts:
                 said.append(f"The connection {one['name']!r} was not granted {missing}.")
             for flow in one["flows"]:
                 found.setdefault(flow["key"], []).extend(said)
+        reached = {row.name: names_of(row) for row in await self._store.connections()}
+        for row in await self._store.flows():
+            for name, account in beyond(row.document, self._parts.catalog, reached):
+                found.setdefault(row.key, []).append(
+                    f"The company {account} is not one that the connection {name!r} is known to"
+                    " reach."
+                )
         return found
 
     async def broken(self, documents: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from connector.engine.book import EMULATED_KEY, FORMER_NAMES, _rehearsed
 from connector.errors import ConnectorError, NotConnected
 from connector.runtime.accounts import names_in, renamed
 from connector.store.rows import ConnectionRow
-from tests.runtime.kit import CLIENTS, FIC, story, world
+from tests.runtime.kit import CLIENTS, COMPANY, FIC, flow, story, world
 
 TEXT = """\
 flow: a
@@ -214,6 +214,25 @@ class TestReaching:
             assert row is not None
             assert row.settings["account"] == "108100", "not what was there when it was read"
             assert (await accounts.account_names())["7"] == "Bar Sport"
+
+    @story
+    async def test_a_company_that_a_connection_does_not_reach_is_told_without_a_call(
+        self, tmp_path: Path
+    ) -> None:
+        async with world(tmp_path) as w:
+            await w.runtime.apply_flow(flow("here"), enable=True)
+            await w.runtime.apply_flow(flow("elsewhere", company=999), enable=True)
+            seen = await w.runtime._store.connection("fatture")
+            assert seen is not None
+            settings = {**seen.settings, "account_names": {str(COMPANY): "Officine"}}
+            assert await w.runtime._store.change_connection(seen, seen.name, settings)
+            before = w.sandbox.fic.ledger.requests.total()
+            waits = {one["key"]: one["waits"] for one in await w.runtime.list_flows()}
+            assert w.sandbox.fic.ledger.requests.total() == before
+            assert waits["here"] == []
+            assert waits["elsewhere"] == [
+                "The company 999 is not one that the connection 'fatture' is known to reach."
+            ]
 
     @story
     async def test_two_people_change_a_connection_at_once_and_both_changes_stay(
