@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field as Attribute
 
 from connector.codec import decode
+from connector.deeds import Deed
 from connector.demands import Demand
 from connector.errors import ApiError
 
@@ -556,3 +557,5 @@ class App(Data):
     """The scopes needed to follow these events (`resource.operation`) and read their records."""
     id_filter: Callable[[tuple[str, ...]], str] | None = Attribute(default=None, exclude=True)
     """Writes the list filter that picks these ids."""
+    deeds: Mapping[str, Deed] = Attribute(default={}, exclude=True)
+    """What a person can do in the emulated app, by the event that it causes."""

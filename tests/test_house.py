@@ -29,7 +29,7 @@ HOUSE = ROOT / "connector"
 
 # DESIGN §3. A room is a module of connector/, or a folder with all it holds.
 FLOORS = {
-    0: ("codec", "demands", "derived", "errors", "model", "paths", "surprises"),
+    0: ("codec", "deeds", "demands", "derived", "errors", "model", "paths", "surprises"),
     1: ("apps", "building", "bundle", "catalog", "expressions", "fields", "finding", "flow",
         "forms", "hookspecs", "mapping", "plugins", "redaction", "rendering", "updating", "values"),
     2: ("caller", "choosing", "connections", "http", "quota", "reach", "settings", "store"),

@@ -39,8 +39,6 @@ _OWN_FORM: Final = ("country", "language", "currency")
 """Meanings that each app writes in a way of its own."""
 _OF_PAPER: Final = ("date", "due_date")
 """What a copy in another app shares with its original, and the next document here does not."""
-_CHECKED: Final = "expected_total"
-"""What only the same document in another app can say: a payment has an amount too."""
 _PARTS: Final[Mapping[tuple[str, ...], str]] = {
     ("currency", "id"): "currency",
     ("language", "code"): "language",
@@ -190,7 +188,8 @@ class _Judge:
         foreign = bool(place.app) and place.app != self._app
         copied = foreign and kind == place.kind == DOCUMENT
         paper = copied and meaning(key) in _OF_PAPER
-        if key == _CHECKED and not copied:
+        if told.same_document and not copied:
+            # A payment has an amount too.
             return None
         if (key in _NEVER and not paper) or not _same_owner(own, theirs, kind, place.kind):
             return None

@@ -3,7 +3,7 @@
 Beside the standard words these are read: `x-labels` (words for choices), `x-choices-open` (more
 values may come), `x-by-id` on an object (its id alone chooses it), `x-choices` (the app's list that
 a value, or the id of such an object, is chosen from) and `x-output-only` (answered, never sent).
-What a value tells of and stands for (`x-kind`, `x-means`) is `kinds.py`'s.
+What a value tells of and stands for (`x-kind`, `x-means`, `x-same-document`) is `kinds.py`'s.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from connector.flow import check_flow, parse_flow
 from connector.flow.document import DocumentFault, read_document
 from connector.model import App, OAuth2
 from connector.runtime.connect import ACCOUNT, ACCOUNT_NAMES, checked_name, names_of
+from connector.runtime.reaching import beyond
 from connector.runtime.scopes import covered, needed_by
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Accounts:
         return [self._view(row, flows, hooks) for row in await self._store.connections()]
 
     async def waits(self) -> dict[str, list[str]]:
-        """What each flow waits for: connections to renew, or that allow less than they need."""
+        """What each flow waits for: connections to renew, or too narrow for it."""
         found: dict[str, list[str]] = {}
         for one in await self.list_all():
             said = []
@@ -63,6 +64,13 @@ class Accounts:
                 said.append(f"The connection {one['name']!r} was not granted {missing}.")
             for flow in one["flows"]:
                 found.setdefault(flow["key"], []).extend(said)
+        reached = {row.name: names_of(row) for row in await self._store.connections()}
+        for row in await self._store.flows():
+            for name, account in beyond(row.document, self._parts.catalog, reached):
+                found.setdefault(row.key, []).append(
+                    f"The company {account} is not one that the connection {name!r} is known to"
+                    " reach."
+                )
         return found
 
     async def broken(self, documents: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -133,14 +141,19 @@ class Accounts:
             if now is None or names.items() <= known.items():
                 return
             settings = {**now.settings, ACCOUNT_NAMES: {**known, **names}}
-            if await self._store.add_to_settings(now, settings):
+            if await self._store.change_connection(now, now.name, settings):
                 self._book.forget()
                 return
 
     async def choose(self, id_or_name: str, account: str, *, who: str) -> None:
         """Take an account as the one of new flows; audited."""
-        row = await self._row(id_or_name)
-        await self._store.change_connection(row.id, row.name, {**row.settings, ACCOUNT: account})
+        for _ in range(_TRIES):
+            row = await self._row(id_or_name)
+            settings = {**row.settings, ACCOUNT: account}
+            if await self._store.change_connection(row, row.name, settings):
+                break
+        else:
+            raise _busy(id_or_name)
         self._book.forget()
         await self._audit(who, "choose_account", row, account=account)
 
@@ -149,18 +162,24 @@ class Accounts:
 
         Runs that go by an older version of a flow still find it by its former name.
         """
-        row, name = await self._row(id_or_name), checked_name(name)
-        if name == row.name:
-            return self._view(row, await self._store.flows(), await self._store.hooks())
-        await self._check_free(row, name)
-        changed = [
-            (flow, renamed(flow.document, row.name, name)) for flow in await self._using(row.name)
-        ]
-        for flow, text in changed:
-            self._check_renamed(flow, text, row.name)
-        former = [one for one in row.settings.get(FORMER_NAMES, ()) if one != name]
-        settings = {**row.settings, FORMER_NAMES: [*former, row.name]}
-        await self._store.change_connection(row.id, name, settings)
+        name = checked_name(name)
+        for _ in range(_TRIES):
+            row = await self._row(id_or_name)
+            if name == row.name:
+                return self._view(row, await self._store.flows(), await self._store.hooks())
+            await self._check_free(row, name)
+            changed = [
+                (flow, renamed(flow.document, row.name, name))
+                for flow in await self._using(row.name)
+            ]
+            for flow, text in changed:
+                self._check_renamed(flow, text, row.name)
+            former = [one for one in row.settings.get(FORMER_NAMES, ()) if one != name]
+            settings = {**row.settings, FORMER_NAMES: [*former, row.name]}
+            if await self._store.change_connection(row, name, settings):
+                break
+        else:
+            raise _busy(id_or_name)
         for flow, text in changed:
             await self._store.save_flow(flow.key, text, self._parts.clock(), None, who)
         self._book.forget()
@@ -379,3 +398,11 @@ def _places(document: str) -> Iterator[Value]:
     for holder in holders:
         if holder is not None and isinstance(holder.data, dict) and "connection" in holder.data:
             yield holder.data["connection"]
+
+
+def _busy(name: str) -> ConnectorError:
+    return ConnectorError(
+        f"The connection {name!r} is being changed by somebody else.",
+        remedy="Look at it and try again.",
+        who="user",
+    )

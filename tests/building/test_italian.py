@@ -44,6 +44,19 @@ def texts() -> Iterator[tuple[str, str, str]]:
                 yield place, one.label, words.choice(one.label, "it")
 
 
+def deeds() -> Iterator[tuple[str, str]]:
+    """What can be done in emulated apps, with the app of each."""
+    for app in CATALOG.apps.values():
+        for one in app.deeds.values():
+            yield app.key, one.label
+
+
+def test_every_deed_is_italian() -> None:
+    told = {label: said(words_of(app, ROOTS)).text(label, "it") for app, label in deeds()}
+    assert len(told) == 10
+    assert UNSAID not in told.values()
+
+
 def test_every_label_help_choice_and_description_is_italian() -> None:
     missing = {text: place for place, text, told in texts() if UNSAID in told}
     assert missing == {}, "write them into schemas/<app>/italian.yaml"
@@ -72,6 +85,7 @@ def test_a_text_is_translated_once_and_is_still_said(path: Path) -> None:
     assert all(told.strip() for _, told in listed)
     nodes = [node for node in CATALOG.nodes.values() if node.app == path.parent.name]
     known = {node.description for node in nodes}
+    known |= {label for app, label in deeds() if app == path.parent.name}
     for node in nodes:
         kinds = (None, *(node.outputs if isinstance(node, Trigger) else ()))
         outputs = [field for kind in kinds for field in CATALOG.output_fields(node, kind)]

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from connector import Action, Request, build_plugins, hookimpl, load_catalog
 from connector.building.contexts import context_for
-from connector.building.places import places_in, places_of, places_seen
+from connector.building.places import Place, places_in, places_of, places_seen
 from connector.building.preview import preview
 from connector.building.suggest import suggest
 from connector.fields import SchemaStore
@@ -308,3 +309,51 @@ def test_a_plugins_schema_says_what_its_records_are(
         for one in suggest(CATALOG, CATALOG.operation(COMPOSE), places)
     }
     assert found == expected
+
+
+def test_what_a_search_found_is_chosen_by_its_id() -> None:
+    catalog = the_catalog()
+    data = {
+        "trigger": {"node": "perfex_crm.enriched_event", "with": {"resource": "invoices"}},
+        "steps": [{"id": "find_client", "node": "fatture_in_cloud.find_client"}],
+    }
+    node = catalog.operation("fatture_in_cloud.create_issued_document")
+    found = {one.path: one for one in suggest(catalog, node, places_seen(catalog, data, 1, {}))}
+    assert found["data.entity.id"].value == "{{ steps.find_client.id }}"
+
+
+def test_a_schema_says_what_only_the_same_document_can_fill(tmp_path: Path) -> None:
+    (tmp_path / "bottega").mkdir()
+    text = """{"type": "object", "title": "Invoice", "x-kind": "document", "properties": {
+      "theirs": {"type": "number", "title": "Theirs", "x-means": "amount", "x-same-document": true},
+      "ours": {"type": "number", "title": "Ours", "x-means": "amount"}
+    }}"""
+    (tmp_path / "bottega" / "invoice.json").write_text(text, "utf-8")
+    needed = ("data.theirs", "data.ours")
+    node = Action(
+        app="perfex_crm",
+        key="copy_invoice",
+        noun="Invoice",
+        label="Copy Invoice",
+        description="Copies it.",
+        inputs=(schema("bottega/invoice", "data", require=needed),),
+        request=Request(method="POST", path="/copies", wrap=("data",)),
+    )
+
+    class Plugin:
+        @hookimpl
+        def register_nodes(self, register: Any) -> None:
+            register(node)
+
+        @hookimpl
+        def register_schemas(self, register: Any) -> None:
+            register(tmp_path)
+
+    catalog = load_catalog(build_plugins([Plugin()]))
+
+    def filled(app: str) -> set[str]:
+        place = Place("trigger.amount", "number", app=app, kind="document")
+        return {one.path for one in suggest(catalog, catalog.operation(node.name), [place])}
+
+    assert filled("fatture_in_cloud") == {"data.theirs", "data.ours"}
+    assert filled("perfex_crm") == {"data.ours"}

@@ -12,7 +12,7 @@ from connector.engine.book import EMULATED_KEY, FORMER_NAMES, _rehearsed
 from connector.errors import ConnectorError, NotConnected
 from connector.runtime.accounts import names_in, renamed
 from connector.store.rows import ConnectionRow
-from tests.runtime.kit import CLIENTS, FIC, story, world
+from tests.runtime.kit import CLIENTS, COMPANY, FIC, flow, story, world
 
 TEXT = """\
 flow: a
@@ -216,6 +216,69 @@ class TestReaching:
             assert (await accounts.account_names())["7"] == "Bar Sport"
 
     @story
+    async def test_a_company_that_a_connection_does_not_reach_is_told_without_a_call(
+        self, tmp_path: Path
+    ) -> None:
+        async with world(tmp_path) as w:
+            await w.runtime.apply_flow(flow("here"), enable=True)
+            await w.runtime.apply_flow(flow("elsewhere", company=999), enable=True)
+            seen = await w.runtime._store.connection("fatture")
+            assert seen is not None
+            settings = {**seen.settings, "account_names": {str(COMPANY): "Officine"}}
+            assert await w.runtime._store.change_connection(seen, seen.name, settings)
+            before = w.sandbox.fic.ledger.requests.total()
+            waits = {one["key"]: one["waits"] for one in await w.runtime.list_flows()}
+            assert w.sandbox.fic.ledger.requests.total() == before
+            assert waits["here"] == []
+            assert waits["elsewhere"] == [
+                "The company 999 is not one that the connection 'fatture' is known to reach."
+            ]
+
+    @story
+    async def test_two_people_change_a_connection_at_once_and_both_changes_stay(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with world(tmp_path) as w:
+            store, accounts = w.runtime._store, w.runtime.accounts
+            first = await store.connection("fatture")
+            assert first is not None
+            read, rivals = store.connection, ["rename"]
+
+            async def slow_read(id_or_name: str) -> ConnectionRow | None:
+                row = await read(id_or_name)
+                if rivals and id_or_name == first.id:
+                    if rivals.pop() == "rename":
+                        await accounts.rename("fatture", "books", who="anna")
+                    else:
+                        await accounts.choose("books", "108100", who="anna")
+                return row
+
+            monkeypatch.setattr(store, "connection", slow_read)
+            await accounts.choose(first.id, "7", who="berta")
+            rivals.append("choose")
+            await accounts.rename(first.id, "ledger", who="berta")
+            monkeypatch.undo()
+            row = await store.connection(first.id)
+            assert row is not None
+            assert (row.name, row.settings["account"]) == ("ledger", "108100")
+            assert row.settings[FORMER_NAMES] == ["fatture", "books"]
+
+    @story
+    async def test_who_is_outrun_every_time_is_told_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with world(tmp_path) as w:
+
+            async def outrun(*_: object) -> bool:
+                return False
+
+            monkeypatch.setattr(w.runtime._store, "change_connection", outrun)
+            with pytest.raises(ConnectorError, match="changed by somebody else"):
+                await w.runtime.accounts.choose("fatture", "7", who="anna")
+            with pytest.raises(ConnectorError, match="changed by somebody else"):
+                await w.runtime.accounts.rename("fatture", "books", who="anna")
+
+    @story
     async def test_a_number_that_is_written_in_another_way_hinders_nothing(
         self, tmp_path: Path
     ) -> None:
@@ -224,7 +287,7 @@ class TestReaching:
             row = await store.connection("fatture")
             assert row is not None
             # Stored as 1e-7, and 1E-7 once it was read.
-            await store.change_connection(row.id, row.name, {**row.settings, "odd": 1e-7})
+            assert await store.change_connection(row, row.name, {**row.settings, "odd": 1e-7})
             await w.runtime.accounts._learn(row, {"7": "Bar Sport"})
             assert (await w.runtime.accounts.account_names())["7"] == "Bar Sport"
 

@@ -195,10 +195,7 @@ WRITES: dict[str, Call] = {
     "drop_event": lambda store, whose: store.drop_event(whose.event),
     "audit": lambda store, _: store.audit(NOW, "me", "drop", "effect", None),
     "change_connection": lambda store, whose: store.change_connection(
-        f"conn-{whose.tenant}", "Stolen", {}
-    ),
-    "add_to_settings": lambda store, whose: store.add_to_settings(
-        connection_row(whose.tenant, id=f"conn-{whose.tenant}"), {"stolen": True}
+        connection_row(whose.tenant), "Stolen", {"stolen": True}
     ),
     "drop_connection": lambda store, whose: store.drop_connection(f"conn-{whose.tenant}", NOW),
     "drop_hooks": lambda store, whose: store.drop_hooks(f"conn-{whose.tenant}"),

@@ -6,14 +6,18 @@ import asyncio
 from datetime import date
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from connector import load_catalog
+from connector import build_plugins, load_catalog
+from connector.apps.invented import a_client
 from connector.bundle import examples_folder
+from connector.deeds import Deed
 from connector.errors import ConnectorError
+from connector.hookspecs import hookimpl
 from connector.model import Connection
 from connector.sandbox import SandboxConfig
 from connector.sandbox.ports import serving
@@ -21,6 +25,7 @@ from connector.web.pages import deeds
 from connector.web.pages.naming import EXAMPLES, in_words, name_in, told_name
 from connector.web.pages.play import on_stage
 from connector.web.pages.words import words_of
+from tests.loaded import the_catalog
 
 TODAY = date(2026, 11, 29)
 
@@ -53,8 +58,8 @@ def test_an_emulated_app_of_this_machine_is_found(host: str) -> None:
 )
 def test_nobody_else_is_sent_an_invented_client(one: Connection) -> None:
     assert not deeds.is_emulated(one)
-    assert deeds.stages([one]) == []
-    assert deeds.stage_of(text("fic-client-to-perfex"), load_catalog(), [one]) is None
+    assert deeds.stages([one], the_catalog()) == []
+    assert deeds.stage_of(text("fic-client-to-perfex"), the_catalog(), [one]) is None
 
 
 def text(name: str) -> str:
@@ -72,14 +77,14 @@ def text(name: str) -> str:
     ],
 )
 def test_a_flow_is_offered_what_starts_it(name: str, key: str | None, company: str) -> None:
-    stage = deeds.stage_of(text(name), load_catalog(), BOTH)
+    stage = deeds.stage_of(text(name), the_catalog(), BOTH)
     assert (stage.key if stage else None) == key
     assert stage is None or stage.company == company
 
 
 def test_a_text_that_cannot_be_read_is_offered_nothing() -> None:
-    assert deeds.stage_of("flow: [", load_catalog(), BOTH) is None
-    assert deeds.stage_of("flow: x\ntrigger: {node: no.such}", load_catalog(), BOTH) is None
+    assert deeds.stage_of("flow: [", the_catalog(), BOTH) is None
+    assert deeds.stage_of("flow: x\ntrigger: {node: no.such}", the_catalog(), BOTH) is None
 
 
 async def test_nothing_is_offered_where_others_reach_the_server() -> None:
@@ -98,10 +103,12 @@ async def test_every_deed_is_done_in_its_app_and_told_of() -> None:
             "fatture_in_cloud": connection(told["fic"]),
             "perfex_crm": connection(f"{told['perfex']}/api", app="perfex_crm"),
         }
-        for key in sorted(deeds.DEEDS, reverse=True):
-            deed, where = deeds.DEEDS[key], at[key.partition(".")[0]]
+        everything = deeds.stages(at.values(), the_catalog())
+        assert len(everything) == 10
+        for stage in sorted(everything, key=lambda one: one.key, reverse=True):
+            key, deed, where = stage.key, stage.deed, stage.connection
             before = await deeds.records(where, deed.records)
-            await deeds.do(deeds.Stage(key, deed, where), TODAY)
+            await deeds.do(stage, TODAY)
             after = await deeds.records(where, deed.records)
             if deed.changes and before:
                 assert len(after) == len(before), key
@@ -125,8 +132,9 @@ async def test_another_program_at_that_address_is_told_of(body: str) -> None:
     key = "fatture_in_cloud.issued_documents.invoices.create"
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         at = connection(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        stage = next(one for one in deeds.stages([at], the_catalog()) if one.key == key)
         with pytest.raises(ConnectorError, match="answered without records"):
-            await deeds.do(deeds.Stage(key, deeds.DEEDS[key], at, "1&x=2#frag"), TODAY)
+            await deeds.do(stage._replace(company="1&x=2#frag"), TODAY)
     assert lines[0].split()[1].endswith(b"/clients?company=1%26x%3D2%23frag")
 
 
@@ -146,5 +154,49 @@ def test_our_own_examples_are_named_in_the_readers_language() -> None:
 
 def test_an_invented_client_has_a_vat_number_that_could_be_one() -> None:
     assert all(
-        import_module("stdnum.it.iva").is_valid(deeds.a_client()["vat_number"]) for _ in range(50)
+        import_module("stdnum.it.iva").is_valid(a_client(Random(seed))["vat_number"])
+        for seed in range(50)
     )
+
+
+async def test_the_app_of_a_plugin_brings_what_can_be_done_in_it(tmp_path: Path) -> None:
+    (tmp_path / "bottega").mkdir()
+    (tmp_path / "bottega" / "words.yaml").write_text("nodes: {}\n", "utf-8")
+    italian = '- ["Sell a thing in Bottega", "Vendi una cosa in Bottega"]\n'
+    (tmp_path / "bottega" / "italian.yaml").write_text(italian, "utf-8")
+    made = Deed(
+        label="Sell a thing in Bottega", records="sales", made=lambda _, day, __: {"on": str(day)}
+    )
+
+    class Plugin:
+        @hookimpl
+        def register_apps(self, register: Any) -> None:
+            app = the_catalog().app("perfex_crm")
+            changed = {"key": "bottega", "deeds": {"sales.create": made}}
+            register(app.model_copy(update=changed))
+
+        @hookimpl
+        def register_schemas(self, register: Any) -> None:
+            register(tmp_path)
+
+    catalog = load_catalog(build_plugins([Plugin()]))
+    sent: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split()[0])
+        sent.extend([head.split(b"\r\n")[0], await reader.readexactly(length)])
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        shop = connection(f"http://127.0.0.1:{port}", app="bottega")
+        (stage,) = deeds.stages([shop], catalog)
+        assert (stage.key, stage.label("it")) == (
+            "bottega.sales.create",
+            "Vendi una cosa in Bottega",
+        )
+        await deeds.do(stage, TODAY)
+    assert sent == [b"POST /_sandbox/records/sales HTTP/1.1", b'{"on":"2026-11-29"}']

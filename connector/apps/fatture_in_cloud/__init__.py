@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from connector.apps.fatture_in_cloud.answers import read_error
 from connector.apps.fatture_in_cloud.choices import company_names, sources
+from connector.apps.fatture_in_cloud.deeds import DEEDS
 from connector.apps.fatture_in_cloud.resources import (
     GROUPS,
     PREFIX,
@@ -49,6 +50,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         resource_groups=GROUPS,
         event_scopes=read_scopes,
         id_filter=id_filter,
+        deeds=DEEDS,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from connector.apps.perfex_crm import countries
 from connector.apps.perfex_crm.answers import read_error
 from connector.apps.perfex_crm.choices import sources
+from connector.apps.perfex_crm.deeds import DEEDS
 from connector.apps.perfex_crm.events import OPERATIONS, readers
 from connector.apps.perfex_crm.webhooks import TOLERANCE, PerfexWebhooks, probe
 from connector.hookspecs import RegisterFilter, hookimpl
@@ -41,6 +42,7 @@ def build(*, tolerance: float = TOLERANCE) -> App:
         webhook=PerfexWebhooks(tolerance),
         readers=readers(),
         operations=OPERATIONS,
+        deeds=DEEDS,
     )
 
 

@@ -57,12 +57,11 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """Mark a connection as usable or as waiting for its owner."""
         ...
 
-    async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
-        """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
-        ...
+    async def change_connection(self, was: ConnectionRow, name: str, settings: Any) -> bool:
+        """Replace name and settings, unless somebody has changed them since the row was read.
 
-    async def add_to_settings(self, was: ConnectionRow, settings: Any) -> bool:
-        """Replace the settings, unless somebody has changed them since the row was read."""
+        The secrets stay, whoever renews them meanwhile.
+        """
         ...
 
     async def drop_hooks(self, connection_id: str) -> None:

@@ -26,7 +26,7 @@ from connector.store.postgres.counter import Counter
 from connector.store.postgres.journal import Journal, translated_error
 from connector.store.postgres.marks import translated
 from connector.store.postgres.turns import Session, SharedTurns
-from connector.store.sql.backend import Outcome, Statement
+from connector.store.sql.backend import Outcome, Statement, storable
 from connector.store.sql.columns import INSERT_EVENT
 from connector.store.sql.database import SqlDatabase
 
@@ -188,7 +188,7 @@ class _Text(StrDumperUnknown):
     """Text for a server that takes no NUL, as an app may send one: refused, it came for ever."""
 
     def dump(self, obj: str) -> Buffer | None:
-        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+        return super().dump(storable(obj))
 
 
 class _Adapting:

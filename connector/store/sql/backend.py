@@ -29,6 +29,11 @@ _DUE = (
 )
 
 
+def storable(text: str) -> str:
+    """A text of an app as both back ends keep it: PostgreSQL takes no NUL, and refuses the row."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
 class Backend(Protocol):
     """Reads at once, writes durably; both raise StoreBusy when the database is not there."""
 

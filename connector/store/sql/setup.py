@@ -82,18 +82,11 @@ class SetUp(TenantRows):
             ),
         )
 
-    async def change_connection(self, connection_id: str, name: str, settings: Any) -> None:
-        """Replace name and settings; the secrets stay, whoever renews them meanwhile."""
-        await self._change_own(
-            "connection",
-            (
-                "UPDATE connection SET name = ?, settings = ? WHERE tenant = ? AND id = ?",
-                (name, encode_text(settings), self.tenant, connection_id),
-            ),
-        )
+    async def change_connection(self, was: ConnectionRow, name: str, settings: Any) -> bool:
+        """Replace name and settings, unless somebody has changed them since the row was read.
 
-    async def add_to_settings(self, was: ConnectionRow, settings: Any) -> bool:
-        """Replace the settings, unless somebody has changed them since the row was read."""
+        The secrets stay, whoever renews them meanwhile.
+        """
         # As stored: encoded anew, a number may be written in another way.
         stored = await self._one(
             "SELECT settings FROM connection WHERE tenant = ? AND id = ?", self.tenant, was.id
@@ -102,8 +95,9 @@ class SetUp(TenantRows):
             return False
         outcome = await self._change(
             (
-                "UPDATE connection SET settings = ? WHERE tenant = ? AND id = ? AND settings = ?",
-                (encode_text(settings), self.tenant, was.id, stored[0]),
+                "UPDATE connection SET name = ?, settings = ?"
+                " WHERE tenant = ? AND id = ? AND name = ? AND settings = ?",
+                (name, encode_text(settings), self.tenant, was.id, was.name, stored[0]),
             ),
         )
         return outcome[-1][0] > 0

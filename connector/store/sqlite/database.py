@@ -14,7 +14,7 @@ from connector.store.sql.backend import Outcome, Statement
 from connector.store.sql.database import SqlDatabase
 from connector.store.sql.turns import Turns
 from connector.store.sqlite.files import Ownership, migrate, open_connection, refuse_moved
-from connector.store.sqlite.journal import LOCK_PATIENCE_SECONDS, Journal
+from connector.store.sqlite.journal import LOCK_PATIENCE_SECONDS, Journal, bound
 
 OPEN_PATIENCE_MS = 5_000
 """How long opening waits for another process that is writing."""
@@ -53,7 +53,7 @@ class Database(SqlDatabase):
     async def all(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query. Raises StoreBusy when the file cannot be read now."""
         try:
-            return self.reader.execute(sql, values).fetchall()
+            return self.reader.execute(sql, bound(values)).fetchall()
         except sqlite3.Error as error:
             raise StoreBusy(
                 f"The database cannot be read now ({error}).",
@@ -67,7 +67,7 @@ class Database(SqlDatabase):
     def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
         try:
             with contextlib.closing(open_connection(self.path, busy_ms=2_000)) as connection:
-                return connection.execute(sql, values).fetchall()
+                return connection.execute(sql, bound(values)).fetchall()
         except sqlite3.Error as error:
             raise StoreBusy(
                 f"The database cannot be read now ({error}).",

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from connector.errors import Raced, StoreBusy, StoreError
-from connector.store.sql.backend import Outcome, Statement
+from connector.store.sql.backend import Outcome, Statement, storable
 from connector.surprises import log_surprise
 
 logger = logging.getLogger("connector.store")
@@ -111,7 +111,8 @@ class Journal:
     def _run(self, unit: Sequence[Statement]) -> Outcome:
         cursor = self._cursor
         outcome: Outcome = []
-        for sql, values in unit:
+        for sql, given in unit:
+            values = bound(given)
             if sql.endswith(RETURNING_ID):
                 outcome.append(self._insert(sql, values))
                 continue
@@ -189,6 +190,14 @@ class Journal:
         self._busy = False
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+
+def bound(values: Sequence[Any]) -> Sequence[Any]:
+    """Values as they are stored and looked for: a text without NUL, and bytes as they are."""
+    for one in values:
+        if type(one) is str and "\0" in one:
+            return [storable(text) if isinstance(text, str) else text for text in values]
+    return values
 
 
 def _locked(error: sqlite3.Error) -> bool:

@@ -151,7 +151,7 @@ class Pages:
             running=held is not None,
             may_play=may_play(self._site),
             held=held or {},
-            stages=deeds.stages(found),
+            stages=deeds.stages(found, self._site.runtime.catalog),
             staged=await on_stage(self._site) if held is not None else [],
             names=await flow_names(self._site.runtime, self._site.words(request)),
             company=await self._company(found),
@@ -178,7 +178,8 @@ class Pages:
             found = next((one for one in staged if one.flow == flow), None)
             stage = found and found.stage
         else:
-            stage = next((one for one in deeds.stages(await self._apps()) if one.key == key), None)
+            known = deeds.stages(await self._apps(), runtime.catalog)
+            stage = next((one for one in known if one.key == key), None)
             # A flow of another connection to the same app has no run of this.
             at = stage.connection.id if stage else ""
             found = next(
