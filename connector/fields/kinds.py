@@ -1,4 +1,4 @@
-"""What the values of a schema tell of, and stand for: `x-kind` and `x-means`."""
+"""What the values of a schema tell of, and stand for: `x-kind`, `x-means` and `x-varies`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class Told:
     """What it tells of: a customer, a document, a line of it …; empty where nobody knows."""
     means: str | None = None
     """What it stands for, where its name does not say so; empty: nothing that we know."""
+    varies: bool = False
+    """It chooses or tells of one record: that it is the same in every run is seldom meant."""
 
 
 def told_of(files: SchemaFiles, name: str) -> Mapping[str, Told]:
@@ -29,7 +31,7 @@ def told_of(files: SchemaFiles, name: str) -> Mapping[str, Told]:
 
 def _walk(files: SchemaFiles, place: Place, path: str, kind: str, found: dict[str, Told]) -> None:
     kind = place.keys.get("x-kind", kind)
-    found[path] = Told(kind, place.keys.get("x-means"))
+    found[path] = Told(kind, place.keys.get("x-means"), bool(place.keys.get("x-varies")))
     if place.items:
         rows = files.open(place.items, place.trail)
         kind = rows.keys.get("x-kind", kind)

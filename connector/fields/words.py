@@ -16,6 +16,7 @@ WORDS: Mapping[str, type] = MappingProxyType(
         "x-common": bool,
         "x-kind": str,
         "x-means": str,
+        "x-varies": bool,
     }
 )
 KINDS = ("customer", "supplier", "document", "purchase", "line", "payment", "product")

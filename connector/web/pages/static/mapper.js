@@ -351,7 +351,7 @@ export class Mapper {
       const issue = found?.issue ?? this.told.issues.find((one) => plainPath(one.field ?? "") === (array ? `${array}.${key}` : path));
       parts.result.replaceChildren();
       if (found?.state === "set") {
-        parts.result.append(h("span", { class: "exact" }, found.value === "" ? "“”" : found.value), h("span", { class: "kind" }, found.type + (found.note ? ` · ${found.note}` : "")));
+        parts.result.append(h("span", { class: "exact" }, found.value === "" ? "“”" : found.value), h("span", { class: "kind" }, [found.type, found.note, found.same && this.words.same].filter(Boolean).join(" · ")));
       } else if (found?.state === "empty") parts.result.append(h("span", { class: "quiet" }, this.words.empty));
       parts.mistake.hidden = !issue;
       parts.mistake.textContent = issue ? this.said(issue) : "";
