@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connector.building.preview import preview
+from connector.web.pages.words import words_of
 from tests.loaded import the_catalog
 
 CATALOG = the_catalog()
@@ -41,3 +42,39 @@ class TestSameInEveryRun:
     def test_is_not_said_while_there_is_nothing_else_to_take(self) -> None:
         told = fields("perfex_crm.find_customer", {"vat": "1"}, {"trigger": {}})
         assert "same" not in told["vat"]
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_a_typed_number_that_is_two_is_answered_in_plain_words(language: str) -> None:
+    """What an expression gives is answered with filters (tests/golden/mapping)."""
+    told = fields("fatture_in_cloud.create_cashbook_entry", {"data.amount_in": "1.234"})[
+        "data.amount_in"
+    ]["issue"]
+    words = words_of(language)
+    decimal = {"en": "1.234", "it": "1,234"}[language]
+    assert f"1234 o {decimal}" in words.told(told["message"]).replace(" or ", " o ")
+    assert words.told(told["remedy"]).endswith(f"{decimal}0.")
+    assert "{{" not in told["remedy"]
+    written = fields("fatture_in_cloud.create_cashbook_entry", {"data.amount_in": decimal + "0"})[
+        "data.amount_in"
+    ]
+    assert (written["state"], written["value"]) == ("set", "1.2340")
+
+
+SEARCHES = [
+    name for name, node in CATALOG.nodes.items() if ".find_" in name and node.kind == "search"
+]
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_with_nothing_to_search_by_says_so(name: str) -> None:
+    node = CATALOG.operation(name)
+    asked = {one.path for one in CATALOG.fields(node) if one.required}
+    if asked - {"company_id", "type"}:
+        return  # it finds by what it requires
+    found = preview(CATALOG, node, dict.fromkeys(asked, 1), SEEN)
+    lacking = [one for one in found["issues"] if one.get("lacks") == "one_of"]
+    assert [one["message"] for one in lacking] == ["Nothing is given to search by."]
+    first = node.demands[0].one_of[-1]
+    found = preview(CATALOG, node, {**dict.fromkeys(asked, 1), first: "{{ trigger.id }}"}, SEEN)
+    assert not [one for one in found["issues"] if one.get("lacks")]
