@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connector.building.words import NONE, Words, words_of
 from connector.model import AnyNode, Field, SchemaRef, Trigger
+from connector.paths import join, split
 from connector.rendering import needs_of
 
 if TYPE_CHECKING:
@@ -125,6 +126,19 @@ def output_labels(
         head, _, inner = field.path.partition(".")
         of, path = (record, inner) if inner and head in _RECORDS else (schema, field.path)
         found[field.path] = words.label(of, path, field.label, language)
+    return found
+
+
+def output_parts(
+    catalog: Catalog, node: AnyNode, language: str, resource: str | None = None
+) -> dict[str, str]:
+    """The word for each object and list in what a node gives, but not for the record itself."""
+    words = _words(catalog, node.app)
+    found = {}
+    for field in catalog.output_fields(node, resource):
+        around = join(split(field.path)[:-1])
+        if field.group and around not in ("", "resource", "record"):
+            found[around] = words.text(field.group, language)
     return found
 
 

@@ -25,7 +25,7 @@ WORDS = {
     },
     "it": {
         "choose": "Tutti gli eventi …", "add": "Aggiungi un passo",
-        "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e attiva",
+        "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e accendi",
         "name": "Nome", "insert": "Inserisci un dato", "search": "Cerca tra i campi",
         "what": "", "done": "Tutto a posto.", "try": "Prova",
         "rows": "Crea righe da un elenco", "wrong": "Con errori",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connector.building.contexts import labels_for
 from connector.building.preview import preview
 from connector.web.pages.words import words_of
 from tests.loaded import the_catalog
@@ -78,3 +79,24 @@ def test_a_search_with_nothing_to_search_by_says_so(name: str) -> None:
     first = node.demands[0].one_of[-1]
     found = preview(CATALOG, node, {**dict.fromkeys(asked, 1), first: "{{ trigger.id }}"}, SEEN)
     assert not [one for one in found["issues"] if one.get("lacks")]
+
+
+def test_values_of_one_name_are_told_apart_by_what_they_lie_in() -> None:
+    trigger = {
+        "node": "fatture_in_cloud.enriched_event",
+        "with": {"resource": "issued_documents.invoices"},
+    }
+    find = {"id": "find", "node": "perfex_crm.find_customer"}
+    data = {"trigger": trigger, "steps": [find]}
+    told = labels_for(CATALOG, data, 1, "it")
+    method = "trigger.resource.payment_method"
+    usual = "trigger.resource.entity.default_payment_method"
+    name = "Nome del metodo di pagamento"
+    assert told[f"{method}.name"] == f"{name} (Metodo di pagamento)"
+    assert told[f"{usual}.name"] == f"{name} (Metodo di pagamento predefinito)"
+    account = "default_payment_account.iban"
+    assert told[f"{method}.{account}"] != told[f"{usual}.{account}"]
+    assert told["steps.find.record.company"] != told["steps.find.records.company"]
+    assert told["trigger.resource.entity.name"] == "Ragione sociale o nome"
+    same = [word for path, word in told.items() if path.startswith("trigger.resource.")]
+    assert len(same) == len(set(same))
