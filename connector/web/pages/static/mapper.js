@@ -168,9 +168,9 @@ export class Mapper {
     const row = h("div", { class: "fieldrow", "data-path": field.path });
     const result = h("output", { class: "result", "aria-live": "off" });
     const mistake = h("p", { class: "mistake", id: `${id}-e`, hidden: true });
-    row.append(h("div", { class: "label" }, h("span", { class: "what" }, field.label),
-      field.required ? h("span", { class: "needed", title: w.required }, " *") : null, h("code", {}, field.path),
-      field.help ? h("span", { class: "help" }, field.help) : null),
+    row.append(h("div", { class: "label", title: field.path }, h("span", { class: "what" }, field.label),
+      field.required ? h("span", { class: "needed", title: w.required }, " *") : null,
+      field.help && !this.used(field) ? h("span", { class: "help" }, field.help) : null),
     h("div", { class: "value" }, this.input(field, label, `${id}-e`, inner), mistake), result);
     this.rows.set(inner ? `${inner}.*.${field.path.slice(inner.length + 1)}` : field.path, { row, result, mistake });
     return row;
