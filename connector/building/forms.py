@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from connector.building.words import NONE, Words, words_of
-from connector.model import AnyNode, Field, SchemaRef, Trigger
+from connector.model import Action, AnyNode, Field, SchemaRef, Trigger
 from connector.paths import join, split
 from connector.rendering import needs_of
 
@@ -23,7 +23,8 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
 
     A field is `required`, `common` or neither; `array` names the list whose rows it belongs to,
     `by_id` the id that already chooses what it describes, `needs` what must be known before its
-    list can be shown, `account` that it is the connection's own. Read-only ones are left out.
+    list can be shown, `account` that it is the connection's own, `finder` the Search that finds
+    what it chooses. Read-only ones are left out.
     """
     words = _words(catalog, node.app)
     label, description = words.node(node.key, node.label, node.description, language)
@@ -39,6 +40,8 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
         made = _field(words, schema, inner, field, section, language)
         if source := catalog.app(node.app).choices.get(field.choices_from):
             made["needs"] = [one for one in needs_of(source) if one != field.path]
+            if source.found_by and isinstance(node, Action):
+                made["finder"] = f"{node.app}.{source.found_by}"
         if field.path == catalog.app(node.app).account_input:
             made["account"] = True
         fields.append(made)

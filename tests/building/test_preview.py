@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connector.building.contexts import labels_for
+from connector.building.forms import form
 from connector.building.preview import preview
 from connector.web.pages.words import words_of
 from tests.loaded import the_catalog
@@ -100,3 +101,24 @@ def test_values_of_one_name_are_told_apart_by_what_they_lie_in() -> None:
     assert told["trigger.resource.entity.name"] == "Ragione sociale o nome"
     same = [word for path, word in told.items() if path.startswith("trigger.resource.")]
     assert len(same) == len(set(same))
+
+
+def test_a_missing_record_is_found_by_a_step() -> None:
+    """The remedy says it to page, CLI and API; the form tells the page which step."""
+    node = CATALOG.operation("perfex_crm.create_invoice")
+    issues = preview(CATALOG, node, {"data.number": 1}, SEEN)["issues"]
+    lacking = next(one for one in issues if one["field"] == "data.clientid")
+    assert "the step perfex_crm.find_customer before it" in lacking["remedy"]
+    told = {one["path"]: one.get("finder") for one in form(CATALOG, node)["fields"]}
+    assert (told["data.clientid"], told["data.date"]) == ("perfex_crm.find_customer", None)
+    search = form(CATALOG, CATALOG.operation("perfex_crm.get_customer"))["fields"]
+    assert not [one for one in search if "finder" in one], "a search looks for nothing else first"
+
+
+def test_what_finds_a_record_of_a_list_is_there() -> None:
+    for app in CATALOG.apps.values():
+        for key, source in app.choices.items():
+            if source.found_by:
+                found = CATALOG.nodes[f"{app.key}.{source.found_by}"]
+                assert found.kind == "search", key
+                assert "id" in {one.path for one in CATALOG.output_fields(found)}, key
