@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from connector.demands import Demand
 from connector.errors import MappingError, Missing, Refused
 from connector.model import Caller
 from connector.paths import kind
@@ -25,6 +26,17 @@ def vat(value: Any) -> str:
     text = plain(value)
     digits = text.removeprefix("it")
     return digits if len(digits) == ITALIAN_VAT_DIGITS and digits.isdecimal() else text
+
+
+def needs_one(*names: str) -> tuple[Demand, ...]:
+    """The demand of a search that at least one of these inputs is filled."""
+    return (
+        Demand(
+            one_of=names,
+            message="Nothing is given to search by.",
+            remedy="Fill at least one of the fields that say what is looked for.",
+        ),
+    )
 
 
 def strongest(inputs: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, str]:

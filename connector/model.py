@@ -389,6 +389,8 @@ class ChoiceSource(Data):
     seconds: float = 600
     """How long what was read counts as fresh."""
     scopes: tuple[str, ...] = ()
+    found_by: str = ""
+    """The Search of the app that finds one of these, by its key: offered where one is missing."""
 
 
 class Quota(Data):

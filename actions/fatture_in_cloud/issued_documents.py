@@ -67,6 +67,7 @@ find_issued_document = Search(
     ),
     docs_url="https://developers.fattureincloud.it/api-reference",
     inputs=(schema("fatture_in_cloud/company"), schema("fatture_in_cloud/find_issued_document")),
+    demands=finding.needs_one("subject", "number", "entity_name", "date"),
     output=schema("fatture_in_cloud/issued_document_search"),
     run=_find,
     scopes=READING,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.people import changed_contact, ensured_contact, new_contact
 from connector.apps.perfex_crm.resources import CONTACTS
 from connector.apps.perfex_crm.writing import (
@@ -28,6 +28,7 @@ find_contact = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_contact"),),
     output=schema("perfex_crm/contact_search"),
+    demands=finding.needs_one("contact_id", "customer_id", "email", "phonenumber"),
     run=CONTACTS.find,
     scopes=("contacts:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.email if output.found else '' }}",

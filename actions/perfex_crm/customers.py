@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.resources import CUSTOMERS
 from connector.apps.perfex_crm.writing import (
     CLEAR,
@@ -28,6 +28,7 @@ find_customer = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_customer"),),
     output=schema("perfex_crm/customer_search"),
+    demands=finding.needs_one("customer_id", "vat", "company", "phonenumber"),
     run=CUSTOMERS.find,
     scopes=("customers:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.company if output.found else '' }}",

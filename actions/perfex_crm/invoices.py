@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.invoices import new_invoice
 from connector.apps.perfex_crm.resources import INVOICES
 from connector.apps.perfex_crm.writing import CLEAR, changing, creating, removing
@@ -21,6 +21,7 @@ find_invoice = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_invoice"),),
     output=schema("perfex_crm/invoice_search"),
+    demands=finding.needs_one("invoice_id", "number", "adminnote", "clientid", "date"),
     run=INVOICES.find,
     scopes=("invoices:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.number if output.found else '' }}",

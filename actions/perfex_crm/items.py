@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.resources import ITEMS
 from connector.apps.perfex_crm.writing import (
     CLEAR,
@@ -27,6 +27,7 @@ find_item = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_item"),),
     output=schema("perfex_crm/item_search"),
+    demands=finding.needs_one("item_id", "description"),
     run=ITEMS.find,
     scopes=("items:search",),
     summary=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.resources import LEADS
 from connector.apps.perfex_crm.writing import (
     CLEAR,
@@ -27,6 +27,7 @@ find_lead = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_lead"),),
     output=schema("perfex_crm/lead_search"),
+    demands=finding.needs_one("lead_id", "email", "phonenumber", "name", "company"),
     run=LEADS.find,
     scopes=("leads:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.name if output.found else '' }}",

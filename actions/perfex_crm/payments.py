@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.payments import entered_before, new_payment
 from connector.apps.perfex_crm.resources import PAYMENTS
 from connector.apps.perfex_crm.writing import CLEAR, changing, creating, removing
@@ -21,6 +21,7 @@ find_payment = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_payment"),),
     output=schema("perfex_crm/payment_search"),
+    demands=finding.needs_one("payment_id", "transactionid", "note", "invoiceid", "date", "amount"),
     run=PAYMENTS.find,
     scopes=("payments:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.amount if output.found else '' }}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.resources import PROJECTS
 from connector.apps.perfex_crm.writing import CLEAR, changing, creating, for_customer, removing
 
@@ -20,6 +20,7 @@ find_project = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_project"),),
     output=schema("perfex_crm/project_search"),
+    demands=finding.needs_one("project_id", "name", "clientid"),
     run=PROJECTS.find,
     scopes=("projects:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.name if output.found else '' }}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector import Action, Identity, Request, Search, schema
+from connector import Action, Identity, Request, Search, finding, schema
 from connector.apps.perfex_crm.resources import TASKS
 from connector.apps.perfex_crm.writing import CLEAR, changing, creating, removing
 
@@ -20,6 +20,7 @@ find_task = Search(
     docs_url=_DOCS,
     inputs=(schema("perfex_crm/find_task"),),
     output=schema("perfex_crm/task_search"),
+    demands=finding.needs_one("task_id", "name", "rel_type", "rel_id"),
     run=TASKS.find,
     scopes=("tasks:search",),
     summary="{{ output.count }} found{{ ': ' ~ output.record.name if output.found else '' }}",

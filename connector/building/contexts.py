@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector import paths
-from connector.building.forms import output_labels
+from connector.building.forms import node_label, output_labels, output_parts
 from connector.building.useful import ORDINARY, TECHNICAL, usefulness
 from connector.model import Action, Operation, Search, Trigger
 
@@ -79,16 +80,42 @@ def context_for(
 def labels_for(
     catalog: Catalog, data: Mapping[str, Any], upto: int, language: str
 ) -> dict[str, str]:
-    """The words for what a step sees, by dotted path."""
+    """The words for what a step sees, by dotted path; twins also say what they are part of."""
     found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     trigger, resource = trigger_of(catalog, data)
     if trigger is not None:
         for path, word in output_labels(catalog, trigger, language, resource).items():
             found[f"trigger.{path}"] = word
+        for path, word in output_parts(catalog, trigger, language, resource).items():
+            parts[f"trigger.{path}"] = word
     for id_, node, enabled in steps_before(catalog, data, upto):
+        parts[f"steps.{id_}"] = node_label(catalog, node, language)
         for path, word in output_labels(catalog, node, language).items() if enabled else ():
             found[f"steps.{id_}.{path}"] = word
-    return found
+        for path, word in output_parts(catalog, node, language).items():
+            parts[f"steps.{id_}.{path}"] = word
+    return _told_apart(found, parts)
+
+
+def _told_apart(found: Mapping[str, str], parts: Mapping[str, str]) -> dict[str, str]:
+    """Twins with the words of what they lie in: as few of them as it takes."""
+    lies_in = {path: _around(path, parts) for path in found}
+    told = dict(found)
+    for most in (1, 2, 9):
+        twins = Counter(told.values())
+        for path, word in found.items():
+            more = ", ".join(lies_in[path][:most])
+            if more and twins[told[path]] > 1:
+                told[path] = f"{word} ({more})"
+    return told
+
+
+def _around(path: str, parts: Mapping[str, str]) -> list[str]:
+    """The words of the parts that a value lies in, the innermost first, then those of its step."""
+    keys = paths.split(path)
+    places = [paths.join(keys[:end]) for end in range(len(keys) - 1, 0, -1)]
+    return [parts[one] for one in places if one in parts]
 
 
 def ranks_for(catalog: Catalog, data: Mapping[str, Any], upto: int) -> dict[str, int]:

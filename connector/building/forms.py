@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from connector.building.words import NONE, Words, words_of
-from connector.model import AnyNode, Field, SchemaRef, Trigger
+from connector.model import Action, AnyNode, Field, SchemaRef, Trigger
+from connector.paths import join, split
 from connector.rendering import needs_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
 
     A field is `required`, `common` or neither; `array` names the list whose rows it belongs to,
     `by_id` the id that already chooses what it describes, `needs` what must be known before its
-    list can be shown, `account` that it is the connection's own. Read-only ones are left out.
+    list can be shown, `account` that it is the connection's own, `finder` the Search that finds
+    what it chooses. Read-only ones are left out.
     """
     words = _words(catalog, node.app)
     label, description = words.node(node.key, node.label, node.description, language)
@@ -38,6 +40,8 @@ def form(catalog: Catalog, node: AnyNode, language: str = "en") -> dict[str, Any
         made = _field(words, schema, inner, field, section, language)
         if source := catalog.app(node.app).choices.get(field.choices_from):
             made["needs"] = [one for one in needs_of(source) if one != field.path]
+            if source.found_by and isinstance(node, Action):
+                made["finder"] = f"{node.app}.{source.found_by}"
         if field.path == catalog.app(node.app).account_input:
             made["account"] = True
         fields.append(made)
@@ -125,6 +129,19 @@ def output_labels(
         head, _, inner = field.path.partition(".")
         of, path = (record, inner) if inner and head in _RECORDS else (schema, field.path)
         found[field.path] = words.label(of, path, field.label, language)
+    return found
+
+
+def output_parts(
+    catalog: Catalog, node: AnyNode, language: str, resource: str | None = None
+) -> dict[str, str]:
+    """The word for each object and list in what a node gives, but not for the record itself."""
+    words = _words(catalog, node.app)
+    found = {}
+    for field in catalog.output_fields(node, resource):
+        around = join(split(field.path)[:-1])
+        if field.group and around not in ("", "resource", "record"):
+            found[around] = words.text(field.group, language)
     return found
 
 

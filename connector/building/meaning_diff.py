@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,9 +96,10 @@ class _Telling:
         before = {str(one.get("id")): one for one in old}
         after = {str(one.get("id")): one for one in new}
         former = _renamed(before, after)
-        for name, one in before.items():
+        called = {**self._called(old), **self._called(new)}
+        for name in before:
             if name not in after and name not in former.values():
-                self._tell("step_gone", step=name, old=self._node(one.get("node")))
+                self._tell("step_gone", step=called[name])
         names = list(after)
         stayed = [former.get(name, name) for name in names if former.get(name, name) in before]
         order = [name for name in before if name in stayed]
@@ -105,18 +107,18 @@ class _Telling:
         for at, (name, one) in enumerate(after.items()):
             then = before.get(former.get(name, name))
             if then is None:
-                self._tell("step_new", step=name, new=self._node(one.get("node")))
+                self._tell("step_new", new=self._node(one.get("node")))
                 if one.get("enabled") is False:
-                    self._tell("step_off", step=name)
+                    self._tell("step_off", step=called[name])
                 continue
             if name in former:
                 self._tell("step_renamed", step=name, old=former[name])
             if former.get(name, name) in moved:
                 if at:
-                    self._tell("step_after", step=name, old=names[at - 1])
+                    self._tell("step_after", step=called[name], old=called[names[at - 1]])
                 else:
-                    self._tell("step_first", step=name)
-            self._step(name, then, one)
+                    self._tell("step_first", step=called[name])
+            self._step(called[name], then, one)
 
     def _step(self, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         if old.get("node") != new.get("node"):
@@ -211,6 +213,16 @@ class _Telling:
             return _shown(name)
         title = self._catalog.app(node.app).title
         return f"{node_label(self._catalog, node, self._language)} ({title})"
+
+    def _called(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """What people call each step: by its node, and by its id too where two are called so."""
+        found = {}
+        for one in steps:
+            node = self._catalog.nodes.get(str(one.get("node")))
+            id_ = str(one.get("id"))
+            found[id_] = node_label(self._catalog, node, self._language) if node else id_
+        twins = Counter(found.values())
+        return {id_: f"{one} ({id_})" if twins[one] > 1 else one for id_, one in found.items()}
 
     def _labels(self, name: Any) -> Mapping[str, str]:
         node = self._catalog.nodes.get(str(name))

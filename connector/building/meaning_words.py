@@ -42,8 +42,8 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "when_new": ("Now runs only if {new}.", "Ora parte solo se {new}."),
     "when_gone": ("No longer filters: {old}.", "Non filtra più: {old}."),
     "when": ("Filters by {new} instead of {old}.", "Filtra con {new} invece di {old}."),
-    "step_new": ("New step '{step}': {new}.", "Nuovo passo '{step}': {new}."),
-    "step_gone": ("Step '{step}' ({old}) is gone.", "Il passo '{step}' ({old}) non c’è più."),
+    "step_new": ("New step: {new}.", "Nuovo passo: {new}."),
+    "step_gone": ("Step '{step}' is gone.", "Il passo '{step}' non c’è più."),
     "step_renamed": (
         "Step '{old}' is now called '{step}'.",
         "Il passo '{old}' ora si chiama '{step}'.",

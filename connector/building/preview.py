@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from connector.building.places import told_of
 from connector.codec import encode_text
 from connector.errors import Issue
-from connector.mapping import compile_mapping
+from connector.fields.kinds import Told
+from connector.mapping import FieldReport, compile_mapping
 from connector.model import Action, Search
 from connector.paths import join, kind, split
 
@@ -29,11 +31,14 @@ def preview(
 ) -> dict[str, Any]:
     """Each field's exact value with its type, what is wrong with it, and the whole payload.
 
+    `same` is true of a fixed value where one that differs from record to record is expected.
+
     With `only`, one line of the mapping is worked out, and what others lack is not told.
     """
     asked = {only: mapping[only]} if only is not None and only in mapping else dict(mapping)
     compiled = compile_mapping(node, asked, catalog=catalog)
     mapped = compiled.apply(context, now=now)
+    told = told_of(catalog, node) if context.get("trigger") else {}
     fields = {}
     for one in mapped.report:
         if only is not None and not _lies_in(one.path, only):
@@ -43,6 +48,7 @@ def preview(
             "value": _shown(one.value) if one.state == "set" else None,
             "type": kind(one.value) if one.state == "set" else one.type,
             **({"note": one.note} if one.note else {}),
+            **({"same": True} if _is_same(one, told) else {}),
             **({"issue": _issue(one.issue)} if one.issue is not None else {}),
         }
     known = [*compiled.issues, *(one for one in mapped.issues if one not in compiled.issues)]
@@ -57,9 +63,20 @@ def preview(
     }
 
 
+def _bare(path: str) -> str:
+    """A path of the report without the numbers of rows."""
+    return join(key for key in split(path) if not key.isdecimal())
+
+
+def _is_same(one: FieldReport, told: Mapping[str, Told]) -> bool:
+    """Whether every run writes this value, although it tells of one record."""
+    varies = one.state == "set" and told.get(_bare(one.path), Told()).varies
+    return varies and "{{" not in one.source
+
+
 def _lies_in(path: str, only: str) -> bool:
     """Whether a place of the report belongs to a line: its path has the numbers of rows, too."""
-    bare = join(key for key in split(path) if not key.isdecimal())
+    bare = _bare(path)
     return any(one == only or one.startswith(f"{only}.") for one in (path, bare))
 
 

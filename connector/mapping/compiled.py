@@ -112,7 +112,10 @@ def compile_mapping(
     found = Findings(locate)
     entries = read_entries(mapping, found, where)
     demands = () if isinstance(action, tuple) else action.demands
-    plan = Compiler(found, tree, demands).plan(tree, entries, outer_scope(names, filters), where)
+    finders = _finders(action, catalog) if isinstance(action, Action) and catalog else {}
+    plan = Compiler(found, tree, demands, finders).plan(
+        tree, entries, outer_scope(names, filters), where
+    )
     title = f"The mapping to {title}" if title else "The mapping"
     if origin:
         title = f"{title} ({origin}{f', {where}' if where else ''})"
@@ -126,6 +129,12 @@ def compile_mapping(
         tuple(found.names),
         ORDINARY if catalog is None else catalog.allowance,
     )
+
+
+def _finders(action: Action, catalog: Catalog) -> dict[str, str]:
+    """The name of the Search that finds one of a list of the action's app, by the list's key."""
+    lists = catalog.app(action.app).choices if action.app in catalog.apps else {}
+    return {key: f"{action.app}.{one.found_by}" for key, one in lists.items() if one.found_by}
 
 
 def _target(

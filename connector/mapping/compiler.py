@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from connector.demands import Demand
@@ -36,8 +37,15 @@ _MANY: Final = 10
 class Compiler:
     """Compiles one mapping; what it finds on the way is in `found`."""
 
-    def __init__(self, found: Findings, tree: Shape, demands: Iterable[Demand] = ()) -> None:
+    def __init__(
+        self,
+        found: Findings,
+        tree: Shape,
+        demands: Iterable[Demand] = (),
+        finders: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.found = found
+        self._finders = finders
         self._tree, self._demands = tree, tuple(demands)
         self._unknowns = 0
         self._lists = ListCompiler(self)
@@ -200,7 +208,9 @@ class Compiler:
     def needs(self, shape: Shape, lines: Iterable[Entry], where: str) -> Needs:
         """What an object or row must have; what no line can fill is reported now."""
         lines = list(lines)
-        report_unmet(self._demands, self._tree, shape, lines, self.found, where)
+        if not self._unknowns:
+            # A field that is named wrongly may be the very one.
+            report_unmet(self._demands, self._tree, shape, lines, self.found, where)
         mapped = [line.keys for line in lines if line.value == "" or is_filled(line)]
         depth = len(shape.keys)
         missing: dict[str, Issue] = {}
@@ -218,11 +228,17 @@ class Compiler:
             if optional:
                 around = join(leaf.keys[:-1])
                 told = f"{leaf.path} must be mapped when {around} is: it is required."
+            label, finder = leaf.field.label, self._finders.get(leaf.field.choices_from)
+            remedy = f"Add a line for it ({label})."
+            if finder:
+                remedy = (
+                    f"Add a line for it ({label}), or the step {finder} before it, which finds one."
+                )
             missing[leaf.path] = self.found.add(
                 told,
                 where=where,
                 field=leaf.path,
-                remedy=f"Add a line for it ({leaf.field.label}).",
+                remedy=remedy,
                 key=True,
                 lacks="value",
             )

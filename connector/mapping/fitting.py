@@ -12,7 +12,7 @@ from connector.mapping.shape import Shape, needs
 from connector.mapping.work import MAX_ROWS, Work, below
 from connector.model import Field
 from connector.paths import ABSENT, did_you_mean, join, kind, split
-from connector.values import coercer, is_blank
+from connector.values import Ambiguous, coercer, is_blank
 
 UNKNOWN_CHOICE: Final = "not one of the known choices"
 READ_ONLY: Final = "This field is read-only: the app fills it itself, so it is not sent."
@@ -59,6 +59,9 @@ class LeafFitter:
                 name, note = value.strip(), named_in(self.choices_from)
                 work.put(path, name, self.type, source, note)
                 return name
+            if isinstance(error, Ambiguous) and not source:
+                # Somebody typed it: no filter is needed to say it clearly.
+                error.remedy = error.typed
             work.caught(path, self.type, source, where, error)
             return ABSENT
         note = "" if fitted is value else self._note(value, fitted)

@@ -6,11 +6,13 @@ value and the remedy; they never repeat the value, which may be private, unless 
 """
 
 from connector.values.coercion import MAX_DEPTH, Coercer, coerce, coercer, is_blank
+from connector.values.misfit import Ambiguous
 from connector.values.numbers import MAX_DIGITS, exact, plain
 
 __all__ = [
     "MAX_DEPTH",
     "MAX_DIGITS",
+    "Ambiguous",
     "Coercer",
     "coerce",
     "coercer",

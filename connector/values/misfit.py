@@ -8,6 +8,12 @@ from connector.errors import MappingError
 from connector.paths import kind
 
 
+class Ambiguous(MappingError):
+    """A text that can mean two numbers; `typed` says what to write, where a person wrote it."""
+
+    typed: str = ""
+
+
 def misfit(wanted: str, value: Any, remedy: str) -> MappingError:
     """The error that a value is not what a field takes."""
     given = kind(value)

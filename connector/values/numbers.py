@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from connector.errors import MappingError
 from connector.paths import kind
-from connector.values.misfit import misfit
+from connector.values.misfit import Ambiguous, misfit
 
 MAX_DIGITS: Final = 40
 """Longest number, in digits; more is a mistake, or an attack on memory (`1e999999999`)."""
@@ -95,8 +95,9 @@ def _from_text(value: str, example: str) -> Decimal:
         raise misfit("a number", value, "The text is too long for a number.")
     if _AMBIGUOUS.fullmatch(text):
         digits, point = text.replace(".", "").replace(",", ""), text.replace(",", ".")
-        raise MappingError(
-            f"The text {text!r} can mean {digits} or {point}.",
+        whole, part = point.split(".")
+        error = Ambiguous(
+            f"The text {text!r} can mean {digits} or {whole}.{part}.",
             value_type="text",
             remedy=f"Say which: {{{{ … | parse_it_number }}}} for {digits}, "
             f"{{{{ … | decimal }}}} for {point}."
@@ -104,6 +105,9 @@ def _from_text(value: str, example: str) -> Decimal:
             else f"Say which: {{{{ … | parse_it_number }}}} for {point}, "
             f"{{{{ … | replace(',', '') }}}} for {digits}.",
         )
+        # With one more zero it can only be the part of a whole.
+        error.typed = f"Write {digits} or, with a zero at the end, {whole}.{part}0."
+        raise error
     if _PLAIN.fullmatch(text):
         return Decimal(text)
     if _ITALIAN.fullmatch(text) or _ITALIAN_GROUPS.fullmatch(text):

@@ -25,7 +25,7 @@ WORDS = {
     },
     "it": {
         "choose": "Tutti gli eventi …", "add": "Aggiungi un passo",
-        "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e attiva",
+        "suggest": "Suggerimenti", "all": "Accetta tutti", "publish": "Pubblica e accendi",
         "name": "Nome", "insert": "Inserisci un dato", "search": "Cerca tra i campi",
         "what": "", "done": "Tutto a posto.", "try": "Prova",
         "rows": "Crea righe da un elenco", "wrong": "Con errori",
@@ -454,6 +454,7 @@ def test_foreign_text_is_only_text(played: House, visit: Callable[..., Visit]) -
     page.get_by_role("button", name="Unpin").wait_for()
     page.get_by_label("Sample", exact=True).select_option(label="Made-up sample")
     page.get_by_role("button", name="Try it").click()
+    page.get_by_role("dialog").get_by_text("Save as a test").click()
     page.get_by_role("dialog").get_by_label("What it shows").fill(STRINGS[0])
     one.usable()
     one.picture("builder-try")

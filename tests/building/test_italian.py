@@ -68,7 +68,8 @@ def test_what_a_node_gives_has_italian_names(monkeypatch: pytest.MonkeyPatch) ->
         (node.name, path)
         for node in CATALOG.nodes.values()
         for kind in (None, *(node.outputs if isinstance(node, Trigger) else ()))
-        for path, word in forms.output_labels(CATALOG, node, "it", kind).items()
+        for told in (forms.output_labels, forms.output_parts)
+        for path, word in told(CATALOG, node, "it", kind).items()
         if word == UNSAID
     }
     assert missing == set()
@@ -90,7 +91,12 @@ def test_a_text_is_translated_once_and_is_still_said(path: Path) -> None:
         kinds = (None, *(node.outputs if isinstance(node, Trigger) else ()))
         outputs = [field for kind in kinds for field in CATALOG.output_fields(node, kind)]
         for field in (*CATALOG.fields(node), *outputs):
-            known |= {field.label, field.help, *(one.label for one in field.choices or ())}
+            known |= {
+                field.label,
+                field.help,
+                field.group,
+                *(one.label for one in field.choices or ()),
+            }
     assert set(given) - known == set(), "nothing says this any more"
 
 

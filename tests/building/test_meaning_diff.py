@@ -33,18 +33,18 @@ def create(data: Any) -> Any:
     [
         (
             lambda data: create(data)["map"].update({"data.website": "x.example"}),
-            "Step 'create' will now also fill Website: x.example.",
-            "Il passo 'create' ora compila anche Sito web: x.example.",
+            "Step 'Create Customer' will now also fill Website: x.example.",
+            "Il passo 'Crea cliente' ora compila anche Sito web: x.example.",
         ),
         (
             lambda data: create(data).update(enabled=False),
-            "Step 'create' is switched off: it is left out.",
-            "Il passo 'create' è spento: viene saltato.",
+            "Step 'Create Customer' is switched off: it is left out.",
+            "Il passo 'Crea cliente' è spento: viene saltato.",
         ),
         (
             lambda data: create(data)["map"].pop("data.vat"),
-            "Step 'create' no longer fills VAT number.",
-            "Il passo 'create' non compila più Partita IVA.",
+            "Step 'Create Customer' no longer fills VAT number.",
+            "Il passo 'Crea cliente' non compila più Partita IVA.",
         ),
         (
             lambda data: data.pop("when"),
@@ -58,13 +58,13 @@ def create(data: Any) -> Any:
         ),
         (
             lambda data: data["steps"].append(data["steps"].pop(0)),
-            "Step 'find' now runs after 'update'.",
-            "Il passo 'find' ora viene dopo 'update'.",
+            "Step 'Find Customer' now runs after 'Update Customer'.",
+            "Il passo 'Trova cliente' ora viene dopo 'Modifica cliente'.",
         ),
         (
             lambda data: data["steps"].pop(),
-            "Step 'update' (Update Customer (Perfex CRM)) is gone.",
-            "Il passo 'update' (Modifica cliente (Perfex CRM)) non c’è più.",
+            "Step 'Update Customer' is gone.",
+            "Il passo 'Modifica cliente' non c’è più.",
         ),
         (
             lambda data: create(data).update(id="make"),
@@ -73,8 +73,8 @@ def create(data: Any) -> Any:
         ),
         (
             lambda data: create(data).update(connection="other"),
-            "Step 'create' now uses the connection other, no longer perfex.",
-            "Il passo 'create' ora usa il collegamento other, non più perfex.",
+            "Step 'Create Customer' now uses the connection other, no longer perfex.",
+            "Il passo 'Crea cliente' ora usa il collegamento other, non più perfex.",
         ),
         (
             lambda data: data.update(loops="allow"),
@@ -130,7 +130,7 @@ steps:
       data.payment.instalments:
         - days: 30
 """
-STEP = "Step 'invoice'"
+STEP = "Step 'Compose Invoice'"
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,18 @@ def test_rows_that_are_new_say_what_they_fill() -> None:
     told = changes(CATALOG, bare, LINES, "it")[1:]
     assert told == [
         (
-            "Il passo 'invoice' ora prepara anche Righe, una riga per ogni elemento di "
+            "Il passo 'Componi fattura' ora prepara anche Righe, una riga per ogni elemento di "
             "trigger.resource.items_list; compila Nome prodotto, ID dell’aliquota IVA."
         ),
-        "Il passo 'invoice' ha una nuova riga 1 di Rate; compila Giorni della rata.",
+        "Il passo 'Componi fattura' ha una nuova riga 1 di Rate; compila Giorni della rata.",
+    ]
+
+
+def test_two_steps_that_are_called_the_same_are_told_apart() -> None:
+    def twice(data: Any) -> None:
+        data["steps"].append({**copy.deepcopy(create(data)), "id": "again", "enabled": False})
+
+    assert told(twice) == [
+        "New step: Create Customer (Perfex CRM).",
+        "Step 'Create Customer (again)' is switched off: it is left out.",
     ]

@@ -78,9 +78,9 @@ def test_versions_are_listed_compared_and_gone_back_to(toured: Any) -> None:
     rows = connector("flow", "versions", "client-to-perfex", "--json").json
     assert [row["version"] for row in rows] == [2, 1]
     said = connector("flow", "diff", "client-to-perfex")
-    assert said.out == "Step 'create' no longer fills City.\n"
+    assert said.out == "Step 'Create Customer' no longer fills City.\n"
     italian = connector("flow", "diff", "client-to-perfex", "--language", "it").out
-    assert italian == "Il passo 'create' non compila più Città.\n"
+    assert italian == "Il passo 'Crea cliente' non compila più Città.\n"
     back = connector("flow", "rollback", "client-to-perfex", "1", "--json").json
     assert (back["version"], back["document"]) == (3, text)
     assert connector("flow", "rollback", "client-to-perfex", "9").code == 3

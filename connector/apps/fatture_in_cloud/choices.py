@@ -158,6 +158,7 @@ def _records() -> dict[str, ChoiceSource]:
             search_filter=finds(*columns),
             seconds=60,
             scopes=(scope,),
+            found_by=f"find_{key.removesuffix('s')}",
         )
         for key, (path, columns, scope) in found.items()
     }

@@ -177,6 +177,7 @@ class Resource:
             description=what,
             docs_url=DOCS,
             inputs=(COMPANY, schema(f"{APP}/find_{self.schema}")),
+            demands=finding.needs_one(*keys),
             run=run,
             output=schema(f"{APP}/{self.schema}_search"),
             scopes=self.read,

@@ -39,11 +39,11 @@ def sources() -> Mapping[str, ChoiceSource]:
         "payment_modes": _common("payment modes", "payment_mode"),
         "taxes": _common("taxes", "tax_data", "{{ row.taxrate }}%"),
         "expense_categories": _common("categories of expenses", "expense_category"),
-        "customers": _records("customers", "userid", "company", "vat"),
-        "invoices": _records("invoices", "id", "number"),
-        "items": _records("items", "id", "description"),
-        "leads": _records("leads", "id", "name", "email"),
-        "projects": _records("projects", "id", "name"),
+        "customers": _records("customers", "userid", "company", "vat", found_by="find_customer"),
+        "invoices": _records("invoices", "id", "number", found_by="find_invoice"),
+        "items": _records("items", "id", "description", found_by="find_item"),
+        "leads": _records("leads", "id", "name", "email", found_by="find_lead"),
+        "projects": _records("projects", "id", "name", found_by="find_project"),
         "staff": _records("staff", "staffid", "lastname", "email", path="staffs"),
     }
 
@@ -70,7 +70,9 @@ def _common(title: str, kind: str, *also: str) -> ChoiceSource:
     )
 
 
-def _records(title: str, own_id: str, name: str, *also: str, path: str = "") -> ChoiceSource:
+def _records(
+    title: str, own_id: str, name: str, *also: str, path: str = "", found_by: str = ""
+) -> ChoiceSource:
     return ChoiceSource(
         title=title,
         read=_search(path or title),
@@ -80,6 +82,7 @@ def _records(title: str, own_id: str, name: str, *also: str, path: str = "") -> 
         searched=True,
         seconds=60,
         scopes=(f"{path or title}:search",),
+        found_by=found_by,
     )
 
 

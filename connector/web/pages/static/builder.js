@@ -250,7 +250,7 @@ class Builder {
   head(kind, node, onChange) {
     const card = this.card(node);
     return h("div", { class: "row spread" }, h("div", { class: "cardtitle" }, h("span", { class: "initial", "aria-hidden": "true" }, (card?.app_title ?? "?").slice(0, 1)),
-      h("div", {}, h("p", { class: "quiet" }, kind), h("h2", {}, card ? whole(`${card.app_title}: ${card.label}`) : node), card ? h("p", { class: "quiet" }, whole(card.description)) : null)),
+      h("div", {}, h("p", { class: "quiet" }, kind), h("h2", { title: card?.description }, card ? whole(`${card.app_title}: ${card.label}`) : node))),
     button(w.change, onChange, { class: "button quiet", "aria-label": `${w.change}: ${kind}` }));
   }
 
@@ -334,7 +334,7 @@ class Builder {
       else if (keys) this.soon();
       else this.changed();
     };
-    const help = field.help ? h("span", { class: "help" }, field.help) : null;
+    const help = field.help && value === undefined ? h("span", { class: "help" }, field.help) : null;
     const mine = (control) => this.spot(control, field.label, ({ where, field: of }) => where === `trigger.with.${field.path}` || where?.startsWith(`trigger.with.${field.path}.`) || (where === "trigger.with" && of === field.path));
     const named = [field.label, field.required ? h("span", { class: "needed", title: w.required }, " *") : null];
     if (field.choices?.length && field.array === field.path) {

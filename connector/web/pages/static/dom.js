@@ -40,7 +40,8 @@ export function dialog(title, words, ...content) {
     ...content);
   made.addEventListener("close", () => {
     made.remove();
-    if (before?.isConnected) before.focus();
+    // Whoever looks at a dialog comes back to where they were on the page.
+    if (before?.isConnected) before.focus({ preventScroll: true });
   });
   document.body.append(made);
   made.showModal();

@@ -1,7 +1,7 @@
 // The mapper: a node's fields in sections, each with its value, what that gives, and what is wrong.
 
 import { send } from "./base.js";
-import { button, dialog, fill, h, later, plain } from "./dom.js";
+import { button, fill, h, later, plain } from "./dom.js";
 import { leaves, shown } from "./token-field.js";
 
 /** What a step gets, to be put into a card; `host` is the builder (see builder.js). */
@@ -168,9 +168,9 @@ export class Mapper {
     const row = h("div", { class: "fieldrow", "data-path": field.path });
     const result = h("output", { class: "result", "aria-live": "off" });
     const mistake = h("p", { class: "mistake", id: `${id}-e`, hidden: true });
-    row.append(h("div", { class: "label" }, h("span", { class: "what" }, field.label),
-      field.required ? h("span", { class: "needed", title: w.required }, " *") : null, h("code", {}, field.path),
-      field.help ? h("span", { class: "help" }, field.help) : null),
+    row.append(h("div", { class: "label", title: [field.path, field.help].join(" ") }, h("span", { class: "what" }, field.label),
+      field.required ? h("span", { class: "needed", title: w.required }, " *") : null,
+      field.help && !this.used(field) ? h("span", { class: "help" }, field.help) : null),
     h("div", { class: "value" }, this.input(field, label, `${id}-e`, inner), mistake), result);
     this.rows.set(inner ? `${inner}.*.${field.path.slice(inner.length + 1)}` : field.path, { row, result, mistake });
     return row;
@@ -351,10 +351,12 @@ export class Mapper {
       const issue = found?.issue ?? this.told.issues.find((one) => plainPath(one.field ?? "") === (array ? `${array}.${key}` : path));
       parts.result.replaceChildren();
       if (found?.state === "set") {
-        parts.result.append(h("span", { class: "exact" }, found.value === "" ? "“”" : found.value), h("span", { class: "kind" }, found.type + (found.note ? ` · ${found.note}` : "")));
+        parts.result.append(h("span", { class: "exact" }, found.value === "" ? "“”" : found.value), h("span", { class: "kind" }, [found.type, found.note, found.same && this.words.same].filter(Boolean).join(" · ")));
       } else if (found?.state === "empty") parts.result.append(h("span", { class: "quiet" }, this.words.empty));
       parts.mistake.hidden = !issue;
       parts.mistake.textContent = issue ? this.said(issue) : "";
+      const lacking = issue?.lacks === "value" && this.form.fields.find((one) => one.path === path && one.finder);
+      if (lacking) parts.mistake.append(" ", button(this.words.findIt, () => this.finding(lacking), { class: "button link" }));
       // What is only empty is no mistake before somebody wants to publish it.
       const calm = issue?.lacks && !this.host.standing.strict;
       parts.mistake.classList.toggle("mild", issue?.severity === "warning");
@@ -382,9 +384,8 @@ export class Mapper {
         columns.map((field) => h("td", {}, shown(reach(row, field.path.slice(array.length + 1)), this.words))))))));
   }
 
-  whole() {
-    dialog(this.words.result, this.words, h("pre", { tabindex: "0" }, JSON.stringify(this.told.payload ?? {}, null, 2)),
-      h("p", { class: "quiet" }, this.words.nothingSent));
+  async whole() {
+    (await import("./suggesting.js")).whole(this);
   }
 
   async suggested() {
@@ -399,6 +400,10 @@ export class Mapper {
     const w = this.words;
     this.offered.replaceChildren(h("div", { class: "box note line" }, h("p", {}, items.length === 1 ? w.offerOne : fill(w.offer, { count: items.length })),
       button(w.look, () => this.suggestions(), { class: "button main" })));
+  }
+
+  async finding(field) {
+    (await import("./suggesting.js")).findBefore(this, field);
   }
 
   async suggestions() {

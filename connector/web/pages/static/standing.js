@@ -57,7 +57,7 @@ export class Standing {
     const where = this.held();
     this.element.replaceChildren(
       h("div", { class: "row spread" },
-        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, told.filter(Boolean).join(" · ")),
+        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, told.filter(Boolean).map((one) => one.replace(/\.$/, "")).join(" · ")),
           errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
         h("div", { class: "row" },
           button(w.try, () => host.samples.dry(), { disabled: !host.ok }),
@@ -81,7 +81,7 @@ export class Standing {
     const all = () => [...this.element.querySelectorAll("summary, button, a")];
     const at = all().indexOf(document.activeElement);
     const open = Boolean(this.element.querySelector("details.menu[open]"));
-    return { open, back: () => at >= 0 && all()[Math.min(at, all().length - 1)]?.focus() };
+    return { open, back: () => at >= 0 && all()[Math.min(at, all().length - 1)]?.focus({ preventScroll: true }) };
   }
 
   /** What is wanted now and then. */

@@ -39,3 +39,22 @@ export async function suggestions(mapper) {
     items.length > 1 ? button(w.acceptAll, () => [...list.children].forEach((one) => one.accept()), { class: "button main" }) : null);
   made.classList.add("roomy");
 }
+
+/** A step before this one finds what a field chooses: a new one, unless there is one already. */
+export async function findBefore({ host, step }, field) {
+  const { steps } = host.data;
+  const form = await host.form(field.finder);
+  const at = steps.indexOf(step);
+  const known = steps.slice(0, at).find((one) => one.node === field.finder && one.enabled !== false);
+  const id = known?.id ?? host.freeId(field.finder.split(".")[1].split("_")[0]);
+  const own = (one) => one === "company_id" && step.map?.[one] !== undefined && form.fields.some((it) => it.path === one);
+  const map = Object.fromEntries(["company_id"].filter(own).map((one) => [one, step.map[one]]));
+  (step.map ??= {})[field.path] = `{{ steps.${id}.id }}`;
+  host.open = at;
+  host.reshape(() => known || steps.splice(at, 0, { id, node: field.finder, connection: step.connection, map }));
+}
+
+/** All that a step would send. */
+export function whole({ told, words: w }) {
+  dialog(w.result, w, h("pre", { tabindex: "0" }, JSON.stringify(told.payload ?? {}, null, 2)), h("p", { class: "quiet" }, w.nothingSent));
+}

@@ -22,6 +22,8 @@ export class Trying {
       return;
     }
     const forms = await Promise.all(told.steps.map((one) => this.samples.builder.form(one.node)));
+    const { pickers } = this.samples.builder;
+    const name = await Promise.all(told.steps.map((one) => namesIn(pickers.asked, one.node)));
     const title = (one, at) => {
       const card = this.samples.builder.card(one.node);
       return `${at + 1}. ${card ? `${card.app_title}: ${card.label}` : one.id}`;
@@ -29,7 +31,7 @@ export class Trying {
     const state = { would_run: w.wouldSend, skipped: w.skipped, failed: w.failed, not_reached: w.notReached };
     const parts = told.steps.map((one, at) => h("section", { class: "tried" }, h("h3", {}, `${title(one, at)}: ${one.request || one.state !== "would_run" ? (one.off ? w.isOffStep : state[one.state]) : w.reads}`),
       one.error ? h("p", { class: "mistake" }, [one.error.message, one.error.remedy].filter(Boolean).join(" "), h("br"), ...(one.error.issues ?? []).map((issue) => h("span", {}, `${issue.field ?? ""} ${issue.message} `))) : null,
-      one.inputs ? valuesOf(one.inputs, forms[at], w) : null,
+      one.inputs ? valuesOf(one.inputs, forms[at], w, name[at]) : null,
       one.request ? h("details", { class: "rest" }, h("summary", {}, w.exactRequest), h("p", { class: "mono" }, `${one.request.method} ${one.request.url}`), one.request.body ? h("pre", { tabindex: "0" }, pretty(one.request.body)) : null) : null,
       one.warnings.map((text) => h("p", { class: "quiet" }, text))));
     const made = dialog(w.try, w, h("p", { class: "quiet" }, w.tryHelp, " ", `${this.samples.called}.`), told.error ? h("p", { class: "mistake" }, told.error.message) : null, told.passes || told.error ? null : h("p", {}, w.filtered), ...parts,
@@ -67,8 +69,8 @@ export class Trying {
         name.focus();
       }
     };
-    return h("form", { class: "tried", onsubmit: save }, h("h3", {}, w.saveTest), h("p", { class: "quiet" }, w.saveTestHelp, " ", this.samples.chosen ? w.testPersonal : ""),
-      h("div", { class: "row bottom" }, h("label", { class: "field" }, h("span", {}, w.testName), name), h("button", { class: "button", type: "submit" }, w.save)), wrong);
+    return h("details", { class: "rest tried" }, h("summary", {}, w.saveTest), h("form", { onsubmit: save }, h("p", { class: "quiet" }, w.saveTestHelp, " ", this.samples.chosen ? w.testPersonal : ""),
+      h("div", { class: "row bottom" }, h("label", { class: "field" }, h("span", {}, w.testName), name), h("button", { class: "button", type: "submit" }, w.save)), wrong));
   }
 
   // --- tests -----------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ export class Trying {
 }
 
 /** What a step gets, by the words of its form. */
-function valuesOf(inputs, form, w) {
+function valuesOf(inputs, form, w, named) {
   const rows = [];
   const walk = (value, path) => {
     if (value !== null && typeof value === "object" && Object.keys(value).length) {
@@ -124,11 +126,27 @@ function valuesOf(inputs, form, w) {
     const bare = path.replace(/\.\d+(?=\.|$)/g, "");
     const row = path === bare ? "" : `${Number(path.match(/\.(\d+)(?:\.|$)/)[1]) + 1}. `;
     const field = form.fields.find((one) => one.path === bare);
-    const choice = field?.choices?.find((one) => one.value === value)?.label;
+    const choice = field?.choices?.find((one) => one.value === value)?.label ?? (field && named(field, value)) ?? dated(field, value);
     rows.push(h("tr", {}, h("th", { scope: "row" }, row + (field?.label ?? bare)), h("td", {}, choice ?? (typeof value === "boolean" ? (value ? w.yes : w.no) : typeof value === "string" ? value : JSON.stringify(value)))));
   };
   walk(inputs, "");
   return h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "values" }, h("tbody", {}, rows)));
+}
+
+/** A day as people write it; the exact request has it as it is sent. */
+function dated(field, value) {
+  const day = field?.type === "date" && /^\d{4}-\d\d-\d\d$/.test(value) ? new Date(`${value}T00:00:00Z`) : null;
+  return day && !Number.isNaN(day.valueOf()) ? day.toLocaleDateString(document.documentElement.lang, { dateStyle: "medium", timeZone: "UTC" }) : undefined;
+}
+
+/** What an id is called in the lists that were read already: nothing is asked for. */
+async function namesIn(asked, node) {
+  const lists = [...asked].map(([query, told]) => [new URLSearchParams(query), told]).filter(([query]) => query.get("node") === node);
+  const known = await Promise.all(lists.map(([query, told]) => told.then(({ options }) => [query.get("field"), options], () => ["", []])));
+  return (field, value) => {
+    const found = known.filter(([path]) => path === field.path).flatMap(([, options]) => options).find((one) => String(one.value) === String(value));
+    return found && found.label !== String(value) ? `${found.label} (${value})` : undefined;
+  };
 }
 
 /** A body as people read it: JSON in lines, a form field by field. */
