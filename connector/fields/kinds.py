@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What the values of a schema tell of, and stand for: `x-kind`, `x-means`, `x-same-document`."""
-=======
-"""What the values of a schema tell of, and stand for: `x-kind`, `x-means` and `x-varies`."""
->>>>>>> walkfix
+"""What the values of a schema tell of: `x-kind`, `x-means`, `x-same-document`, `x-varies`."""
 
 from __future__ import annotations
 
@@ -21,13 +17,10 @@ class Told:
     """What it tells of: a customer, a document, a line of it …; empty where nobody knows."""
     means: str | None = None
     """What it stands for, where its name does not say so; empty: nothing that we know."""
-<<<<<<< HEAD
     same_document: bool = False
     """Only the same document in another app can say it, such as a total to compare with."""
-=======
     varies: bool = False
     """It chooses or tells of one record: that it is the same in every run is seldom meant."""
->>>>>>> walkfix
 
 
 def told_of(files: SchemaFiles, name: str) -> Mapping[str, Told]:
@@ -40,12 +33,12 @@ def told_of(files: SchemaFiles, name: str) -> Mapping[str, Told]:
 
 def _walk(files: SchemaFiles, place: Place, path: str, kind: str, found: dict[str, Told]) -> None:
     kind = place.keys.get("x-kind", kind)
-<<<<<<< HEAD
-    same = place.keys.get("x-same-document", False)
-    found[path] = Told(kind, place.keys.get("x-means"), same)
-=======
-    found[path] = Told(kind, place.keys.get("x-means"), bool(place.keys.get("x-varies")))
->>>>>>> walkfix
+    found[path] = Told(
+        kind,
+        place.keys.get("x-means"),
+        same_document=place.keys.get("x-same-document", False),
+        varies=place.keys.get("x-varies", False),
+    )
     if place.items:
         rows = files.open(place.items, place.trail)
         kind = rows.keys.get("x-kind", kind)

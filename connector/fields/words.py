@@ -16,11 +16,8 @@ WORDS: Mapping[str, type] = MappingProxyType(
         "x-common": bool,
         "x-kind": str,
         "x-means": str,
-<<<<<<< HEAD
         "x-same-document": bool,
-=======
         "x-varies": bool,
->>>>>>> walkfix
     }
 )
 KINDS = ("customer", "supplier", "document", "purchase", "line", "payment", "product")
