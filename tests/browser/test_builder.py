@@ -426,7 +426,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     page.get_by_text("not published yet").wait_for()
     Builder(one).more("Delete the draft")
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    page.get_by_text("This is the published version.").wait_for()
+    page.get_by_text("This is the published version").wait_for()
 
 
 STRINGS = (
