@@ -13,6 +13,8 @@ from connector.values.misfit import Ambiguous, misfit
 MAX_DIGITS: Final = 40
 """Longest number, in digits; more is a mistake, or an attack on memory (`1e999999999`)."""
 _MAX_BITS: Final = 140
+_WHOLE: Final = "1234"
+"""What is shown as an example where only whole numbers fit."""
 
 _PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _ITALIAN = re.compile(r"[+-]?[0-9]+,[0-9]+")
@@ -68,7 +70,7 @@ def integer(value: Any) -> int:
         return value
     if isinstance(value, bool):
         raise misfit("a whole number", value, "Write {{ 1 if … else 0 }}.")
-    number = exact(value, "1234")
+    number = exact(value, _WHOLE)
     if number != number.to_integral_value():
         raise MappingError(
             "This number is not whole.",
@@ -105,8 +107,11 @@ def _from_text(value: str, example: str) -> Decimal:
             else f"Say which: {{{{ … | parse_it_number }}}} for {point}, "
             f"{{{{ … | replace(',', '') }}}} for {digits}.",
         )
-        # With one more zero it can only be the part of a whole.
-        error.typed = f"Write {digits} or, with a zero at the end, {whole}.{part}0."
+        if example == _WHOLE:
+            error.typed = f"Write {digits}: this field takes whole numbers only."
+        else:
+            # With one more zero it can only be the part of a whole.
+            error.typed = f"Write {digits} or, with a zero at the end, {whole}.{part}0."
         raise error
     if _PLAIN.fullmatch(text):
         return Decimal(text)

@@ -63,6 +63,12 @@ def test_a_typed_number_that_is_two_is_answered_in_plain_words(language: str) ->
     assert (written["state"], written["value"]) == ("set", "1.2340")
 
 
+def test_a_whole_number_is_not_told_to_take_a_part() -> None:
+    flat = fields("fatture_in_cloud.create_client", {"data.default_payment_terms": "1.234"})
+    told = flat["data.default_payment_terms"]["issue"]
+    assert told["remedy"] == "Write 1234: this field takes whole numbers only."
+
+
 SEARCHES = [
     name for name, node in CATALOG.nodes.items() if ".find_" in name and node.kind == "search"
 ]
