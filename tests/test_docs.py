@@ -313,6 +313,22 @@ def is_checked(block: Block) -> bool:
     return runs or block.info == "yaml flow" or block.language == "console"
 
 
+def test_make_chaos_runs_each_proof_whole_unless_told_otherwise() -> None:
+    """Its variables are those that tests read, each a longer form, and the caller's own win."""
+    read = r'environ.get\("(CONNECTOR_CHAOS_[A-Z_]+)", "(\d+)"\)'
+    short = {
+        name: int(value)
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name, value in re.findall(read, file.read_text("utf-8"))
+        if name != "CONNECTOR_CHAOS_SEED"
+    }
+    made = (ROOT / "Makefile").read_text("utf-8")
+    whole = re.findall(r"^chaos: export (\w+) \?= (\d+)$", made, re.MULTILINE)
+    assert {name for name, _ in whole} == short.keys()
+    assert [name for name, value in whole if int(value) <= short[name]] == []
+    assert len(whole) == made.count("CONNECTOR_CHAOS_")
+
+
 def test_readme_and_docs_run_python_check_flows_and_name_commands() -> None:
     assert ROOT / "README.md" in PAGES
     assert len(PAGES) > 1

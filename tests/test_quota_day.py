@@ -1,7 +1,7 @@
 """A simulated day at 95 % of each limit: four workers, one account, and not one call too many.
 
 What counts on the other side is the sandbox's own emulation of Fatture in Cloud's quotas.
-`CONNECTOR_QUOTA_HOURS=24` makes that of the five minutes a whole day, too (a few minutes of work).
+`CONNECTOR_CHAOS_QUOTA_HOURS=24` makes that of the five minutes a whole day, too (`make chaos`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from connector.sandbox.fic.quota import Quotas
 from tests.engine.virtual import START, simulate
 
 SEED = int(os.environ.get("CONNECTOR_CHAOS_SEED", "20261128"))
-HOURS = float(os.environ.get("CONNECTOR_QUOTA_HOURS", "1"))
+HOURS = float(os.environ.get("CONNECTOR_CHAOS_QUOTA_HOURS", "1"))
 QUOTAS = fatture_in_cloud.build().quotas
 KEY = "fatture_in_cloud/7"
 WORKERS, LANES = 4, 12
