@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from pydantic import SecretStr
 
 from connector.codec import decode, encode
 from connector.model import Answer, HttpRequest
-from connector.runtime import Tuning
+from connector.runtime import Runtime, Tuning
 from connector.web.app import make_app
+from connector.web.pages import make_site
+from tests.chaos.pages import let_in
 from tests.runtime.kit import CLIENTS, FATTURE, FIC, HUB, World, client, flow, story, world
 
 PREFIX = "/api/v1"
@@ -130,13 +133,13 @@ def filled_in(path: str, places: dict[str, Any]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def served_to_another(w: World) -> AsyncIterator[None]:
+async def served_to_another(w: World) -> AsyncIterator[Runtime]:
     """HUB is answered by a process that serves another tenant of the same database."""
     other = await w.another_process(tenant="another")
     mine = w.hub.app
     w.hub.app = make_app(other, w.settings)
     try:
-        yield
+        yield other
     finally:
         w.hub.app = mine
         await other.__aexit__(None, None, None)
@@ -223,6 +226,65 @@ async def test_another_tenant_finds_nothing_by_any_route_and_changes_nothing(
             back = await ask(w, "GET", f"/oauth/callback?state={places['state']}&code=c")
             assert back.status >= 400
         assert await everything(w) == before
+
+
+PLACES = {"run:int": "run_id", "event:int": "event_id", "draft": "flow", "secret": "state"}
+"""Which of the values of paths a page means by a name of its own."""
+APART = ("/play", "/play/do", "/logout", "/login", "/login/{secret}", "/language/{language}")
+"""They start programs of their own, or are of whoever asks; nobody's things are shown there."""
+
+
+def page_at(template: str, places: Mapping[str, Any]) -> str:
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name == "key" and template.startswith("/flows"):
+            name = "flow"
+        return str(places[PLACES.get(name, name)])
+
+    return re.sub(r"\{([^}]+)\}", value, template)
+
+
+@story
+async def test_another_tenant_finds_nothing_on_any_page_and_changes_nothing(
+    tmp_path: Path, kept: dict[str, Any]
+) -> None:
+    async with filled(tmp_path, kept) as (w, places):
+        mine = await let_in(w, w.runtime)
+        places["id"] = (await w.connection("fatture")).id
+        unknown = {**places, "run_id": STRANGE, "event_id": STRANGE, "key": "k" * 64, "flow": "no"}
+        unknown["id"] = "con_none"
+        before = await everything(w)
+        form = {
+            "text": flow("simple"), "flow": "simple", "key": "simple", "draft": "simple",
+            "stored": "simple", "name": "new client", "version": "1", "on": "yes", "run": "1",
+            "choice": "drop", "step": "0", "app": FATTURE, "connection": "fatture", "token": "x",
+            "sample": {"record": {}}, "account": "108061", "person": "anna",
+        }  # fmt: skip
+        shown = asked = 0
+        async with served_to_another(w) as other:
+            stranger = await let_in(w, other)
+            for (method, template), role in make_site(other, w.settings).roles.items():
+                if template in APART or role is None:
+                    continue
+                told = []
+                for known in (places, unknown):
+                    path = page_at(template, known)
+                    sent = stranger.get(path) if method == "GET" else stranger.form(path, form)
+                    answer = await sent
+                    assert NAME.encode() not in answer.body, f"{method} {path}"
+                    told.append(answer.status)
+                asked += 1
+                assert len(set(told)) == 1, f"{method} {template}: {told}"
+                if "{" in template and method == "GET":
+                    # The list of a draft's tests is empty for a flow that is not stored yet, too.
+                    assert told[0] == (200 if template.endswith("/tests") else 404), template
+        assert await everything(w) == before
+        # The same pages show it to whom it belongs, so that there was something to find.
+        for template in ("/runs/{run:int}", "/inbox/{event:int}", "/parked/{key}", "/flows/{key}"):
+            shown += NAME.encode() in (await mine.get(page_at(template, places))).body
+        assert shown >= 2
+        print(f"{asked} pages and forms")
+        assert asked >= 50
 
 
 def same(answer: Answer, places: dict[str, Any]) -> bytes:

@@ -28,6 +28,7 @@ from connector.runtime import Tuning
 from connector.sandbox.fic.signing import Signer
 from connector.sandbox.fic.webhooks import CHALLENGE
 from connector.web.app import make_app
+from tests.chaos.pages import all_pages, let_in
 from tests.cli.kit import connector
 from tests.runtime.kit import (
     CLIENTS,
@@ -415,13 +416,19 @@ async def told(w: World, method: Any, path: str, body: Any = None, token: str = 
 
 
 async def look(w: World, said: Collected) -> None:
-    """All that can be asked of the API and of the runtime."""
+    """All that can be asked of the API and of the runtime, and all pages."""
     for path in ("apps", "nodes", "connections", "flows", "events?limit=200", "runs?limit=200"):
         said.add("the API", await told(w, "GET", f"/api/v1/{path}"))
     for run in await w.runs():
         said.add("the API", await told(w, "GET", f"/api/v1/runs/{run['id']}"))
     for event in await w.events():
         said.add("the API", await told(w, "GET", f"/api/v1/events/{event['id']}"))
+    person, shown = await let_in(w, w.runtime), 0
+    for path in await all_pages(w):
+        answer = await person.get(path)
+        said.add("the pages", f"{answer.headers}\n{answer.body.decode()}")
+        shown += answer.status == 200
+    assert shown > 20
     said.add("parked writes", encode_text(await w.runtime.list_parked()))
     said.add("the settings", repr(w.settings) + w.settings.model_dump_json())
     said.add("the connections", repr(await w.runtime.list_connections()))
