@@ -483,6 +483,8 @@ class Delivery:
     time: str = ""
     silent: bool = False
     """Kept and acknowledged, but it starts no run (welcome events, unknown types)."""
+    settles: float = 0
+    """Seconds before it is read: so long another change may come that has the same id."""
 
 
 class Connection(Data):

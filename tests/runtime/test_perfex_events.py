@@ -110,6 +110,33 @@ async def test_twins_of_a_foreign_subscription_are_one_event(tmp_path: Path) -> 
         assert sorted(event["operation"] for event in told) == ["create", "update"]
 
 
+@story
+async def test_of_two_changes_in_one_second_the_last_is_seen(tmp_path: Path) -> None:
+    """Their deliveries are alike to the byte; the record is read when both must have come."""
+    async with world(tmp_path) as w:
+        await on(w, flow("customer_updated"))
+        one = add(w, "customers", company="Adda")
+        await asyncio.sleep(5)
+        await asyncio.sleep(1 - clock() % 1 + 0.01)
+        for name in ("First", "Second"):
+            change(w, "customers", one, company=name)
+            await asyncio.sleep(0.9)
+        assert await fired(w) == [one]
+        assert (await w.run())["trigger"]["resource"]["company"] == "Second"
+        (event,) = [told for told in await w.events() if told["operation"] == "update"]
+        assert event["state"] == "matched"
+
+
+@story
+async def test_a_new_customer_is_read_at_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await on(w, flow("new_customer"))
+        before = clock()
+        one = add(w, "customers", company="Adda")
+        assert await fired(w) == [one]
+        assert (await w.run())["created_at"] - before < 2
+
+
 @long_story
 async def test_a_queued_retry_is_the_same_event(tmp_path: Path) -> None:
     async with world(tmp_path) as w:

@@ -67,7 +67,7 @@ class Work(Snapshots, Derived, Polling):
                 (
                     self.tenant, event.connection_id, event.delivery_id, event.type,
                     event.resource, event.operation, event.account, event.happened_at,
-                    encode_text(event.ids), event.received_at, event.state,
+                    encode_text(event.ids), event.received_at, event.state, event.due_at,
                 ),
             )
         )  # fmt: skip
