@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from connector.codec import encode
 from connector.engine.polls import EVERY_SECONDS
+from connector.model import HttpRequest
 from connector.sandbox.perfex.app import add_row, change_row
 from connector.sandbox.perfex.tables import kinds
 from tests.runtime.kit import HUB, World, clock, long_story, story, world
@@ -125,6 +127,19 @@ async def test_of_two_changes_in_one_second_the_last_is_seen(tmp_path: Path) -> 
         assert (await w.run())["trigger"]["resource"]["company"] == "Second"
         (event,) = [told for told in await w.events() if told["operation"] == "update"]
         assert event["state"] == "matched"
+
+
+@story
+async def test_an_event_with_a_whole_record_in_it_is_taken(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await on(w, flow("customer_updated"))
+        (hook,) = hooks(w)
+        data = {"id": 412, "lines": ["x" * 100] * 800}
+        body = encode({"event": "customer_updated", "timestamp": int(clock()), "data": data})
+        assert len(body) > 80_000
+        headers = (("content-type", "application/json"), *sign(hook.secret, clock(), body))
+        told = HttpRequest(method="POST", url=hook.url, headers=headers, body=body)
+        assert (await w.outside.send(told)).status == 202
 
 
 @story
