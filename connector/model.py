@@ -483,6 +483,8 @@ class Delivery:
     time: str = ""
     silent: bool = False
     """Kept and acknowledged, but it starts no run (welcome events, unknown types)."""
+    settles: float = 0
+    """Seconds before it is read: so long another change may come that has the same id."""
 
 
 class Connection(Data):
@@ -543,6 +545,8 @@ class App(Data):
     read_error: Callable[[Answer], ApiError | None] = Attribute(exclude=True)
     """Turns an answer into the error it means, or None when it is a success."""
     webhook: WebhookSource | None = Attribute(default=None, exclude=True)
+    hook_bytes: int = Attribute(default=1024 * 1024, exclude=True)
+    """How long the body of one of its events may be; longer than `CONNECTOR_LIMITS__HOOK_BYTES`."""
     event_prefix: str = ""
     """What precedes `resource.operation` in the type of an event."""
     readers: Mapping[str, Reader] = {}

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from connector.engine.fair import FairQueue
+from connector.engine.fair import FairQueue, share_of
 from connector.engine.waits import Clock
 from connector.errors import StoreError
 from connector.store.rows import RunRow
@@ -60,7 +60,7 @@ class Dispatcher:
         self._clock = clock
         self._workers = workers
         self._lanes: dict[LaneKey, deque[Ticket]] = {}
-        self._ready: FairQueue[Ticket] = FairQueue()
+        self._ready: FairQueue[Ticket] = FairQueue(share_of(workers))
         self._tasks: list[asyncio.Task[None]] = []
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._known: dict[int, LaneKey] = {}
@@ -155,6 +155,7 @@ class Dispatcher:
             ticket = await self._ready.get()
             self._make_room(ticket.tenant)
             again = await self._go_on(ticket)
+            self._ready.done(ticket)
             if again is None:
                 self._leave(ticket)
                 continue

@@ -144,7 +144,8 @@ class Effects(Beforehand):
                     last.get("message", "It is not known whether this write arrived."),
                     remedy="Look for the record in the app, then adopt it, send again or drop it.",
                     who="user",
-                )
+                ),
+                effect.key,
             )
         raise Wait("unsure", effect.due_at, None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from typing import Generic, Protocol, TypeVar
 
 
@@ -14,13 +14,23 @@ class Owned(Protocol):
     def tenant(self) -> str: ...
 
 
+def share_of(slots: int) -> int:
+    """How many of these one tenant may hold: the others never wait for slow calls of his alone."""
+    return max(1, slots * 3 // 4)
+
+
 T = TypeVar("T", bound=Owned)
 
 
 class FairQueue(Generic[T]):
-    """A queue in which a tenant with thousands holds up nobody: who has some is next in turn."""
+    """A queue in which a tenant with thousands holds up nobody: who has some is next in turn.
 
-    def __init__(self) -> None:
+    Of no tenant more than `most` are in hand: `done` gives one back.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._held: Counter[str] = Counter()
         self._of: dict[str, deque[T]] = {}
         self._turns: deque[str] = deque()
         self._size = 0
@@ -39,7 +49,7 @@ class FairQueue(Generic[T]):
 
     async def get(self) -> T:
         """The next of the tenant whose turn it is; waits until there is one."""
-        while not self._size:
+        while (tenant := self._next()) is None:
             waiting = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
             try:
@@ -49,8 +59,8 @@ class FairQueue(Generic[T]):
                     # Woken and cancelled at once: another one takes what there is.
                     self._wake()
                 raise
-        tenant = self._turns.popleft()
         own = self._of[tenant]
+        self._held[tenant] += 1
         one = own.popleft()
         self._size -= 1
         if own:
@@ -58,6 +68,23 @@ class FairQueue(Generic[T]):
         else:
             del self._of[tenant]
         return one
+
+    def done(self, one: T) -> None:
+        """This one is out of hand."""
+        self._held[one.tenant] -= 1
+        if not self._held[one.tenant]:
+            del self._held[one.tenant]
+        if self._size:
+            self._wake()
+
+    def _next(self) -> str | None:
+        """Whose turn it is; who has as many in hand as he may goes behind the others."""
+        for _ in range(len(self._turns)):
+            tenant = self._turns.popleft()
+            if self._most is None or self._held[tenant] < self._most:
+                return tenant
+            self._turns.append(tenant)
+        return None
 
     def size(self) -> int:
         """How many there are."""

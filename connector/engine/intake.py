@@ -67,6 +67,7 @@ class Intake:
             account=opened.hook.account,
             happened_at=delivery.time,
             state="silent" if delivery.silent else "received",
+            due_at=seconds + delivery.settles if delivery.settles else 0,
         )
         try:
             event_id = await self._store_of(opened.tenant).accept(event)

@@ -33,7 +33,7 @@ from connector.errors import (
     Unclear,
 )
 from connector.model import Action, Search
-from connector.store.rows import FINAL_RUN_STATES, RunRow, StepRow
+from connector.store.rows import EFFECT, FINAL_RUN_STATES, RunRow, StepRow
 from connector.surprises import log_surprise
 
 if TYPE_CHECKING:
@@ -123,7 +123,11 @@ class Runs:
             await store.record_run(run)
             return wait.due_at if wait.due_at is not None else float("inf")
         except Park as park:
-            await self._finish(run, store, "parked", park.cause)
+            self._close(run, "parked", park.cause)
+            run.error = {**(run.error or {}), EFFECT: park.key}
+            if not await store.park_run(run, park.key):
+                # It was decided while this run was on its way here.
+                return run.due_at
         except (StoreBusy, TakenOver):
             raise
         except ConnectorError as error:

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connector.engine.drive import MakeEvents, Perform
+from connector.engine.fair import share_of
 from connector.engine.waits import Clock
 from connector.errors import StoreError, TakenOver
 from connector.store.rows import EventRow, RunRow
@@ -160,7 +161,7 @@ class SharedDrive:
         # A claim for each run that ends would be a question for each: they go in bunches.
         if room < max(1, self._workers // 8) and self._runs:
             return False
-        runs = await self._claims.runs(room, self._clock())
+        runs = await self._claims.runs(room, self._clock(), share_of(self._workers))
         for run in runs:
             if run.id not in self._runs:
                 self._runs[run.id] = asyncio.create_task(self._go_on(run), name="connector-run")
@@ -169,7 +170,7 @@ class SharedDrive:
     async def _claim_events(self) -> bool:
         if self._events.open >= MOST_EVENTS:
             return False
-        events = await self._claims.events(EVENTS_AT_ONCE, self._clock())
+        events = await self._claims.events(EVENTS_AT_ONCE, self._clock(), share_of(MOST_EVENTS))
         for event in events:
             self._events.enqueue(event)
         return bool(events)

@@ -38,9 +38,11 @@ class Wait(Exception):
 class Park(Exception):
     """The run stops until a person has looked at the evidence."""
 
-    def __init__(self, cause: ConnectorError) -> None:
+    def __init__(self, cause: ConnectorError, key: str) -> None:
         super().__init__(str(cause))
         self.cause = cause
+        self.key = key
+        """Of the write that waits; another run may have begun it."""
 
 
 def fault_of_ours(fault: BaseException) -> ConnectorError:

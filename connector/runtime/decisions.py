@@ -165,10 +165,12 @@ class Decisions:
         if choice == "adopt" and not force and remote_id != changed_by(effect):
             # Once more with the commit: another write may have been given it a moment ago.
             free = self._witness.kin(effect)
-        await self._store.decide(effect, now, who, choice, details, free)
-        run = await self._store.run(effect.run_id)
-        if run is not None and run.finished_at is None:
-            self._go_on(run)
+        freed = await self._store.decide(effect, now, who, choice, details, free)
+        # Its own as well where an answer of the database was lost.
+        for number in sorted({effect.run_id, *freed}):
+            run = await self._store.run(number)
+            if run is not None and run.finished_at is None:
+                self._go_on(run)
         return {**effect_view(effect), "run": effect.run_id}
 
     async def _parked(self, key: str) -> EffectRow:

@@ -1,4 +1,4 @@
-"""Two flows that make the same record of the same event, and nothing that tells it is the same."""
+"""Two flows that make the same record, and nothing that tells it is the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connector.errors import ConnectorError, Issue
 from connector.flow.checking import mapped
 from connector.flow.reading import parse_flow
-from connector.model import Action
+from connector.model import Action, Trigger
 
 if TYPE_CHECKING:
     from connector.catalog import Catalog
@@ -23,25 +23,47 @@ def overlaps(flow: Flow, rows: Sequence[FlowRow], catalog: Catalog) -> Iterator[
         return
     others = [one for row in rows if row.enabled and row.key != flow.key for one in _read(row)]
     for other in others:
-        if not _same_events(flow, other):
+        same_events = _same_events(flow, other)
+        if not same_events and not _same_records(flow, other, catalog):
             continue
         for at, step, node in makes:
             twins = [one for one in other.steps if node and one.enabled and _alike(node, step, one)]
             # Where both have conditions, these may keep them apart.
-            if node and any(not (_held(flow, step) and _held(other, one)) for one in twins):
-                keys = ", ".join(_joining(node))
-                remedy = (
-                    f"Map one of {keys} in both flows, or let one of them find it."
-                    if keys
-                    else "Switch one of them off, or give both a condition that keeps them apart."
-                )
-                yield Issue(
-                    message=f"The flow {other.key!r} makes this record ({node.noun.lower()}) of the"
-                    " same event, and nothing identifies it: there will be two.",
-                    remedy=remedy,
-                    where=f"steps.{at}.map",
-                    severity="warning",
-                )
+            twins = [one for one in twins if not (_held(flow, step) and _held(other, one))]
+            if node and any(_same_key(step, one) for one in twins):
+                yield _kept_apart(other.key, node, at)
+            elif node and twins and same_events:
+                yield _unidentified(other.key, node, at)
+
+
+def _unidentified(other: str, node: Action, at: int) -> Issue:
+    keys = ", ".join(_joining(node))
+    remedy = (
+        f"Map one of {keys} in both flows, or let one of them find it."
+        if keys
+        else "Switch one of them off, or give both a condition that keeps them apart."
+    )
+    return Issue(
+        message=f"The flow {other!r} makes this record ({node.noun.lower()}) of the"
+        " same event, and nothing identifies it: there will be two.",
+        remedy=remedy,
+        where=f"steps.{at}.map",
+        severity="warning",
+    )
+
+
+def _kept_apart(other: str, node: Action, at: int) -> Issue:
+    return Issue(
+        message=f"The flow {other!r} makes this record ({node.noun.lower()}) with the same"
+        " business_key, which counts within one flow only: there may be two.",
+        remedy="Switch one of them off, or give both a condition that keeps them apart.",
+        where=f"steps.{at}.business_key",
+        severity="warning",
+    )
+
+
+def _same_key(one: Step, other: Step) -> bool:
+    return one.business_key is not None and one.business_key == other.business_key
 
 
 def _maker(step: Step, catalog: Catalog) -> Action | None:
@@ -100,6 +122,27 @@ def _same_events(one: Flow, other: Flow) -> bool:
     return all(
         _meet(mine.inputs[key], theirs.inputs[key]) for key in {*mine.inputs} & {*theirs.inputs}
     )
+
+
+def _same_records(one: Flow, other: Flow, catalog: Catalog) -> bool:
+    """Whether both may be about one record, though not of one event."""
+    mine, theirs = one.trigger, other.trigger
+    if mine.connection != theirs.connection:
+        return False
+    node = catalog.nodes.get(mine.node)
+    account = catalog.app(node.app).account_input if node else ""
+    accounts = [one.inputs[account] for one in (mine, theirs) if account and account in one.inputs]
+    if len(accounts) > 1 and not _meet(*accounts):
+        return False
+    return bool(_resources(one, catalog) & _resources(other, catalog))
+
+
+def _resources(flow: Flow, catalog: Catalog) -> set[str]:
+    chosen = flow.trigger.inputs.get("resource")
+    if chosen:
+        return {*map(str, _listed(chosen))}
+    node = catalog.nodes.get(flow.trigger.node)
+    return {*node.outputs} if isinstance(node, Trigger) else set()
 
 
 def _meet(one: Any, other: Any) -> bool:

@@ -227,6 +227,10 @@ class Runtime:
 
     # --- events and runs ----------------------------------------------------------------------
 
+    async def hook_bytes(self, hook_id: str) -> int:
+        """How long a body the app behind a hook may send. Raises HookRefused (404)."""
+        return (await self._book.hook(hook_id)).app.hook_bytes
+
     async def receive(self, hook_id: str, inbound: Inbound) -> Json | None:
         """Store one webhook durably; gives the answer of a handshake, else None.
 

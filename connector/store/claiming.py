@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from connector.store.rows import EventRow, RunRow
 
+NO_SHARE = 1 << 31
+"""As many as there are."""
+
 
 class Turn(Protocol):
     """The right to go on under some names, held by one process at a time."""
@@ -35,12 +38,18 @@ class Claims(Protocol):
         """Every process that drives: its name, when it came and how long it has been silent."""
         ...
 
-    async def runs(self, limit: int, now: float) -> list[RunRow]:
-        """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
+    async def runs(self, limit: int, now: float, share: int = NO_SHARE) -> list[RunRow]:
+        """Take up to `limit` runs that may go on: the first of each lane, tenants in turn.
+
+        Of one tenant this process has no more than `share` in hand afterwards.
+        """
         ...
 
-    async def events(self, limit: int, now: float) -> list[EventRow]:
-        """Take up to `limit` events; those of one place (tenant to account) go to one process."""
+    async def events(self, limit: int, now: float, share: int = NO_SHARE) -> list[EventRow]:
+        """Take up to `limit` events; those of one place (tenant to account) go to one process.
+
+        Of one tenant this process has no more than `share` in hand afterwards.
+        """
         ...
 
     async def give_back(self, run: RunRow, due_at: float) -> None:

@@ -25,6 +25,8 @@ MENDING: frozenset[str] = frozenset({"succeeded", "filtered"})
 """Ends of a replay after which its failed run needs nobody any more."""
 COUNTED = 10_000
 """Where counting what is in a state ends, unless more is asked for: so it never takes long."""
+EFFECT = "effect"
+"""Where the error of a parked run names the key of the write whose decision it waits for."""
 FINAL_RUN_STATES: frozenset[str] = frozenset({"succeeded", "filtered", "failed", "parked"})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from connector.web.ports import Receive
 
@@ -49,14 +49,30 @@ def check_framing(headers: Iterable[tuple[bytes, bytes]], limit: int) -> bytes:
     return kind
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
-    """The whole body, counted while it comes; raises BodyRefused and ClientGone."""
+def is_within(headers: Iterable[tuple[bytes, bytes]], size: int) -> bool:
+    """Whether a request says that its body is no longer than this; unsaid, it may be."""
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return False
+        if name == b"content-length" and value.isdigit():
+            return len(value) <= 18 and int(value) <= size
+    return True
+
+
+async def read_body(
+    receive: Receive, limit: int, hold: Callable[[int], None] = lambda size: None
+) -> bytes:
+    """The whole body, counted while it comes; raises BodyRefused and ClientGone.
+
+    `hold` hears of each part before it is kept, and may refuse it.
+    """
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGone
     body: bytes = message.get("body", b"")
     if len(body) > limit:
         raise BodyRefused(413)
+    hold(len(body))
     if not message.get("more_body", False):
         return body
     parts, size = [body], len(body)
@@ -68,6 +84,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise BodyRefused(413)
+        hold(len(part))
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)

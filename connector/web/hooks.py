@@ -17,7 +17,7 @@ from connector.errors import HookRefused
 from connector.model import Inbound, Json
 from connector.settings import Limits
 from connector.web.answers import JSON, PROBLEM, bare_problem, log_surprise, send_answer
-from connector.web.bodies import BodyRefused, ClientGone, check_framing, read_body
+from connector.web.bodies import BodyRefused, ClientGone, check_framing, is_within, read_body
 from connector.web.ports import Hooks, Receive, Scope, Send
 
 log = logging.getLogger("connector.web.hooks")
@@ -26,8 +26,37 @@ ACCEPTED = 202
 UNSURE = 503
 NEVER = frozenset({408, 410, 429})
 MAX_QUERY_FIELDS = 32
+LONG_BYTES = 8 * 1024 * 1024
+"""Room for all the bodies together that may be longer than others: so memory stays bounded."""
 _HOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _JSON_TYPE = re.compile(rb"application/(?:[a-z0-9.-]+\+)?json")
+
+
+class Room:
+    """How many bytes of long bodies are in memory, all of them together."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+
+class Held:
+    """The part of one long body; one that finds no room must come again."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._size = 0
+
+    def add(self, size: int) -> None:
+        """Take room for some more. Raises BodyRefused."""
+        if self._room.taken + size > LONG_BYTES:
+            raise BodyRefused(UNSURE)
+        self._room.taken += size
+        self._size += size
+
+    def let_go(self) -> None:
+        """Give all of it back."""
+        self._room.taken -= self._size
+        self._size = 0
 
 
 class HookEdge:
@@ -36,6 +65,7 @@ class HookEdge:
     def __init__(self, runtime: Hooks, limits: Limits) -> None:
         self._runtime = runtime
         self._limits = limits
+        self._room = Room()
         self._storing: set[asyncio.Task[Json | None]] = set()
 
     async def serve_hook(self, hook_id: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,8 +91,14 @@ class HookEdge:
 
     async def _judge(self, hook_id: str, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         name = hook_id[-4:] if _HOOK_ID.fullmatch(hook_id) else "?"
+        held = Held(self._room)
         try:
-            inbound = await self._read(scope, receive)
+            limit = self._limits.hook_bytes
+            if name != "?" and not is_within(scope["headers"], limit):
+                # Only what may be long waits to hear whose it is.
+                async with asyncio.timeout(self._limits.hook_seconds):
+                    limit = max(limit, await self._runtime.hook_bytes(hook_id))
+            inbound = await self._read(scope, receive, limit, held)
             if name == "?":
                 return 404, b""
             reply = await self._store(hook_id, inbound)
@@ -83,6 +119,8 @@ class HookEdge:
         except Exception as error:  # noqa: BLE001 - whatever it is, the event must come again
             log_surprise(f"hook …{name}", error)
             return UNSURE, b""
+        finally:
+            held.let_go()
 
     async def _store(self, hook_id: str, inbound: Inbound) -> Json | None:
         """Wait for the commit, but not for ever; a commit that began is never cut short.
@@ -102,16 +140,19 @@ class HookEdge:
             # The sender was told 503 when it took too long; its end is no news any more.
             storing.exception()
 
-    async def _read(self, scope: Scope, receive: Receive) -> Inbound:
+    async def _read(self, scope: Scope, receive: Receive, limit: int, held: Held) -> Inbound:
         method: str = scope["method"]
         if method not in ("GET", "POST"):
             raise BodyRefused(405)
-        kind = check_framing(scope["headers"], self._limits.hook_bytes)
+        kind = check_framing(scope["headers"], limit)
         if method == "POST" and not _JSON_TYPE.fullmatch(kind):
             raise BodyRefused(415)
         query = _query(scope.get("query_string", b""))
         async with asyncio.timeout(self._limits.body_seconds):
-            body = await read_body(receive, self._limits.hook_bytes)
+            if limit > self._limits.hook_bytes:
+                body = await read_body(receive, limit, held.add)
+            else:
+                body = await read_body(receive, limit)
         if method == "GET" and body:
             raise BodyRefused(400)
         headers = tuple(

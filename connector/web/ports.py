@@ -39,7 +39,11 @@ class Catalog(Protocol):
 
 
 class Hooks(Protocol):
-    """The one call of the hot path."""
+    """The calls of the hot path."""
+
+    async def hook_bytes(self, hook_id: str) -> int:
+        """How long a body the app behind a hook may send. Raises HookRefused (404)."""
+        ...
 
     async def receive(self, hook_id: str, inbound: Inbound) -> Json | None:
         """Store one webhook durably; gives the answer of a handshake, else None.

@@ -55,10 +55,18 @@ class Desk:
             raise given
         return given if given is None else float(given)
 
-    def add(self, number: int, item: str = "a", due_at: float = 0, *, read: bool = False) -> None:
+    def add(
+        self,
+        number: int,
+        item: str = "a",
+        due_at: float = 0,
+        *,
+        read: bool = False,
+        tenant: str = "",
+    ) -> None:
         self.items[number] = item
         row = None if read else run_row(number, item)
-        self.dispatcher.enqueue(Ticket(number, (1, item), row, due_at))
+        self.dispatcher.enqueue(Ticket(number, (1, item), row, due_at, tenant))
 
     def begun(self) -> list[int]:
         return [run for what, run, _ in self.log if what == "begin"]
@@ -93,7 +101,7 @@ def test_the_runs_of_a_record_go_one_at_a_time_in_their_order() -> None:
 def test_records_go_side_by_side_up_to_the_number_of_workers() -> None:
     async def story(desk: Desk) -> None:
         for number in range(20):
-            desk.add(number, item=str(number))
+            desk.add(number, item=str(number), tenant=str(number % 2))
         await desk.dispatcher.settled()
 
     desk = play(story, workers=4)
@@ -347,6 +355,24 @@ def test_no_runs_are_added_beyond_a_number_until_some_have_had_their_turn(
     play(story, workers=2)
     assert len(began) >= 12 - 5 - 1
     assert len(began) < 12, "as soon as there is room"
+
+
+def test_a_tenant_whose_runs_take_long_leaves_a_part_of_the_workers_to_others() -> None:
+    """All of them slow: without a share the second tenant would wait for the first one's calls."""
+
+    async def story(desk: Desk) -> None:
+        desk.takes = 29
+        for number in range(20):
+            desk.add(number, item=str(number), tenant="slow")
+        await asyncio.sleep(1)
+        assert len(desk.begun()) == 3
+        desk.add(101, item="second", tenant="other")
+        await desk.dispatcher.settled()
+
+    desk = play(story, workers=4)
+    assert desk.times(101) == [1]
+    assert desk.together == 4
+    assert sorted(desk.begun()) == [*range(20), 101], "and nothing of it is left"
 
 
 def test_it_is_settled_at_once_when_there_is_nothing_to_do() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from connector.engine.sharing import BEATS, SILENT_SECONDS, SharedDrive
+from connector.engine.sharing import BEATS, MOST_EVENTS, SILENT_SECONDS, SharedDrive
 from connector.errors import StoreBusy
 from tests.engine.virtual import simulate
 
@@ -18,6 +18,8 @@ class Claims:
         self.tended = 0
         self.held = asyncio.Event()
         self.away = False
+        self.shares: list[int] = []
+        self.event_shares: list[int] = []
 
     async def join(self, name: str) -> None: ...
 
@@ -26,10 +28,12 @@ class Claims:
     async def release_mended(self) -> int:
         return 0
 
-    async def runs(self, limit: int, now: float) -> list[Any]:
+    async def runs(self, limit: int, now: float, share: int) -> list[Any]:
+        self.shares.append(share)
         return []
 
-    async def events(self, limit: int, now: float) -> list[Any]:
+    async def events(self, limit: int, now: float, share: int) -> list[Any]:
+        self.event_shares.append(share)
         return []
 
     async def beat(self) -> bool:
@@ -69,6 +73,19 @@ def test_beats_go_on_while_looking_after_others_takes_long() -> None:
         await one.stop()
         assert claims.tended == 1
         assert len(claims.beats) >= 10 * BEATS - 1
+
+    simulate(story)
+
+
+def test_one_tenant_may_have_three_parts_in_four() -> None:
+    async def story() -> None:
+        claims = Claims()
+        one = drive(claims)
+        await one.start(())
+        await asyncio.sleep(5)
+        await one.stop()
+        assert set(claims.shares) == {3}
+        assert set(claims.event_shares) == {MOST_EVENTS * 3 // 4}
 
     simulate(story)
 

@@ -221,6 +221,35 @@ def test_every_choice_is_kept_with_who_made_it(tmp_path: Path, choice: Any) -> N
     told()
 
 
+ENDS = {"adopt": "succeeded", "send_again": "succeeded", "drop": "failed"}
+
+
+@pytest.mark.parametrize("choice", ENDS)
+def test_every_run_that_waits_for_a_write_goes_on_when_it_is_decided(
+    tmp_path: Path, choice: Any
+) -> None:
+    """Two events about one order have one write: it is decided once, and neither stays behind."""
+
+    @story
+    async def told() -> None:
+        async with world(tmp_path) as w:
+            key = 'business_key: "order {{ trigger.event.resource }}"'
+            await w.follow(flow(steps=INVOICE + f"    {key}\n", types="[create]"))
+            w.sandbox.fic.faults.add(kind="reset_before", **POST)
+            for name in ("Rossi", "Bianchi"):
+                w.person.create("clients", {"name": name})
+                await w.quiet()
+            assert [run["state"] for run in await w.runs()] == ["parked", "parked"]
+            (row,) = await w.runtime.list_parked()
+            await w.runtime.resolve(row["key"], choice, who="anna", remote_id="9001", force=True)
+            await w.quiet()
+            assert [run["state"] for run in await w.runs()] == [ENDS[choice]] * 2
+            assert len(w.documents) == (choice == "send_again")
+            assert await w.runtime.list_parked() == []
+
+    told()
+
+
 @story
 async def test_a_write_is_decided_once(tmp_path: Path) -> None:
     async with world(tmp_path) as w:

@@ -81,6 +81,32 @@ def test_a_mark_or_a_person_that_is_asked_joins_no_two_flows(node: str) -> None:
         assert told(flow("new", steps=steps("order")), flow("old", steps=steps("invoice"))) == []
 
 
+ORDER = """\
+  - id: a
+    node: fatture_in_cloud.create_issued_document
+    connection: two
+    business_key: "{{ trigger.id }}"
+    map:
+      company_id: 1
+      data.type: invoice
+"""
+
+
+def test_a_business_key_counts_within_one_flow() -> None:
+    """Also where they follow other events: the first makes it, and then the second."""
+    new = flow("new", types="[create]", steps=ORDER)
+    for types in ("[create]", "[update]"):
+        (said,) = told(new, flow("old", types=types, steps=ORDER))
+        assert said.endswith("business_key, which counts within one flow only: there may be two.")
+    for old in (
+        flow("old", types="[update]", steps=ORDER.replace("trigger.id", "trigger.account")),
+        flow("old", resource="entities.suppliers", steps=ORDER),
+        flow("old", types="[update]", company=1, steps=ORDER),
+        flow("old", types="[update]", steps=ORDER.replace("two", "other")),
+    ):
+        assert told(new, old) == []
+
+
 def test_a_setting_may_be_one_value_or_a_list_of_them() -> None:
     assert told(flow("new", types="create"), flow("old", types="[create, delete]"))
     assert told(flow("new", types="update"), flow("old", types="[create, delete]")) == []

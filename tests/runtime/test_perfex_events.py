@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from connector.codec import encode
 from connector.engine.polls import EVERY_SECONDS
+from connector.model import HttpRequest
 from connector.sandbox.perfex.app import add_row, change_row
 from connector.sandbox.perfex.tables import kinds
 from tests.runtime.kit import HUB, World, clock, long_story, story, world
@@ -108,6 +110,46 @@ async def test_twins_of_a_foreign_subscription_are_one_event(tmp_path: Path) -> 
         assert await fired(w) == [one]
         told = [event for event in await w.events() if event["ids"] == [one]]
         assert sorted(event["operation"] for event in told) == ["create", "update"]
+
+
+@story
+async def test_of_two_changes_in_one_second_the_last_is_seen(tmp_path: Path) -> None:
+    """Their deliveries are alike to the byte; the record is read when both must have come."""
+    async with world(tmp_path) as w:
+        await on(w, flow("customer_updated"))
+        one = add(w, "customers", company="Adda")
+        await asyncio.sleep(5)
+        await asyncio.sleep(1 - clock() % 1 + 0.01)
+        for name in ("First", "Second"):
+            change(w, "customers", one, company=name)
+            await asyncio.sleep(0.9)
+        assert await fired(w) == [one]
+        assert (await w.run())["trigger"]["resource"]["company"] == "Second"
+        (event,) = [told for told in await w.events() if told["operation"] == "update"]
+        assert event["state"] == "matched"
+
+
+@story
+async def test_an_event_with_a_whole_record_in_it_is_taken(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await on(w, flow("customer_updated"))
+        (hook,) = hooks(w)
+        data = {"id": 412, "lines": ["x" * 100] * 800}
+        body = encode({"event": "customer_updated", "timestamp": int(clock()), "data": data})
+        assert len(body) > 80_000
+        headers = (("content-type", "application/json"), *sign(hook.secret, clock(), body))
+        told = HttpRequest(method="POST", url=hook.url, headers=headers, body=body)
+        assert (await w.outside.send(told)).status == 202
+
+
+@story
+async def test_a_new_customer_is_read_at_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await on(w, flow("new_customer"))
+        before = clock()
+        one = add(w, "customers", company="Adda")
+        assert await fired(w) == [one]
+        assert (await w.run())["created_at"] - before < 2
 
 
 @long_story

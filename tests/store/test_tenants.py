@@ -153,6 +153,9 @@ WRITES: dict[str, Call] = {
         run_row(store.tenant, whose.event, id=whose.run, state="failed", finished_at=NOW),
         step_row(whose.run, store.tenant),
     ),
+    "park_run": lambda store, whose: store.park_run(
+        run_row(store.tenant, whose.event, id=whose.run, state="parked", finished_at=NOW), "stolen"
+    ),
     "hurry_events": lambda store, whose: store.hurry_events(f"conn-{whose.tenant}"),
     "save_watch": lambda store, whose: store.save_watch(WatchRow(whose.flow.id, "stolen", NOW)),
     "drop_watch": lambda store, whose: store.drop_watch(whose.flow.id),

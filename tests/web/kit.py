@@ -114,6 +114,12 @@ class FakeRuntime:
         self.reasons: dict[str, str] = {}
         self.rows: list[dict[str, Any]] = []
         self.commits = 0
+        self.longest = 0
+
+    async def hook_bytes(self, hook_id: str) -> int:
+        if hook_id != HOOK:
+            raise HookRefused("unknown hook", status=404)
+        return self.longest
 
     async def receive(self, hook_id: str, inbound: Inbound) -> Any:
         if hook_id != HOOK:

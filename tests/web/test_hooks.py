@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
@@ -150,6 +152,55 @@ class TestRefused:
     ) -> None:
         assert (await web.ask("POST", PATH, b" " * 65536)).status == 202
         assert len(runtime.inbox[0][1].body) == 65536
+
+    @pytest.mark.parametrize("chunked", [False, True])
+    async def test_an_app_may_say_that_its_bodies_are_longer(
+        self, web: Served, runtime: FakeRuntime, chunked: bool
+    ) -> None:
+        runtime.longest = 100_000
+        for size, status in ((100_000, 202), (100_001, 413)):
+            client = await web.connect()
+            framing = [("content-length", str(size))]
+            if chunked:
+                framing = [("content-length", ""), ("transfer-encoding", "chunked")]
+            client.send(request("POST", PATH, b"", framing))
+            if status == 202 or chunked:
+                body = b" " * size
+                client.send(b"%x\r\n%s\r\n0\r\n\r\n" % (size, body) if chunked else body)
+            assert (await client.reply()).status == status
+        assert [len(inbound.body) for _, inbound in runtime.inbox] == [100_000]
+
+    async def test_long_bodies_have_little_room_all_together(self, runtime: FakeRuntime) -> None:
+        """Whoever finds none comes again; what is as short as any has room besides."""
+        runtime.longest = 1024 * 1024
+        edge = HookEdge(runtime, Limits())
+        runtime.gate = asyncio.Event()
+
+        async def post(size: int) -> int:
+            headers = [(b"content-type", b"application/json")]
+            scope = {"method": "POST", "headers": [*headers, (b"content-length", b"%d" % size)]}
+            said: list[int] = []
+
+            async def receive() -> dict[str, object]:
+                return {"type": "http.request", "body": b" " * size}
+
+            async def send(message: MutableMapping[str, Any]) -> None:
+                said.append(message.get("status", 0))
+
+            await edge.serve_hook(HOOK, scope, receive, send)
+            return said[0]
+
+        async with asyncio.TaskGroup() as group:
+            held = [group.create_task(post(runtime.longest)) for _ in range(8)]
+            while len(runtime.inbox) < 8:
+                await asyncio.sleep(0)
+            assert await post(65_537) == 503
+            short = group.create_task(post(65_536))
+            while len(runtime.inbox) < 9:
+                await asyncio.sleep(0)
+            runtime.gate.set()
+        assert {one.result() for one in (*held, short)} == {202}
+        assert await post(runtime.longest) == 202
 
     async def test_get_with_a_body_is_400(self, web: Served) -> None:
         assert_problem(await web.ask("GET", PATH, b"{}", [("content-length", "2")]), 400)

@@ -43,6 +43,7 @@ def build(*, keys: Sequence[str] = (), app_ids: Iterable[str | int] = ()) -> App
         probe=company_names,
         read_error=read_error,
         webhook=FattureWebhooks(keys, app_ids),
+        hook_bytes=64 * 1024,
         event_prefix=PREFIX,
         readers=readers(),
         operations=operations(),

@@ -24,6 +24,10 @@ TOLERANCE = 300.0
 MAX_BODY = 1024 * 1024
 LATEST = 2**53
 NO_SUCH_PATH = (404, 405)
+SETTLED_SECONDS = 3.0
+"""A second, in which another change has the same id, and what a commit may lag behind its hook."""
+AT_ONCE = ("create", "delete")
+"""Of one record these come once."""
 TIMEOUT, RETRIES = 30, 5
 
 _SIGNATURE = re.compile(r"t=(\d{1,12}),\s*v1=([0-9a-f]{64})", re.IGNORECASE)
@@ -66,6 +70,7 @@ class PerfexWebhooks:
             ids=(one,) if one else (),
             time=_written(moment),
             silent=event is None or not one,
+            settles=0 if operation in AT_ONCE else SETTLED_SECONDS,
         )
 
     def _verify(self, hook: Hook, inbound: Inbound, now: float) -> None:
@@ -194,7 +199,10 @@ def _offered(told: Json) -> list[str]:
 
 
 def _delivery_id(event: str | None, one: str, moment: int, body: bytes) -> str:
-    """The same for a retry, and for the two names of one change."""
+    """The same for a retry, for the two names of one change, and for all changes in one second.
+
+    Nothing tells these apart, so that the record is read when that second is over.
+    """
     if event is None or not one:
         return f"body:{hashlib.sha256(body).hexdigest()}"
     return f"{event}:{one}:{moment}"

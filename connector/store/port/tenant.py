@@ -310,6 +310,13 @@ class Store(History, Drafts, Keeping, People, Protocol):
         """
         ...
 
+    async def park_run(self, run: RunRow, key: str) -> bool:
+        """Let a run wait for the decision of this write; False, and queued, when there was one.
+
+        Raises TakenOver when the run is another process's by now.
+        """
+        ...
+
     async def release_runs(self, reason: str) -> list[tuple[int, int, str]]:
         """Make the runs that wait for `reason` due at once; gives (run id, flow id, record id)."""
         ...
@@ -352,8 +359,10 @@ class Store(History, Drafts, Keeping, People, Protocol):
         what: str,
         details: Any,
         unclaimed: Sequence[str] = (),
-    ) -> None:
-        """Store what a person decided of a write, the audit of it, and that its run goes on.
+    ) -> list[int]:
+        """Store what a person decided of a write, the audit of it, and that its runs go on.
+
+        Gives those runs: the write's own, and every other that was parked on it.
 
         All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile, or
         when another write of one of the nodes `unclaimed` has its record.

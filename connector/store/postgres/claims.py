@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
+from connector.store.claiming import NO_SHARE
 from connector.store.postgres.journal import translated_error
 from connector.store.postgres.turns import TRY_LOCK, Session
 from connector.store.rows import EventRow, RunRow
@@ -41,6 +42,16 @@ WITH RECURSIVE who AS (
 )"""
 """The tenants that have something ready, one look at the index for each."""
 
+_HELD = """held AS (
+    SELECT tenant, count(*) AS many FROM {table}
+    WHERE owner = ?3 AND owner <> '' AND {open} GROUP BY tenant
+)"""
+_HAS_ROOM = (
+    "{one} <= CAST(?4 AS bigint)"
+    " - COALESCE((SELECT many FROM held WHERE held.tenant = {tenant}), 0)"
+)
+"""Whether with this many more a tenant has no more in hand than its share."""
+
 _FOR_OWNERS = "state = 'waiting' AND reason LIKE 'connection:%'"
 _READY_RUNS = f"finished_at IS NULL AND owner = '' AND NOT ({_FOR_OWNERS})"
 """As the index `run_ready` has it."""
@@ -53,6 +64,7 @@ _IS_HEAD = f"""(run.ordered = 0 OR (
 """Not while an earlier one of its lane is open, or a later one is at work (it was parked)."""
 _FIRST = f"""
 {_TENANTS.format(table="run", ready=_READY_RUNS)},
+{_HELD.format(table="run", open="finished_at IS NULL")},
 heads AS (
     SELECT one.id, one.turn FROM who CROSS JOIN LATERAL (
         SELECT run.id, row_number() OVER (ORDER BY run.due_at, run.id) AS turn FROM (
@@ -61,12 +73,17 @@ heads AS (
             WHERE run.tenant = who.tenant AND {_READY_RUNS} AND due_at <= ?1
             ORDER BY due_at, id LIMIT greatest(?2, {RUNS_AHEAD})
         ) AS run WHERE {_IS_HEAD} ORDER BY run.due_at, run.id LIMIT ?2
-    ) AS one
+    ) AS one WHERE {_HAS_ROOM.format(one="one.turn", tenant="who.tenant")}
 )"""
 _AMONG = f"""
-WITH heads AS (
-    SELECT id, row_number() OVER (PARTITION BY tenant ORDER BY due_at, id) AS turn FROM run
-    WHERE id = ANY (CAST(?4 AS bigint[])) AND {_READY_RUNS} AND due_at <= ?1 AND {_IS_HEAD}
+WITH {_HELD.format(table="run", open="finished_at IS NULL")},
+free AS (
+    SELECT id, tenant, row_number() OVER (PARTITION BY tenant ORDER BY due_at, id) AS turn
+    FROM run
+    WHERE id = ANY (CAST(?5 AS bigint[])) AND {_READY_RUNS} AND due_at <= ?1 AND {_IS_HEAD}
+),
+heads AS (
+    SELECT id, turn FROM free WHERE {_HAS_ROOM.format(one="turn", tenant="free.tenant")}
 )"""
 _CLAIM = f"""{{heads}},
 picked AS (
@@ -110,6 +127,7 @@ SELECT one.id FROM who CROSS JOIN LATERAL (
 """Those that have waited: the heads of their lanes, as a rule."""
 _CLAIM_EVENTS = f"""
 {_TENANTS.format(table="event", ready="state = 'received' AND owner = ''")},
+{_HELD.format(table="event", open="state = 'received'")},
 due AS (
     SELECT one.* FROM who CROSS JOIN LATERAL (
         SELECT id, tenant FROM event
@@ -123,10 +141,13 @@ due AS (
     ) AS one
 ),
 ranked AS (
-    SELECT id, row_number() OVER (PARTITION BY tenant ORDER BY id) AS turn FROM due
+    SELECT id, tenant, row_number() OVER (PARTITION BY tenant ORDER BY id) AS turn FROM due
 )
 UPDATE event SET owner = ?3
-WHERE id IN (SELECT id FROM ranked ORDER BY turn, id LIMIT ?2)
+WHERE id IN (
+    SELECT id FROM ranked WHERE {_HAS_ROOM.format(one="turn", tenant="ranked.tenant")}
+    ORDER BY turn, id LIMIT ?2
+)
 AND EXISTS (SELECT 1 FROM worker WHERE worker.id = ?3)
 RETURNING {EVENT_COLUMNS}
 """
@@ -195,14 +216,19 @@ class Claims:
         names = ("name", "started_at", "silent_seconds", "runs")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    async def runs(self, limit: int, now: float) -> list[RunRow]:
-        """Take up to `limit` runs that may go on: the first of each lane, tenants in turn."""
-        rows = await self._claiming.all(_CLAIM_RUNS, now, limit, self.worker, lock=CLAIM_LOCK)
+    async def runs(self, limit: int, now: float, share: int = NO_SHARE) -> list[RunRow]:
+        """Take up to `limit` runs that may go on: the first of each lane, tenants in turn.
+
+        Of one tenant this process has no more than `share` in hand afterwards.
+        """
+        rows = await self._claiming.all(
+            _CLAIM_RUNS, now, limit, self.worker, share, lock=CLAIM_LOCK
+        )
         room = limit - len(rows)
         if room > 0 and await self._claiming.all(_CROWDED):
             some = await self._elsewhere(now)
             rows += await self._claiming.all(
-                _CLAIM_AMONG, now, room, self.worker, some, lock=CLAIM_LOCK
+                _CLAIM_AMONG, now, room, self.worker, share, some, lock=CLAIM_LOCK
             )
         runs = [run_row(row[:-1]) for row in rows]
         for run, row in zip(runs, rows, strict=True):
@@ -217,13 +243,17 @@ class Claims:
         waited = await self._claiming.all(_DUE_AGAIN, now)
         return [row[-1] for row in (*lanes, *newest, *waited)]
 
-    async def events(self, limit: int, now: float) -> list[EventRow]:
-        """Take up to `limit` events; those of one place (tenant to account) go to one process."""
+    async def events(self, limit: int, now: float, share: int = NO_SHARE) -> list[EventRow]:
+        """Take up to `limit` events; those of one place (tenant to account) go to one process.
+
+        Of one tenant this process has no more than `share` in hand afterwards.
+        """
         rows = await self._claiming.all(
             _CLAIM_EVENTS,
             now,
             limit,
             self.worker,
+            share,
             lock=CLAIM_LOCK,
         )
         return sorted((event_row(row) for row in rows), key=lambda event: event.id)

@@ -49,8 +49,8 @@ FLOW_FROM = (
 # A run's unit carries everything that begins with it, hence the literal statements below.
 INSERT_EVENT = (
     "INSERT INTO event (tenant, connection_id, delivery_id, type, resource, operation, account,"
-    " happened_at, ids, received_at, state)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
+    " happened_at, ids, received_at, state, due_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
 )
 INSERT_RUN = (
     "INSERT INTO run (tenant, flow_id, flow_version, event_id, item_id, replay, state, reason,"

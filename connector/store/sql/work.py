@@ -67,7 +67,7 @@ class Work(Snapshots, Derived, Polling):
                 (
                     self.tenant, event.connection_id, event.delivery_id, event.type,
                     event.resource, event.operation, event.account, event.happened_at,
-                    encode_text(event.ids), event.received_at, event.state,
+                    encode_text(event.ids), event.received_at, event.state, event.due_at,
                 ),
             )
         )  # fmt: skip
@@ -319,6 +319,35 @@ class Work(Snapshots, Derived, Polling):
                 ),
             ),
         )  # fmt: skip
+
+    async def park_run(self, run: RunRow, key: str) -> bool:
+        """Let a run wait for the decision of this write; False, and queued, when there was one.
+
+        Raises TakenOver when the run is another process's by now.
+        """
+        waits = "EXISTS (SELECT 1 FROM effect WHERE tenant = ? AND key = ? AND state = 'parked')"
+        whose = (self.tenant, key)
+        outcome = await self._backend.write(
+            # First, as with a decision: whichever comes second sees what the other has stored.
+            BUMP,
+            (
+                f"UPDATE run SET state = CASE WHEN {waits} THEN 'parked' ELSE 'queued' END,"
+                f" finished_at = CASE WHEN {waits} THEN CAST(? AS DOUBLE PRECISION) END,"
+                " reason = NULL, attempts = ?, due_at = 0, error = ?, owner = ''"
+                " WHERE tenant = ? AND id = ? AND epoch = ? AND owner = ? RETURNING state",
+                (
+                    *whose, *whose, run.finished_at, run.attempts, json_text(run.error),
+                    self.tenant, run.id, run.epoch, run.owner,
+                ),
+            ),
+        )  # fmt: skip
+        rows = outcome[-1][1]
+        if not rows:
+            raise TakenOver(f"Another process goes on with run {run.id}.")
+        run.state, run.due_at = rows[0][0], 0
+        if run.state == "queued":
+            run.finished_at = None
+        return bool(run.state == "parked")
 
     def _mended(self, run: RunRow) -> list[Statement]:
         """What a replay that ended well says of the runs that failed; whichever ends first."""

@@ -7,9 +7,15 @@ from dataclasses import fields
 from typing import Any
 
 from connector.errors import StoreError, TakenOver
-from connector.store.rows import EffectRow
+from connector.store.rows import EFFECT, EffectRow
 from connector.store.sql.backend import BUMP, Statement, TenantRows
 from connector.store.sql.columns import EFFECT_COLUMNS, effect_row, json_text, json_value
+
+_UNNAMED = (
+    "(COALESCE(error, '') NOT LIKE ? AND NOT EXISTS (SELECT 1 FROM effect AS own"
+    " WHERE own.run_id = run.id AND own.state = 'parked'))"
+)
+"""Parked on another run's write before runs named it: what still waits is parked anew."""
 
 
 class Writes(TenantRows):
@@ -120,8 +126,10 @@ class Writes(TenantRows):
         what: str,
         details: Any,
         unclaimed: Sequence[str] = (),
-    ) -> None:
-        """Store what a person decided of a write, the audit of it, and that its run goes on.
+    ) -> list[int]:
+        """Store what a person decided of a write, the audit of it, and that its runs go on.
+
+        Gives those runs: the write's own, and every other that was parked on it.
 
         All of it in one commit, or nothing. Raises TakenOver when the write changed meanwhile, or
         when another write of one of the nodes `unclaimed` has its record.
@@ -147,13 +155,18 @@ class Writes(TenantRows):
             ),
             (
                 "UPDATE run SET state = 'queued', reason = NULL, due_at = 0, finished_at = NULL"
-                f" WHERE tenant = ? AND id = ? AND state = 'parked' AND {is_decided}",
-                (self.tenant, effect.run_id, *decided),
+                " WHERE tenant = ? AND state = 'parked' AND finished_at IS NOT NULL"
+                f" AND (id = ? OR error LIKE ? OR {_UNNAMED}) AND {is_decided} RETURNING id",
+                (
+                    self.tenant, effect.run_id, f'%"{EFFECT}":"{effect.key}"%', f'%"{EFFECT}":"%',
+                    *decided,
+                ),
             ),
         )  # fmt: skip
         if not outcome[1][0]:
             await self._assert_stored(effect)
         effect.version += 1
+        return sorted(row[0] for row in outcome[3][1])
 
     def _saving(self, effect: EffectRow, unclaimed: Sequence[str] = ()) -> Statement:
         values = [getattr(effect, one.name) for one in fields(EffectRow)]

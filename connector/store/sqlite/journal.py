@@ -113,7 +113,7 @@ class Journal:
         outcome: Outcome = []
         for sql, given in unit:
             values = bound(given)
-            if sql.endswith(RETURNING_ID):
+            if sql.endswith(RETURNING_ID) and sql.startswith("INSERT"):
                 outcome.append(self._insert(sql, values))
                 continue
             cursor.execute(sql, values)

@@ -247,6 +247,23 @@ async def test_a_claim_that_the_database_forgot_in_a_power_cut_stores_nothing(
     await two.tenant("main").record_run(held)
 
 
+async def test_of_one_tenant_a_process_has_no_more_than_its_share(
+    one: Database, two: Database
+) -> None:
+    await matched(one, *"abcdefgh")
+    first = await one.claims.runs(4, NOW, 3)
+    assert [run.tenant for run in first] == ["main"] * 3
+    (mine,) = await matched(one, "z", tenant="quiet")
+    assert ids(await one.claims.runs(4, NOW, 3)) == [mine.id]
+    assert len(await one.claims.runs(9, NOW, 5)) == 2, "what it has in hand counts"
+    assert len(await two.claims.runs(9, NOW, 3)) == 3, "another process has a share of its own"
+    for number in range(4):
+        await accepted(one.tenant("main"), f"e-{number}", resource=f"r{number}")
+    assert len(await one.claims.events(9, NOW, 3)) == 3
+    assert await one.claims.events(9, NOW, 3) == []
+    assert len(await one.claims.events(9, NOW, 4)) == 1
+
+
 async def test_a_run_that_has_steps_is_not_taken_for_a_fresh_one(one: Database) -> None:
     (made,) = await matched(one, "7")
     await one.tenant("main").record_step(made, step_row(made.id))

@@ -68,7 +68,7 @@ async def test_the_head_of_a_long_lane_is_claimed_without_reading_those_behind_i
     one: Database,
 ) -> None:
     await crowded(one)
-    values = (NOW, 64, one.claims.worker)
+    values = (NOW, 64, one.claims.worker, 64)
     async with await one._connect() as connection, connection.transaction(force_rollback=True):
         explained = await connection.execute(
             translated(f"EXPLAIN (ANALYZE, FORMAT JSON) {_CLAIM_RUNS}"), values

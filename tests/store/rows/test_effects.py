@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ async def test_of_two_that_give_one_record_to_two_writes_the_second_is_refused(
         two.decide(effects[1], NOW, "Bea", "adopt", None, nodes),
         return_exceptions=True,
     )
-    assert sorted(type(one).__name__ for one in told) == ["NoneType", "TakenOver"]
+    assert sorted(type(one).__name__ for one in told) == ["TakenOver", "list"]
     assert len(await one.effects(state="done")) == len(await one.audits()) == 1
     await two.decide(effects[2], NOW, "Bea", "adopt", None)
     assert len(await one.effects(state="done")) == 2, "insisted on"
@@ -154,6 +155,47 @@ async def test_a_decision_its_audit_and_the_run_that_goes_on_are_one_commit(
         ("Bea", "drop", "effect k1"),
         ("Ada", "send_again", "effect k0"),
     ], "who came too late decided nothing, and no audit says otherwise"
+
+
+async def test_a_decision_lets_go_of_each_run_that_waits_for_this_write(
+    store: TenantStore,
+) -> None:
+    event = await accepted(store)
+    other = {"error": {"effect": "k1"}}
+    waiting: list[dict[str, Any]] = [{}, {"error": {"effect": "k0"}}, {"error": {"step": "s"}}]
+    ended = [*waiting, other, {"state": "failed", "error": {"effect": "k0"}}]
+    runs = await store.match(
+        event,
+        [
+            run_row("main", event.id, item_id=str(number),
+                    **{"state": "parked", "finished_at": NOW, **told})
+            for number, told in enumerate(ended)
+        ],
+    )  # fmt: skip
+    for number, run in ((0, runs[0]), (1, runs[3])):
+        await store.save_effect(effect_row("main", run.id, key=f"k{number}", state="parked"))
+    effect = await store.effect("k0")
+    assert effect is not None
+    effect.state, effect.evidence = "refused", [{"message": "dropped, decided by Ada"}]
+    # The third waited before runs named what they wait for, and has no write of its own.
+    freed = [run.id for run in runs[:3]]
+    assert await store.decide(effect, NOW, "Ada", "drop", None) == freed
+    states = [(await store.run(run.id) or run).state for run in runs]
+    assert states == ["queued", "queued", "queued", "parked", "failed"]
+
+
+async def test_a_run_that_comes_after_the_decision_goes_on(store: TenantStore) -> None:
+    """It has read the write in doubt, and a person decided before it could be stored as parked."""
+    event = await accepted(store)
+    for number, state in enumerate(["planned", "parked"]):
+        (run,) = await store.match(event, [run_row("main", event.id, item_id=str(number))])
+        await store.save_effect(effect_row("main", 1, key=f"k{number}", state=state))
+        run.state, run.finished_at = "parked", NOW
+        assert await store.park_run(run, f"k{number}") is (state == "parked")
+        stored = await store.run(run.id)
+        assert stored is not None
+        ends = ("parked", NOW) if state == "parked" else ("queued", None)
+        assert (stored.state, stored.finished_at) == (run.state, run.finished_at) == ends
 
 
 async def test_what_people_decided_is_listed_newest_first(store: TenantStore) -> None:
