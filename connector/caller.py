@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from connector.apps.answers import moment_of
 from connector.codec import decode
@@ -50,6 +51,8 @@ __all__ = ["AppCaller", "Signer", "redact", "render_request"]
 TIMEOUT = 30.0
 MOST_DOWNLOADED = 10 * 1024 * 1024
 """The most bytes of a file that is read, unless less is asked for."""
+ELSEWHERE = "@"
+"""Between an account and the server that it is at, when that is not the app's own."""
 MOST_READS = 20
 """So many reads of a step are kept for whoever looks at its run."""
 MOST_REFUSED = 2_000
@@ -125,7 +128,7 @@ class AppCaller:
         self._http = http
         self._signer = signer
         self._limiter = limiter
-        self._quota_key = f"{app.key}/{account or connection.id}"
+        self._quota_key = _quota_key(app, connection, account)
         self._priority: Priority = priority
         self._timeout = timeout
         self._scrubbed: tuple[Tokens, Scrubber] | None = None
@@ -343,6 +346,15 @@ class AppCaller:
             return decode(answer.body)
         except ValueError:
             return None
+
+
+def _quota_key(app: App, connection: Connection, account: str) -> str:
+    """Where calls are counted: what another server says of an account is no word of the app's."""
+    if not account:
+        return f"{app.key}/{connection.id}"
+    if is_built_in(app, connection.base_url):
+        return f"{app.key}/{account}"
+    return f"{app.key}/{account}{ELSEWHERE}{urlsplit(connection.base_url).netloc.lower()}"
 
 
 def _not_given(answer: Answer) -> Refused | None:
