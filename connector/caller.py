@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -108,7 +108,8 @@ class AppCaller:
     """Sends requests of one connection; fits `model.Caller`, and the engine's door.
 
     `account` is whose quota a call takes (Fatture in Cloud: the company), by default the
-    connection's own. `priority` is that of reads; writes have their own.
+    connection's own. `priority` is that of reads; writes have their own. `hidden` are secrets
+    beside the tokens that the app was told, and no answer may repeat.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class AppCaller:
         account: str = "",
         priority: Priority = "read",
         timeout: float = TIMEOUT,
+        hidden: Sequence[str] = (),
     ) -> None:
         self.app = app
         self.connection = connection
@@ -131,6 +133,7 @@ class AppCaller:
         self._quota_key = _quota_key(app, connection, account)
         self._priority: Priority = priority
         self._timeout = timeout
+        self._hidden = tuple(hidden)
         self._scrubbed: tuple[Tokens, Scrubber] | None = None
 
     def render(self, node: Action | Search | Operation, inputs: Mapping[str, Any]) -> HttpRequest:
@@ -301,7 +304,7 @@ class AppCaller:
         if self._scrubbed is None or self._scrubbed[0] is not tokens:
             held = (tokens.access_token, tokens.refresh_token)
             secrets = [one.get_secret_value() for one in held if one is not None]
-            self._scrubbed = (tokens, Scrubber(secrets))
+            self._scrubbed = (tokens, Scrubber([*secrets, *self._hidden]))
         return self._scrubbed[1]
 
     def _check_target(self, prepared: HttpRequest) -> None:
