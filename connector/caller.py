@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from connector.apps.answers import moment_of
 from connector.codec import decode
@@ -50,6 +51,8 @@ __all__ = ["AppCaller", "Signer", "redact", "render_request"]
 TIMEOUT = 30.0
 MOST_DOWNLOADED = 10 * 1024 * 1024
 """The most bytes of a file that is read, unless less is asked for."""
+ELSEWHERE = "@"
+"""Between an account and the server that it is at, when that is not the app's own."""
 MOST_READS = 20
 """So many reads of a step are kept for whoever looks at its run."""
 MOST_REFUSED = 2_000
@@ -105,7 +108,8 @@ class AppCaller:
     """Sends requests of one connection; fits `model.Caller`, and the engine's door.
 
     `account` is whose quota a call takes (Fatture in Cloud: the company), by default the
-    connection's own. `priority` is that of reads; writes have their own.
+    connection's own. `priority` is that of reads; writes have their own. `hidden` are secrets
+    beside the tokens that the app was told, and no answer may repeat.
     """
 
     def __init__(
@@ -119,15 +123,17 @@ class AppCaller:
         account: str = "",
         priority: Priority = "read",
         timeout: float = TIMEOUT,
+        hidden: Sequence[str] = (),
     ) -> None:
         self.app = app
         self.connection = connection
         self._http = http
         self._signer = signer
         self._limiter = limiter
-        self._quota_key = f"{app.key}/{account or connection.id}"
+        self._quota_key = _quota_key(app, connection, account)
         self._priority: Priority = priority
         self._timeout = timeout
+        self._hidden = tuple(hidden)
         self._scrubbed: tuple[Tokens, Scrubber] | None = None
 
     def render(self, node: Action | Search | Operation, inputs: Mapping[str, Any]) -> HttpRequest:
@@ -298,7 +304,7 @@ class AppCaller:
         if self._scrubbed is None or self._scrubbed[0] is not tokens:
             held = (tokens.access_token, tokens.refresh_token)
             secrets = [one.get_secret_value() for one in held if one is not None]
-            self._scrubbed = (tokens, Scrubber(secrets))
+            self._scrubbed = (tokens, Scrubber([*secrets, *self._hidden]))
         return self._scrubbed[1]
 
     def _check_target(self, prepared: HttpRequest) -> None:
@@ -343,6 +349,15 @@ class AppCaller:
             return decode(answer.body)
         except ValueError:
             return None
+
+
+def _quota_key(app: App, connection: Connection, account: str) -> str:
+    """Where calls are counted: what another server says of an account is no word of the app's."""
+    if not account:
+        return f"{app.key}/{connection.id}"
+    if is_built_in(app, connection.base_url):
+        return f"{app.key}/{account}"
+    return f"{app.key}/{account}{ELSEWHERE}{urlsplit(connection.base_url).netloc.lower()}"
 
 
 def _not_given(answer: Answer) -> Refused | None:

@@ -52,6 +52,14 @@ class OAuthClient(BaseModel):
 
     client_id: str
     client_secret: SecretStr
+    addresses: tuple[str, ...] = ()
+    rehearsal: bool = False
+
+    def may_go_to(self, base_url: str) -> bool:
+        """Whether its secret may go there: to a named origin, or in a rehearsal to this machine."""
+        if self.rehearsal and is_this_machine(urlsplit(base_url).hostname or ""):
+            return True
+        return _origin(base_url) in map(_origin, self.addresses)
 
 
 class Settings(BaseSettings):
@@ -95,6 +103,7 @@ class Settings(BaseSettings):
     side_journal: Path | None = None
     search_first: bool = False
     limits: Limits = Limits()
+    oauth_addresses: str = ""
     fatture_in_cloud_client_id: str = ""
     fatture_in_cloud_client_secret: SecretStr | None = None
     fatture_in_cloud_application_id: str = ""
@@ -140,7 +149,7 @@ class Settings(BaseSettings):
         parse_networks(value)
         return value
 
-    @field_validator("frame_origins")
+    @field_validator("frame_origins", "oauth_addresses")
     @classmethod
     def _only_origins(cls, value: str) -> str:
         for one in _parted(value):
@@ -232,7 +241,13 @@ class Settings(BaseSettings):
             secret = SecretStr(os.environ.get(f"{name}_CLIENT_SECRET", ""))
         if not client_id or secret is None or not secret.get_secret_value():
             return None
-        return OAuthClient(client_id=client_id, client_secret=secret)
+        return OAuthClient(
+            client_id=client_id,
+            client_secret=secret,
+            addresses=_parted(self.oauth_addresses),
+            # Whoever stands behind a proxy may serve others, whatever its address says.
+            rehearsal=self.reach.rehearsal and not self.trusted_proxies,
+        )
 
     def fatture_in_cloud_public_keys(self) -> tuple[str, ...]:
         """The configured webhook keys as PEM texts; none means the vendor's published key."""
@@ -320,6 +335,12 @@ _WORDS = {
     "string_type": "It must be a text.",
     "model_type": "It must be a JSON object.",
 }
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", parts.port or usual
 
 
 def _parted(text: str) -> tuple[str, ...]:

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pydantic import SecretStr
 
-from connector.connections.oauth import OAuthClient, Tokens, refresh_tokens
+from connector.connections.oauth import (
+    OAuthClient,
+    Tokens,
+    check_client_may_go,
+    refresh_tokens,
+)
 from connector.connections.vault import Vault
 from connector.errors import (
     ApiError,
@@ -152,6 +157,7 @@ class Keyring:
         if not isinstance(app.auth, OAuth2) or tokens.refresh_token is None or client is None:
             await self._give_up(rows, row.id)
             raise _reconnect(app, row, "its token cannot be renewed")
+        check_client_may_go(app, client, row.base_url)
         # Written down first: should we fall silent in between, the old token may be dead.
         begun = tokens.model_copy(update={"refreshing": True})
         if not await self._save(rows, row, begun):

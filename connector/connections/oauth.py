@@ -44,6 +44,9 @@ class OAuthClient(Protocol):
     @property
     def client_secret(self) -> SecretStr: ...
 
+    def may_go_to(self, base_url: str) -> bool:
+        """Whether the operator lets its secret go to an address that is not the app's own."""
+
 
 class Tokens(BaseModel):
     """The secrets of one connection; `expires_at` in seconds since 1970, None: never."""
@@ -134,6 +137,7 @@ async def begin_consent(
     draw: Callable[[], str] = lambda: secrets.token_urlsafe(32),
 ) -> Consent:
     """Start a consent; `request` is what `finish_consent` gives back (name, settings …)."""
+    check_client_may_go(app, client, base_url)
     state = draw()
     verifier = draw() if pkce else None
     url = authorize_url(
@@ -155,6 +159,23 @@ async def begin_consent(
     }
     await rows.start_consent(state, kept, now + CONSENT_SECONDS)
     return Consent(state, url)
+
+
+def check_client_may_go(app: App, client: OAuthClient, base_url: str) -> None:
+    """Raise NotConnected when the secret of our client has no business at this address.
+
+    It is the whole installation's secret, and the address is what one of its tenants has entered.
+    """
+    if is_built_in(app, base_url) or client.may_go_to(base_url):
+        return
+    raise NotConnected(
+        f"This installation may not show its OAuth client of {app.title} to that address.",
+        field="address",
+        value_type="text",
+        remedy="Leave the address out, or let whoever runs Connector name it in "
+        "CONNECTOR_OAUTH_ADDRESSES.",
+        who="developer",
+    )
 
 
 async def take_consent(rows: ConsentRows, state: str, now: float) -> dict[str, Any]:
@@ -184,6 +205,7 @@ async def exchange_code(
 
     Raises Unauthorized when the app does not accept it, or another ApiError.
     """
+    check_client_may_go(app, client, base_url)
     form = {
         "grant_type": "authorization_code",
         "client_id": client.client_id,
@@ -205,6 +227,7 @@ async def refresh_tokens(
     """
     if tokens.refresh_token is None:
         raise _dead(app, "it cannot be renewed")
+    check_client_may_go(app, client, base_url)
     form = {
         "grant_type": "refresh_token",
         "client_id": client.client_id,

@@ -57,8 +57,15 @@ class Doors:
                 limiter=self._limiter,
                 account=account,
                 priority=priority,
+                hidden=await self._hook_secrets(tenant, row.id) if app.webhook else (),
             )
         return door
+
+    async def _hook_secrets(self, tenant: str, connection_id: str) -> list[str]:
+        """What the app was told to sign its events with."""
+        rows = await self._database.tenant(tenant).hooks()
+        hooks = [self._book.as_hook(one) for one in rows if one.connection_id == connection_id]
+        return [one.secret for one in hooks if one.secret]
 
     async def prove(self, app: App, connection: Connection, tokens: Tokens) -> Mapping[str, Json]:
         """Call the app with credentials that are not stored yet. Raises ApiError.

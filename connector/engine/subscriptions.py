@@ -156,10 +156,15 @@ class Subscriptions:
         try:
             door = await self._doors.open(tenant, connection_id, account=account)
             assert app.webhook is not None
-            opening = _Opening(door, lambda: self._await_handshake(row))
-            record = await app.webhook.subscribe(
-                opening, self._book.as_hook(row), tuple(sorted(events))
-            )
+            hook = self._book.as_hook(row)
+
+            async def before() -> Caller:
+                await self._await_handshake(row)
+                # Only a door that is opened now knows the secret of a hook that was new.
+                return await self._doors.open(tenant, connection_id, account=account)
+
+            opening = _Opening(door, before)
+            record = await app.webhook.subscribe(opening, hook, tuple(sorted(events)))
         except ConnectorError as error:
             logger.warning("subscription of %s: %s", connection.name, error.message)
             return {**report, "error": error.as_data()}
@@ -236,9 +241,9 @@ class Asking:
 
 
 class _Opening:
-    """A caller that says so before the first request that changes something."""
+    """A caller that says so before the first request that changes something, and is given anew."""
 
-    def __init__(self, caller: Caller, before: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, caller: Caller, before: Callable[[], Awaitable[Caller]]) -> None:
         self.connection = caller.connection
         self._caller = caller
         self._before = before
@@ -248,7 +253,7 @@ class _Opening:
         """Send one request with the connection's credentials."""
         if method != "GET" and not self._said:
             self._said = True
-            await self._before()
+            self._caller = await self._before()
         return await self._caller.request(method, path, **given)
 
     async def download(self, where: str, **given: Any) -> Answer:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connector.caller import ELSEWHERE
 from connector.codec import decode
 from connector.engine.packing import unpack
 from connector.model import App
@@ -230,6 +231,8 @@ async def quota_views(store: Store, apps: Mapping[str, App], now: float) -> list
         app = apps.get(app_key)
         if app is None or not app.quotas:
             continue
+        # Two servers that one tenant has accounts at are told apart by the whole of it.
+        whose, _, _ = whose.partition(ELSEWHERE)
         shown = names.get(whose, whose)
         view = {"app": app_key, "title": app.title, "account": shown}
         view["account_name"] = called.get(whose, shown)

@@ -31,6 +31,10 @@ PLACE = {"tenant": "main", "connection": "c1", "field": "tokens"}
 class Client:
     client_id: str = "CID"
     client_secret: SecretStr = OUR_SECRET
+    barred: str = "evil.example"
+
+    def may_go_to(self, base_url: str) -> bool:
+        return self.barred not in base_url
 
 
 @dataclass

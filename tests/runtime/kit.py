@@ -184,6 +184,7 @@ class World:
             api_token=SecretStr("a token of sixteen and more"),
             fatture_in_cloud_client_id=self.sandbox.fic.app.client_id,
             fatture_in_cloud_client_secret=SecretStr(self.sandbox.fic.app.client_secret),
+            oauth_addresses=FIC,
             # Off unless a story is about it: its calls would stand between those of the others.
             **{
                 "database": f"sqlite:///{self.file}",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.runtime.kit import COMPANY, client, flow, story, world
+from connector.errors import ConnectorError
+from connector.http.memory import asgi_client
+from tests.runtime.kit import COMPANY, FATTURE, FIC, HUB, client, flow, story, world
 
 
 def windows(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -63,3 +66,33 @@ async def _waits(w: Any) -> Any:
     """The newest event, once it has been put off for the quota."""
     event = (await w.events())[-1]
     return event if (event["error"] or {}).get("kind") == "Throttled" else None
+
+
+@story
+async def test_another_server_does_not_stop_the_company_of_another_tenant(tmp_path: Path) -> None:
+    """Whoever connects a server of his own may have it say anything of any company."""
+    stopped: list[str] = []
+
+    async def evil(scope: Any, receive: Any, send: Any) -> None:
+        headers, status = [(b"content-type", b"application/json")], 200
+        if "/c/" in scope["path"]:
+            stopped.append(scope["path"])
+            headers, status = [*headers, (b"retry-after", b"2000000")], 429
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"data":{"id":1,"companies":[]}}'})
+
+    async with world(tmp_path) as w:
+        address = "https://evil.example"
+        http = asgi_client({address: evil, FIC: w.fic, HUB: w.hub})
+        other = await w.another_process(http, tenant="another")
+        await other.connect_with_token(FATTURE, "mine", "x" * 30, {"address": address})
+        asked = ("fatture_in_cloud.create_issued_document", "data.items_list.vat.id", "mine", "")
+        with suppress(ConnectorError):
+            await other.choices(*asked, {"company_id": COMPANY})
+        assert any(f"/c/{COMPANY}/" in one for one in stopped), "the story has no point"
+        await w.follow(flow())
+        w.person.create("clients", client())
+        await w.quiet()
+        assert len(w.customers) == 1
+        (ours,) = await w.runtime.quotas()
+        assert ours["blocked_until"] is None

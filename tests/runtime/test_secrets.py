@@ -9,9 +9,22 @@ from typing import Any
 
 import pytest
 
-from connector.codec import encode
+from connector.codec import decode, encode
 from connector.errors import ConnectorError
 from tests.runtime.kit import FATTURE, FIC, HUB, World, client, flow, story, world
+
+PERFEX_FLOW = """\
+flow: changed
+trigger:
+  node: perfex_crm.customer_updated
+  connection: perfex
+steps:
+  - id: find
+    node: perfex_crm.find_customer
+    connection: perfex
+    map:
+      company: "{{ trigger.id }}"
+"""
 
 
 def secrets_of(w: World) -> list[str]:
@@ -154,3 +167,32 @@ async def test_the_key_of_one_installation_opens_no_other(tmp_path: Path) -> Non
         assert caught.value.remedy
         w.settings = w.settings.model_copy(update={"database": f"sqlite:///{tmp_path / 'b.db'}"})
         await w.open()
+
+
+@story
+async def test_a_hook_secret_that_an_app_repeats_is_not_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With it, whoever reads a log could forge events."""
+    caplog.set_level(logging.DEBUG)
+    async with world(tmp_path) as w:
+        real, sent = w.perfex.app, []
+
+        async def repeats(scope: Any, receive: Any, send: Any) -> None:
+            if not (scope["path"].endswith("/webhooks") and scope["method"] == "POST"):
+                await real(scope, receive, send)
+                return
+            sent.append((await receive())["body"])
+            told = encode({"status": False, "message": "cannot take " + sent[-1].decode()})
+            kind = (b"content-type", b"application/json")
+            await send({"type": "http.response.start", "status": 422, "headers": [kind]})
+            await send({"type": "http.response.body", "body": told})
+
+        w.perfex.app = repeats
+        await w.runtime.apply_flow(PERFEX_FLOW, enable=True)
+        await w.runtime.start()
+        told = encode(await w.runtime.reconcile()).decode() + caplog.text
+        secret = decode(sent[0])["secret"]
+        assert len(secret) == 64
+        assert "cannot take" in told, "the story has no point"
+        assert secret not in told
