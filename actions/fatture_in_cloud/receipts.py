@@ -50,7 +50,7 @@ delete_receipt = _RECEIPT.delete("deleteReceipt")
 async def _totals(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     path = f"/c/{finding.number(caller, inputs, 'company_id')}/receipts/monthly_totals"
     query = {"type": str(inputs["type"]), "year": str(inputs["year"])}
-    rows = (await caller.request("GET", path, query=query)).get("data") or []
+    rows = finding.rows_in(await caller.request("GET", path, query=query))
     months = [{"month": at, **row} for at, row in enumerate(rows, start=1)]
     return {
         **{

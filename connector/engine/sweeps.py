@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from connector import paths
+from connector import finding, paths
 from connector.engine.book import Book
 from connector.engine.covering import NOTHING, WRITES
 from connector.engine.enrich import Asker, is_older, turns
@@ -271,8 +271,7 @@ class Sweeps:
                 assert reader.sweep is not None
                 given = {**inputs, **each, "since": since, "page": str(page)}
                 told = await door.read(reader.sweep, given)
-                rows = paths.get(told, reader.result) if reader.result else told
-                rows = rows if isinstance(rows, list) else []
+                rows = finding.rows_in(told, reader.result)
                 before = len(found)
                 for change in _changes(reader, rows):
                     found[change.item] = change
