@@ -13,6 +13,7 @@ from connector.model import Caller
 from connector.paths import kind
 
 ITALIAN_VAT_DIGITS = 11
+MOST_ID = 200
 MOST_DIGITS = 40
 """No app counts further; a number with more digits costs more than it can mean."""
 
@@ -117,6 +118,23 @@ def record_in(answer: Any, place: str = "data") -> dict[str, Any]:
     if not isinstance(record, dict) or not record:
         raise strange(answer)
     return dict(record)
+
+
+def id_of(record: Mapping[str, Any], key: str = "id") -> str:
+    """The id that a record shows. Raises Unclear for none, and for what cannot be one: it is kept
+    in indexes, and what has no id cannot be known again.
+    """
+    value = record.get(key)
+    if not is_id(value):
+        raise strange(record)
+    return str(value)
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be the id of a record."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return False
+    return 0 < len(str(value)) <= MOST_ID
 
 
 def strange(answer: Any) -> Unclear:

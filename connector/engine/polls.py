@@ -134,10 +134,7 @@ class Polls:
             # An empty list is "no such record" to some.
             return {}
         rows = finding.rows_in(told, poll.result)
-        if any(row.get(poll.key) in (None, "") for row in rows):
-            # What has no id cannot be known again: later it would all be new.
-            raise finding.strange(told)
-        return {str(row[poll.key]): row for row in rows}
+        return {finding.id_of(row, poll.key): row for row in rows}
 
     async def _accept(
         self, place: Place, app: App, item: str, operation: str, prefix: str, version: int

@@ -403,15 +403,15 @@ def _text(moment: datetime, row: SweepRow | None) -> str:
     return moment.isoformat(separator, timespec="seconds")
 
 
-def _changes(reader: Reader, rows: Iterable[Any]) -> Iterable[Change]:
+def _changes(reader: Reader, rows: Iterable[Mapping[str, Any]]) -> Iterable[Change]:
+    """Those that say when they were changed. Raises Unclear for a record without an id."""
     for row in rows:
-        if not isinstance(row, Mapping) or row.get("id") is None:
-            continue
+        item = finding.id_of(row)
         updated = paths.get(row, reader.updated_at) if reader.updated_at else None
         created = paths.get(row, reader.created_at) if reader.created_at else None
         if isinstance(updated, str) and _is_moment(updated):
             told = created if isinstance(created, str) and _is_moment(created) else ""
-            yield Change(str(row["id"]), told, updated)
+            yield Change(item, told, updated)
 
 
 def _is_moment(text: str) -> bool:

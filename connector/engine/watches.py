@@ -261,8 +261,8 @@ def _place(app: App, flow: ActiveFlow) -> tuple[str, Reader | None]:
 
 def _rows(told: Json, result: str) -> list[dict[str, Any]]:
     rows = finding.rows_in(told, result)
-    if any(one.get("id") is None for one in rows):
-        raise finding.strange(told)
+    for one in rows:
+        finding.id_of(one)
     return rows
 
 
