@@ -88,7 +88,7 @@ async def pages(caller: Caller, path: str, query: Mapping[str, str]) -> AsyncIte
         rows = rows_in(answer)
         for row in rows:
             yield row
-        last = _count(answer.get("last_page") or 1) if rows else 0
+        last = whole(answer.get("last_page") or 1) if rows else 0
         page += 1
 
 
@@ -147,8 +147,8 @@ def strange(answer: Any) -> Unclear:
     )
 
 
-def _count(value: Any) -> int:
-    """A whole number as an app gives it, as a number or as text. Raises Unclear."""
+def whole(value: Any) -> int:
+    """A whole number as an app gives it, as a number or as text. Raises Unclear for all else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if (
@@ -166,7 +166,7 @@ def _count(value: Any) -> int:
 def found(records: Iterable[Mapping[str, Any]], id_key: str = "id") -> dict[str, Any]:
     """`{found, count, id, ids, record, records}`; the first is the one with the lowest id."""
     # A list that moves while it is paged through, or matches twice, gives a record again.
-    by_id = {_count(record.get(id_key)): dict(record) for record in records}
+    by_id = {whole(record.get(id_key)): dict(record) for record in records}
     ids = sorted(by_id)
     ordered = [by_id[number] for number in ids]
     return {

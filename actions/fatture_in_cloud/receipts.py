@@ -57,7 +57,7 @@ async def _totals(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
             name: sum(Decimal(str(one.get(name) or 0)) for one in months)
             for name in ("net", "gross")
         },
-        "count": sum(int(one.get("count") or 0) for one in months),
+        "count": sum(finding.whole(one.get("count") or 0) for one in months),
         "months": months,
     }
 

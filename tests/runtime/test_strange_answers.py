@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.runtime.kit import CLIENTS, CREATE, World, client, flow, story, world
 from tests.runtime.test_perfex_events import SEEN, add, flow as perfex_flow, on
 
 AWAY = {"message": "The site is under maintenance, please come back later"}
+BOMB = {"userid": Decimal("1E+1000000"), "company": "Officine Adda S.r.l.", "vat": "IT09876543217"}
 
 
 @contextmanager
@@ -49,7 +51,7 @@ async def settled(w: World) -> None:
         await w.quiet()
 
 
-@pytest.mark.parametrize("said", [AWAY, {"data": AWAY}, [AWAY], ["later"], {"data": None}])
+@pytest.mark.parametrize("said", [AWAY, {"data": AWAY}, [AWAY], ["later"], {"data": None}, [BOMB]])
 @story
 async def test_a_search_that_is_no_list_makes_no_second_customer(tmp_path: Path, said: Any) -> None:
     async with world(tmp_path) as w:
