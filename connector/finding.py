@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
+from connector import paths
 from connector.demands import Demand
-from connector.errors import MappingError, Missing, Refused
+from connector.errors import MappingError, Missing, Refused, Unclear
 from connector.model import Caller
 from connector.paths import kind
 
 ITALIAN_VAT_DIGITS = 11
+MOST_ID = 200
+MOST_DIGITS = 40
+"""No app counts further; a number with more digits costs more than it can mean."""
 
 Same = Callable[[Any], str]
 """Brings a value to the form in which two that mean the same are equal."""
@@ -80,17 +85,88 @@ async def pages(caller: Caller, path: str, query: Mapping[str, str]) -> AsyncIte
     page, last = 1, 1
     while page <= last:
         answer = await caller.request("GET", path, query={**query, "page": str(page)})
-        rows = answer.get("data") or []
+        rows = rows_in(answer)
         for row in rows:
             yield row
-        last = int(answer.get("last_page") or 1) if rows else 0
+        last = whole(answer.get("last_page") or 1) if rows else 0
         page += 1
+
+
+def rows_in(answer: Any, place: str = "data") -> list[dict[str, Any]]:
+    """The records of a list, bare or at a place in an answer. Raises Unclear for anything else:
+    what is no list ("we are back at noon") does not say that nobody is there.
+    """
+    rows = paths.get(answer, place) if place else answer
+    if rows is None and paths.get(answer, "total") == 0:
+        return []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise strange(answer)
+    return rows
+
+
+def any_rows_in(answer: Any) -> list[Any]:
+    """The same where a list may also hold plain texts or numbers."""
+    rows = paths.get(answer, "data")
+    return rows if isinstance(rows, list) else rows_in(answer)
+
+
+def record_in(answer: Any, place: str = "data") -> dict[str, Any]:
+    """The record at a place in an answer. Raises Unclear when there is none: nothing may be built
+    on an empty one.
+    """
+    record = paths.get(answer, place) if place else answer
+    if not isinstance(record, dict) or not record:
+        raise strange(answer)
+    return dict(record)
+
+
+def id_of(record: Mapping[str, Any], key: str = "id") -> str:
+    """The id that a record shows. Raises Unclear for none, and for what cannot be one: it is kept
+    in indexes, and what has no id cannot be known again.
+    """
+    value = record.get(key)
+    if not is_id(value):
+        raise strange(record)
+    return str(value)
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be the id of a record."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return False
+    return 0 < len(str(value)) <= MOST_ID
+
+
+def strange(answer: Any) -> Unclear:
+    """What an answer means that has the status of a success, and not its shape."""
+    return Unclear(
+        "The app answered a question with something that is no record and no list of records.",
+        value_type=kind(answer),
+        remedy="Nothing is concluded from it, and it is asked again. If it stays, look whether the"
+        " app is under maintenance, or whether something else answers at its address.",
+    )
+
+
+def whole(value: Any) -> int:
+    """A whole number as an app gives it, as a number or as text. Raises Unclear for all else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if (
+        isinstance(value, str)
+        and value.isascii()
+        and value.isdecimal()
+        and len(value) <= MOST_DIGITS
+    ):
+        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() <= MOST_DIGITS:
+        return int(value)
+    raise strange(value)
 
 
 def found(records: Iterable[Mapping[str, Any]], id_key: str = "id") -> dict[str, Any]:
     """`{found, count, id, ids, record, records}`; the first is the one with the lowest id."""
     # A list that moves while it is paged through, or matches twice, gives a record again.
-    by_id = {int(record[id_key]): dict(record) for record in records}
+    by_id = {whole(record.get(id_key)): dict(record) for record in records}
     ids = sorted(by_id)
     ordered = [by_id[number] for number in ids]
     return {

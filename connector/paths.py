@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 MAX_NEAREST = 3
+LONGEST_INDEX = 18
 _SPLIT = re.compile(r"(?<!\\)\.")
 
 
@@ -49,7 +50,7 @@ def get(data: Any, path: str) -> Any:
                 return ABSENT
             value = value[key]
         elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-            if not key.isdecimal() or int(key) >= len(value):
+            if not _is_index(key) or int(key) >= len(value):
                 return ABSENT
             value = value[int(key)]
         else:
@@ -90,8 +91,13 @@ def _assign(place: Any, key: str, value: Any) -> None:
         place[key] = value
 
 
+def _is_index(key: str) -> bool:
+    """Whether a key can be the place in a list; more digits than that only cost time."""
+    return len(key) <= LONGEST_INDEX and key.isdecimal()
+
+
 def _index(rows: list[Any], key: str) -> int:
-    if not key.isdecimal() or int(key) > len(rows):
+    if not _is_index(key) or int(key) > len(rows):
         raise ValueError(f"row {key} cannot be set: the list has {len(rows)} rows so far")
     return int(key)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector import paths
+from connector import finding, paths
 from connector.errors import Conflict, MappingError, Refused
 from connector.model import Caller, Field, Json, Prepared, Preparing
 from connector.rendering import fill_path
@@ -72,7 +72,7 @@ def keeping(
             return Prepared(inputs=inputs)
         at = fill_path(path, caller.connection, inputs)
         answer = await caller.request("GET", at, query=query)
-        record = dict(paths.get(answer, "data") or {}) if answer else {}
+        record = finding.record_in(answer)
         return prepared(inputs, record, body=body)
 
     return prepare

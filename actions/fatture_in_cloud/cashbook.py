@@ -24,7 +24,7 @@ async def _list(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     path = f"/c/{finding.number(caller, inputs, 'company_id')}/cashbook"
     asked = ("date_from", "date_to", "type", "payment_account_id")
     query = {name: str(inputs[name]) for name in asked if inputs.get(name) not in (None, "")}
-    rows = (await caller.request("GET", path, query=query)).get("data") or []
+    rows = finding.rows_in(await caller.request("GET", path, query=query))
     wanted = finding.plain(inputs.get("description_contains"))
     return fatture.chosen(
         [dict(one) for one in rows if wanted in finding.plain(one.get("description"))], inputs

@@ -26,7 +26,7 @@ def _company(told: dict[str, Any], controlled_by: int | None) -> dict[str, Any]:
 
 async def _list(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     """An accountant's clients stand beside the accountant: their ids are companies like any."""
-    told = ((await caller.request("GET", "/user/companies")).get("data") or {}).get("companies")
+    told = finding.record_in(await caller.request("GET", "/user/companies")).get("companies")
     rows = []
     for company in told or []:
         rows.append(_company(company, None))
@@ -43,7 +43,7 @@ async def _list(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
 async def _usage(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     path = f"/c/{finding.number(caller, inputs, 'company_id')}/company/plan_usage"
     query = {"category": str(inputs["category"])}
-    told = (await caller.request("GET", path, query=query)).get("data") or {}
+    told = finding.record_in(await caller.request("GET", path, query=query))
     limit, usage = (told.get(name) for name in ("limit", "usage"))
     left = None if None in (limit, usage) else Decimal(str(limit)) - Decimal(str(usage))
     return {"limit": limit, "usage": usage, "left": left}

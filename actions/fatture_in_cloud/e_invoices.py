@@ -52,7 +52,7 @@ async def _document(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     number = finding.number(caller, inputs, "document_id")
     query = {"fieldset": "detailed"}
     answer = await caller.request("GET", _path(caller, inputs, f"/{number}"), query=query)
-    return dict((answer or {}).get("data") or {})
+    return finding.record_in(answer)
 
 
 async def _find_sent(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ async def _items(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     told = (await caller.request("GET", path)).get("data") or {}
     wanted = str(inputs.get("product_id") or "")
     rows = [
-        {"id": int(product), **(price or {})}
+        {"id": finding.whole(product), **(price or {})}
         for product, price in told.items()
         if product.isdecimal() and (not wanted or product == wanted)
     ]

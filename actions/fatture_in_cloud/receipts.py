@@ -50,14 +50,14 @@ delete_receipt = _RECEIPT.delete("deleteReceipt")
 async def _totals(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     path = f"/c/{finding.number(caller, inputs, 'company_id')}/receipts/monthly_totals"
     query = {"type": str(inputs["type"]), "year": str(inputs["year"])}
-    rows = (await caller.request("GET", path, query=query)).get("data") or []
+    rows = finding.rows_in(await caller.request("GET", path, query=query))
     months = [{"month": at, **row} for at, row in enumerate(rows, start=1)]
     return {
         **{
             name: sum(Decimal(str(one.get(name) or 0)) for one in months)
             for name in ("net", "gross")
         },
-        "count": sum(int(one.get("count") or 0) for one in months),
+        "count": sum(finding.whole(one.get("count") or 0) for one in months),
         "months": months,
     }
 

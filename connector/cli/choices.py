@@ -62,5 +62,5 @@ def _inputs(given: list[str]) -> dict[str, Any]:
                 f"{one!r} is no input with a value.",
                 remedy="Write it as company_id=108061.",
             )
-        found[name.strip()] = int(value) if value.isdecimal() else value
+        found[name.strip()] = int(value) if value.isdecimal() and len(value) < 19 else value
     return found

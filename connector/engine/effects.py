@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from connector import paths
+from connector import finding, paths
 from connector.codec import encode
 from connector.engine.beforehand import Beforehand
 from connector.engine.confirmed import Confirmed
@@ -308,7 +308,7 @@ class Effects(Beforehand):
         if told is None and intent.action.empty_means:
             record = dict(intent.action.empty_means)
         remote_id = paths.get(told, identity.record_id) if identity.record_id else None
-        if identity.record_id and remote_id in (paths.ABSENT, None, ""):
+        if identity.record_id and not finding.is_id(remote_id):
             # Some releases confirm a write without saying which record it made: prove it.
             try:
                 found = await self._found(intent, effect, find)

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import product
 from typing import Any, Literal, Protocol
 
-from connector import paths
+from connector import finding, paths
 from connector.errors import (
     ApiError,
     ConnectorError,
@@ -21,6 +21,7 @@ from connector.errors import (
     StoreError,
     Throttled,
     Unauthorized,
+    Unclear,
 )
 from connector.model import Reader, Request
 
@@ -137,8 +138,16 @@ async def _single(asker: Asker, reader: Reader, one: str, inputs: Mapping[str, A
         told = await asker.read(reader.get, {**inputs, "id": one})
     except ConnectorError as error:
         return _refused(error)
-    record = paths.get(told, reader.result) if reader.result else told
-    return Found("gone") if record in (paths.ABSENT, None) else _read(reader, record)
+    if reader.result and paths.get(told, reader.result) is None:
+        return Found("gone")
+    try:
+        record = finding.record_in(told, reader.result)
+    except Unclear as error:
+        return _refused(error)
+    if reader.poll is not None and not {reader.poll.key, "id"} & record.keys():
+        # Without an id it is a message, and no record of a flow's.
+        return _refused(finding.strange(told))
+    return _read(reader, record)
 
 
 async def _more(
@@ -155,13 +164,15 @@ async def _more(
     for name, request in reader.more.items():
         try:
             told = await asker.read(request, {**inputs, "id": one})
+            more = paths.get(told, reader.result) if reader.result else told
+            if more is paths.ABSENT:
+                raise finding.strange(told)
         except ConnectorError as error:
             refused = _refused(error)
             if refused.enrichment == "deferred":
                 return refused
-            told = None
-        more = paths.get(told, reader.result) if reader.result else told
-        record[name] = None if more is paths.ABSENT else more
+            more = None
+        record[name] = more
     return replace(found, resource=record)
 
 

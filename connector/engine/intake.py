@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from connector import finding
 from connector.engine.book import Book
+from connector.engine.proof import short
 from connector.engine.waits import Clock
 from connector.errors import HookRefused, StoreError
 from connector.model import Inbound, Json
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from connector.store.port import Store
 
 logger = logging.getLogger("connector.engine")
+
+MOST_DELIVERY = 512
+"""A longer id of a delivery is kept as its digest."""
 
 
 class Intake:
@@ -55,10 +60,14 @@ class Intake:
         if answer is not None:
             return answer
         delivery = webhook.receive(opened.hook, inbound, now)
+        if any(len(one) > finding.MOST_ID for one in delivery.ids):
+            raise HookRefused(
+                "The notification is malformed: one of its ids is too long.", status=400
+            )
         event = EventRow(
             tenant=opened.tenant,
             connection_id=opened.hook.connection_id,
-            delivery_id=delivery.delivery_id,
+            delivery_id=short(delivery.delivery_id, MOST_DELIVERY),
             type=delivery.type,
             resource=delivery.resource,
             operation=delivery.operation,

@@ -10,9 +10,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from connector import paths
+from connector import finding
 from connector.codec import encode_text
 from connector.engine.book import Book
 from connector.engine.sweeps import AGAIN_SECONDS, Place, SweepDoors
@@ -133,13 +133,8 @@ class Polls:
         except Missing:
             # An empty list is "no such record" to some.
             return {}
-        rows: Any = paths.get(told, poll.result) if poll.result else told
-        found = rows if isinstance(rows, list) else []
-        return {
-            str(row[poll.key]): row
-            for row in found
-            if isinstance(row, dict) and row.get(poll.key) not in (None, "")
-        }
+        rows = finding.rows_in(told, poll.result)
+        return {finding.id_of(row, poll.key): row for row in rows}
 
     async def _accept(
         self, place: Place, app: App, item: str, operation: str, prefix: str, version: int

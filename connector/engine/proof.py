@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ SKEW_SECONDS = 300
 ANY_ZONE_SECONDS = 14 * 3600
 """Many apps tell the time of their own place, and do not say which."""
 
+MOST_KEY = 200
+"""A longer key (the text of an item) is kept as its digest."""
+
 Find = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Runs a Search of the same app by key; gives {found, count, id, record, records}."""
 
@@ -26,9 +30,16 @@ def naturals_of(action: Action, inputs: dict[str, Any]) -> list[str]:
     for key in action.identity.natural_key:
         values = [_given(inputs, place) for place in key.split("+")]
         if None not in values:
-            texts = ("".join(str(one).split()).casefold() for one in values)
-            found.append(f"{key}={'+'.join(texts)}")
+            text = "+".join("".join(str(one).split()).casefold() for one in values)
+            found.append(f"{key}={short(text)}")
     return found
+
+
+def short(text: str, most: int = MOST_KEY) -> str:
+    """A text of any length in the form in which PostgreSQL, too, keeps it in an index."""
+    if len(text) <= most:
+        return text
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def kin_of(action: Action) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from connector import paths
+from connector import finding, paths
 from connector.caller import Tally, counting_calls
 from connector.choosing import Chooser, Reader
 from connector.engine.door import Door
@@ -346,7 +346,9 @@ async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:
         raise error
     told = decode_or_none(answer)
     found = paths.get(told, search.result) if search.result else told
-    return None if found is paths.ABSENT else found
+    if told is None or found is paths.ABSENT:
+        raise finding.strange(told)
+    return found
 
 
 def _planned(mapped: Mapped, planned: dict[str, Any]) -> tuple[dict[str, Any], list[Chosen]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from connector import paths
+from connector import finding, paths
 from connector.engine.book import Book
 from connector.engine.covering import NOTHING, WRITES
 from connector.engine.enrich import Asker, is_older, turns
@@ -271,8 +271,7 @@ class Sweeps:
                 assert reader.sweep is not None
                 given = {**inputs, **each, "since": since, "page": str(page)}
                 told = await door.read(reader.sweep, given)
-                rows = paths.get(told, reader.result) if reader.result else told
-                rows = rows if isinstance(rows, list) else []
+                rows = finding.rows_in(told, reader.result)
                 before = len(found)
                 for change in _changes(reader, rows):
                     found[change.item] = change
@@ -404,15 +403,15 @@ def _text(moment: datetime, row: SweepRow | None) -> str:
     return moment.isoformat(separator, timespec="seconds")
 
 
-def _changes(reader: Reader, rows: Iterable[Any]) -> Iterable[Change]:
+def _changes(reader: Reader, rows: Iterable[Mapping[str, Any]]) -> Iterable[Change]:
+    """Those that say when they were changed. Raises Unclear for a record without an id."""
     for row in rows:
-        if not isinstance(row, Mapping) or row.get("id") is None:
-            continue
+        item = finding.id_of(row)
         updated = paths.get(row, reader.updated_at) if reader.updated_at else None
         created = paths.get(row, reader.created_at) if reader.created_at else None
         if isinstance(updated, str) and _is_moment(updated):
             told = created if isinstance(created, str) and _is_moment(created) else ""
-            yield Change(str(row["id"]), told, updated)
+            yield Change(item, told, updated)
 
 
 def _is_moment(text: str) -> bool:

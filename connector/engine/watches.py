@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from connector import paths
+from connector import finding, paths
 from connector.derived import Baseline, Daily
 from connector.engine.book import Book
 from connector.engine.deriving import DUE, Derived, dated
@@ -260,9 +260,10 @@ def _place(app: App, flow: ActiveFlow) -> tuple[str, Reader | None]:
 
 
 def _rows(told: Json, result: str) -> list[dict[str, Any]]:
-    rows = paths.get(told, result) if result else told
-    found = rows if isinstance(rows, list) else []
-    return [one for one in found if isinstance(one, dict) and one.get("id") is not None]
+    rows = finding.rows_in(told, result)
+    for one in rows:
+        finding.id_of(one)
+    return rows
 
 
 def _total(told: Json, place: str | None) -> Json:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from connector.codec import decode, encode
+from connector.codec import decode_kept, encode
 from connector.errors import StoreError
 
 
@@ -78,7 +78,7 @@ class SideJournal:
         for line in lines:
             # A line that a power cut has torn was never reported as kept.
             with contextlib.suppress(ValueError):
-                found.append(decode(line))
+                found.append(decode_kept(line))
         return found
 
 

@@ -167,7 +167,7 @@ def _add_choices(router: APIRouter, runtime: Runtime) -> None:
         inputs = {}
         for one in given or []:
             name, _, value = one.partition("=")
-            inputs[name] = int(value) if value.isdecimal() else value
+            inputs[name] = int(value) if value.isdecimal() and len(value) < 19 else value
         return Exact(await runtime.choices(node, field, connection, search, inputs))
 
 

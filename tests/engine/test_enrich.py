@@ -22,7 +22,7 @@ from connector.errors import (
     Unauthorized,
     Unclear,
 )
-from connector.model import Reader, Request
+from connector.model import Poll, Reader, Request
 
 GET = Request(method="GET", path="/clients/{id}")
 LIST = Request(method="GET", path="/clients", query={"q": "{q}"})
@@ -240,10 +240,23 @@ async def test_records_that_nobody_asked_for_are_left_out() -> None:
 async def test_a_record_that_is_nothing_is_gone() -> None:
     class Empty(App):
         async def read(self, request: Request, inputs: Mapping[str, Any]) -> Any:
-            return {"data": None} if inputs["id"] == "1" else {}
+            return {"data": None}
 
     found = await read(Empty(), ["1", "2"], SINGLY)
     assert {each.enrichment for each in found.values()} == {"gone"}
+
+
+@pytest.mark.parametrize("said", [None, {}, [], {"message": "back at noon"}, {"data": "later"}])
+async def test_what_is_no_record_says_nothing_of_one(said: Any) -> None:
+    class Strange(App):
+        async def read(self, request: Request, inputs: Mapping[str, Any]) -> Any:
+            return said
+
+    bare = Reader(get=GET, result="", poll=Poll(request=LIST, key="userid"))
+    for reader in (SINGLY, BATCHED, bare):
+        found = await read(Strange(), ["1", "2"], reader)
+        assert {each.enrichment for each in found.values()} == {"deferred"}
+        assert {type(each.cause) for each in found.values()} == {Unclear}
 
 
 async def test_a_list_that_wants_a_kind_is_asked_for_each_until_all_are_found() -> None:

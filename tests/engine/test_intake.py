@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,25 @@ async def test_an_unknown_connection_says_what_to_do(office: Office) -> None:
     assert by_name == await office.book.connection("main", "conn-1")
     with pytest.raises(NotConnected):
         await office.book.connection("another tenant", "Books 1")
+
+
+async def test_a_delivery_of_any_length_is_known_again(office: Office) -> None:
+    for said in ("x" * 3000, "x" * 3000, "x" * 3000 + "y"):
+        await office.send(said)
+    stored = [one.delivery_id for one in await office.store.events()]
+    assert len(set(stored)) == 2
+    assert max(map(len, stored)) < 100
+
+
+async def test_an_id_that_no_index_holds_is_refused(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = office.webhook.receive
+
+    def told(hook: Hook, inbound: Inbound, now: datetime) -> Delivery:
+        return replace(receive(hook, inbound, now), ids=("1", "7" * 3000))
+
+    monkeypatch.setattr(office.webhook, "receive", told)
+    with pytest.raises(HookRefused) as refused:
+        await office.send("one")
+    assert refused.value.status == 400

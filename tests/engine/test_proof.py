@@ -311,3 +311,17 @@ def test_a_long_answer_is_kept_in_part_and_says_how_long_it_was() -> None:
         shown = shown_answer(Answer(status=200, body=b"a" * length))
         assert shown["body"] == "a" * 16 * 1024
         assert shown.get("cut") == cut
+
+
+def test_a_long_natural_key_is_kept_as_its_digest() -> None:
+    keyed = action("make", "POST", Identity(natural_key=("data.text", "data.vat+data.text")))
+    text = "Screws, long ones. " * 400
+    one, two = proof.naturals_of(keyed, {"data": {"text": text, "vat": "7"}})
+    assert one.startswith("data.text=sha256:")
+    assert max(len(one), len(two)) < 120
+    assert one != two
+    # The same as before: spaces and capitals say nothing, a letter does.
+    assert proof.natural_of(keyed, {"data": {"text": f" {text.upper()}"}}) == one
+    assert proof.natural_of(keyed, {"data": {"text": f"{text}x"}}) != one
+    # What was kept as it is stays so: an open write of an older release is found by it.
+    assert proof.natural_of(keyed, {"data": {"text": "A" * 200}}) == "data.text=" + "a" * 200

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from connector import finding
 from connector.apps.fatture_in_cloud.invoices.choosing import vat_type
 from connector.apps.fatture_in_cloud.invoices.totals import decimal_of
 from connector.errors import ConnectorError
@@ -36,8 +37,7 @@ def finds(*columns: str) -> Callable[[str], str]:
 async def companies(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
     """The companies of a token, an accountant's clients among them, by what names them only."""
     answer = await caller.request("GET", "/user/companies")
-    data = answer.get("data") if isinstance(answer, dict) else None
-    every = (data or {}).get("companies") or []
+    every = finding.record_in(answer).get("companies") or []
     pairs = [
         (one, top["name"] if one is not top else "")
         for top in every
@@ -122,7 +122,7 @@ def _settings() -> dict[str, ChoiceSource]:
 async def _vat_texts(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
     """The VAT types that a text names, each with that text; of the others only an id tells."""
     answer = await caller.request("GET", f"/c/{inputs['company_id']}/info/vat_types")
-    types = (answer.get("data") if isinstance(answer, dict) else None) or []
+    types = finding.rows_in(answer)
     named = []
     for one in types:
         rate, words = f"{decimal_of(one.get('value')).normalize():f}%", one.get("description")
@@ -138,7 +138,7 @@ async def _templates(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
     """The company's own templates before those that everybody has."""
     own = await caller.request("GET", f"/c/{inputs['company_id']}/settings/templates")
     common = await caller.request("GET", "/info/templates", query={"type": "all"})
-    return [row for told in (own, common) for row in told["data"] or []]
+    return [row for told in (own, common) for row in finding.rows_in(told)]
 
 
 def _records() -> dict[str, ChoiceSource]:
@@ -198,7 +198,7 @@ async def _numerations(caller: Caller, inputs: dict[str, Any]) -> list[Any]:
     kind = data.get("type") if isinstance(data, dict) else None
     path = f"/c/{inputs['company_id']}/issued_documents/info"
     answer = await caller.request("GET", path, query={"type": str(kind)})
-    years = answer["data"].get("numerations") or {} if isinstance(answer, dict) else {}
+    years = finding.record_in(answer).get("numerations") or {}
     series = {name for year in years.values() for name in year if name}
     return sorted(series)
 

@@ -51,7 +51,7 @@ async def _there(
     made = inputs.get(MADE)
     if made:
         answer = await caller.request("GET", f"{at}/{int(made)}", query={"fieldset": "detailed"})
-        return dict(answer.get("data") or {})
+        return finding.record_in(answer)
     data = inputs.get("data") or {}
     given = {name: data[name] for name in keys if str(data.get(name) or "").strip()}
     for name in given:

@@ -329,7 +329,7 @@ def choices(
         answer = await caller.request(
             "GET", address(caller, path, given), query=_filled(query or {}, given)
         )
-        rows = (answer or {}).get("data") or []
+        rows = finding.any_rows_in(answer)
         wanted = finding.plain(given.get("search"))
         records = [_named(row, id_key) for row in rows]
         kept = [one for one in records if not wanted or wanted in finding.plain(_words(one))]

@@ -104,7 +104,7 @@ async def read(caller: Caller, company: int, document: int, which: str) -> tuple
     """A file of an issued document: its link is read anew, and followed at once."""
     path = f"/c/{company}/issued_documents/{document}"
     answer = await caller.request("GET", path, query={"fieldset": "detailed"})
-    record = dict((answer or {}).get("data") or {})
+    record = finding.record_in(answer)
     place, words = LINKS[which]
     link = record.get(place)
     if not link:
@@ -169,7 +169,8 @@ def detaching(kind: str) -> Any:
         except ApiError as error:
             # Some accounts are always answered 500 here: what the record shows decides.
             told = error.message
-        record = (await caller.request("GET", path, query={"fieldset": "detailed"}))["data"]
+        answer = await caller.request("GET", path, query={"fieldset": "detailed"})
+        record = finding.record_in(answer)
         gone = not record.get("attachment_url")
         return {
             "id": number,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from connector import finding
 from connector.apps.answers import plain
 from connector.apps.fatture_in_cloud.resources import (
     KNOWN,
@@ -248,8 +249,8 @@ def _told(answer: Json) -> Told:
 
 
 def _rows(answer: Json) -> list[Row]:
-    data = answer.get("data") if isinstance(answer, dict) else None
-    return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+    # What is no list proves no subscription lost: another one would tell everything twice.
+    return finding.rows_in(answer)
 
 
 def _types(row: Row) -> list[str]:

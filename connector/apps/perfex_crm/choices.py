@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from connector import finding
 from connector.apps.perfex_crm.countries import ISO, LANGUAGES
 from connector.errors import Missing
 from connector.model import Caller, Choice, ChoiceSource
@@ -100,7 +101,6 @@ def _rows(path: str) -> Read:
             answer = await caller.request("GET", path)
         except Missing:
             return []  # that is how it says that there are none
-        rows = answer.get("data") if isinstance(answer, dict) else answer
-        return rows if isinstance(rows, list) else []
+        return finding.rows_in(answer, "data" if isinstance(answer, dict) else "")
 
     return read

@@ -106,8 +106,7 @@ async def _listed(caller: Caller, path: str) -> list[dict[str, Any]]:
     except Missing:
         return []
     rows = answer.get("data", answer) if isinstance(answer, dict) else answer
-    rows = list(rows.values()) if isinstance(rows, dict) else rows
-    return [row for row in rows or [] if isinstance(row, dict)]
+    return finding.rows_in(list(rows.values()) if isinstance(rows, dict) else rows, "")
 
 
 def _labels(rows: list[dict[str, Any]]) -> dict[str, list[str]]:

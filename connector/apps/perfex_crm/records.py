@@ -253,16 +253,14 @@ def term_of(value: str) -> str:
 
 
 def _rows_of(answer: Any, id_key: str) -> list[dict[str, Any]]:
-    if isinstance(answer, list):
-        return [row for row in answer if isinstance(row, dict)]
-    if not isinstance(answer, dict):
-        return []
-    inner = answer.get("data")
-    if isinstance(inner, list):
-        return [row for row in inner if isinstance(row, dict)]
-    if isinstance(inner, dict):
-        return [inner]
-    return [answer] if id_key in answer or "itemid" in answer else []
+    """The records of an answer. Raises Unclear for one that shows none: "under maintenance" says
+    nothing about who is there, and that nobody is there is told as a 404.
+    """
+    inner = answer.get("data", answer) if isinstance(answer, dict) else answer
+    rows = [inner] if isinstance(inner, dict) else finding.rows_in(inner, "")
+    if not all(id_key in row or "itemid" in row for row in rows):
+        raise finding.strange(answer)
+    return rows
 
 
 def shows(shown: Any, wanted: Any) -> bool:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from connector import finding
 from connector.apps.perfex_crm.events import event_of, names_of
 from connector.codec import decode
 from connector.errors import Forbidden, HookRefused, Missing, Refused, Unclear
@@ -171,9 +172,8 @@ async def _rows(caller: Caller) -> list[dict[str, Any]]:
     except Missing:
         # An empty list is "no data" here.
         return []
-    rows = told.get("data") if isinstance(told, dict) else told
-    found = rows if isinstance(rows, list) else []
-    return [row for row in found if isinstance(row, dict) and row.get("id")]
+    rows = finding.rows_in(told, "data" if isinstance(told, dict) else "")
+    return [row for row in rows if row.get("id")]
 
 
 def _is_ours(row: Mapping[str, Any], hook: Hook) -> bool:

@@ -26,6 +26,14 @@ AWAY = (
     psycopg.errors.ReadOnlySqlTransaction,
     TimeoutError,
 )
+TOO_MUCH = (
+    # psycopg counts them among the failures of a server that is away, but they come again with
+    # the same row for ever: a text that is too long for an index, too many of something.
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.TooManyColumns,
+    psycopg.errors.TooManyArguments,
+)
 STORE_SECONDS = 30.0
 """A server that vanished without a word must not be waited for."""
 Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
@@ -84,7 +92,7 @@ class Journal:
                 for _, done in units:
                     _fail(done, fault)
                 await self._disconnect()
-                if isinstance(error, AWAY):
+                if is_away(error):
                     await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _store(
@@ -97,6 +105,9 @@ class Journal:
             outcomes = await self._together(connection, [unit for unit, _ in units])
         except psycopg.errors.ReadOnlySqlTransaction:
             raise
+        except TOO_MUCH:
+            await self._apart(connection, units)
+            return
         except (psycopg.OperationalError, psycopg.InterfaceError):
             if not connection.closed and len(units) > 1:
                 # A deadlock with another process, not a lost connection.
@@ -158,10 +169,15 @@ def _fail(done: asyncio.Future[Outcome], error: StoreError) -> None:
         done.set_exception(error)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether it passes by itself: the server is away or busy, and the row is not at fault."""
+    return isinstance(error, AWAY) and not isinstance(error, TOO_MUCH)
+
+
 def translated_error(error: BaseException) -> StoreError:
     """Ours for theirs; the text names neither values nor the address."""
     name = type(error).__name__
-    if isinstance(error, AWAY):
+    if is_away(error):
         return StoreBusy(
             f"The database cannot be reached or cannot write now ({name}).",
             remedy="It goes on by itself when the database is back.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from connector.codec import decode, encode_text
+from connector.codec import decode_kept, encode_text
 from connector.store.rows import (
     ConnectionRow,
     EffectRow,
@@ -75,7 +75,7 @@ def json_text(value: Any) -> str | None:
 
 def json_value(text: str | None) -> Any:
     """The value of a JSON column that may be empty."""
-    return None if text is None else decode(text)
+    return None if text is None else decode_kept(text)
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
@@ -83,7 +83,7 @@ def event_row(row: Sequence[Any]) -> EventRow:
     return EventRow(
         id=row[0], tenant=row[1], connection_id=row[2], delivery_id=row[3], type=row[4],
         resource=row[5], operation=row[6], account=row[7], happened_at=row[8],
-        ids=tuple(decode(row[9])), received_at=row[10], state=row[11], attempts=row[12],
+        ids=tuple(decode_kept(row[9])), received_at=row[10], state=row[11], attempts=row[12],
         due_at=row[13], error=json_value(row[14]), owner=row[15],
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
     """A run from its columns."""
     return RunRow(
         id=row[0], tenant=row[1], flow_id=row[2], flow_version=row[3], event_id=row[4],
-        item_id=row[5], replay=row[6], state=row[7], reason=row[8], context=decode(row[9]),
+        item_id=row[5], replay=row[6], state=row[7], reason=row[8], context=decode_kept(row[9]),
         attempts=row[10], due_at=row[11], epoch=row[12], created_at=row[13],
         finished_at=row[14], error=json_value(row[15]), ordered=bool(row[16]), owner=row[17],
     )  # fmt: skip
@@ -129,7 +129,8 @@ def connection_row(row: Sequence[Any]) -> ConnectionRow:
     """A connection from its columns."""
     return ConnectionRow(
         id=row[0], tenant=row[1], app=row[2], name=row[3], base_url=row[4],
-        settings=decode(row[5]), status=row[6], created_at=row[7], secrets=row[8], version=row[9],
+        settings=decode_kept(row[5]), status=row[6], created_at=row[7], secrets=row[8],
+        version=row[9],
     )  # fmt: skip
 
 

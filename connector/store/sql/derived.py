@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from connector.codec import decode, encode_text
+from connector.codec import decode_kept, encode_text
 from connector.store.rows import RunRow, StateRow, WatchRow
 from connector.store.sql.backend import Statement, TenantRows
 
@@ -65,7 +65,9 @@ class Derived(TenantRows):
             place,
             *items,
         )
-        return {(row[0], row[1]): StateRow(place, decode(row[2]), row[3], row[4]) for row in rows}
+        return {
+            (row[0], row[1]): StateRow(place, decode_kept(row[2]), row[3], row[4]) for row in rows
+        }
 
     async def add_states(
         self, flow_id: int, place: str, states: Mapping[str, tuple[Any, str]], now: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.codec import decode, encode_text
+from connector.codec import decode_kept, encode_text
 from connector.store.rows import DraftRow, SampleRow
 from connector.store.sql.backend import TenantRows
 
@@ -131,4 +131,4 @@ class Drafts(TenantRows):
 
 
 def _sample(row: Any) -> SampleRow:
-    return SampleRow(row[0], row[1], decode(row[2]), bool(row[3]), row[4], row[5])
+    return SampleRow(row[0], row[1], decode_kept(row[2]), bool(row[3]), row[4], row[5])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from connector.codec import decode, encode_text
+from connector.codec import decode_kept, encode_text
 from connector.store.rows import GONE, MASKED, RunAge
 from connector.store.sql.backend import Statement, TenantRows
 
@@ -91,7 +91,9 @@ class Keeping(TenantRows):
             (
                 f"UPDATE run SET context = ? WHERE tenant = ? AND id = ? AND {_OVER}",
                 (
-                    encode_text({MASKED: now, **hide(decode(found[0][0]))}), self.tenant, run_id,
+                    encode_text({MASKED: now, **hide(decode_kept(found[0][0]))}),
+                    self.tenant,
+                    run_id,
                 ),
             )
         ]  # fmt: skip
@@ -101,7 +103,7 @@ class Keeping(TenantRows):
             self.tenant,
             run_id,
         ):
-            hidden = None if output is None else encode_text(hide(decode(output)))
+            hidden = None if output is None else encode_text(hide(decode_kept(output)))
             unit.append(
                 (
                     # What it says of itself may repeat anything.
@@ -122,7 +124,7 @@ class Keeping(TenantRows):
                 (
                     "UPDATE effect SET inputs = ?, request = ?, answer = NULL"
                     " WHERE tenant = ? AND key = ? AND run_id = ? AND state = 'done'",
-                    (encode_text(hide(decode(inputs))), head, self.tenant, key, run_id),
+                    (encode_text(hide(decode_kept(inputs))), head, self.tenant, key, run_id),
                 )
             )
         outcome = await self._backend.write(*unit)
@@ -202,7 +204,7 @@ async def old_events(
 
 def _id_only(output: str | None) -> str | None:
     """What a write that another event meets again must still tell."""
-    told = None if output is None else decode(output)
+    told = None if output is None else decode_kept(output)
     if not isinstance(told, dict):
         return output
     return encode_text({name: told[name] for name in ("id",) if name in told})
@@ -210,7 +212,7 @@ def _id_only(output: str | None) -> str | None:
 
 def _brief(told: str | None) -> str | None:
     """An error, or notes, without the single issues, which repeat values."""
-    found = None if told is None else decode(told)
+    found = None if told is None else decode_kept(told)
     if isinstance(found, dict):
         found.pop("issues", None)
     for note in found if isinstance(found, list) else ():

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from connector.codec import decode, encode_text
+from connector.codec import decode_kept, encode_text
 from connector.errors import StoreBusy
 from connector.quota.account import TICKS, Account, Calendar
 from connector.quota.limiter import Change
@@ -111,7 +111,7 @@ def _days(account: Account) -> dict[str, Any]:
 def account_of(row: Sequence[Any]) -> tuple[Account, int]:
     """A row's account and its version."""
     _, sent, calendars, blocked_until, began, tenants, days, version = row
-    counted, told = decode(days), decode(calendars)
+    counted, told = decode_kept(days), decode_kept(calendars)
     promised = told.pop(PROMISED, {})
     account = Account(
         sent=unpack(bytes(sent)),
@@ -125,7 +125,7 @@ def account_of(row: Sequence[Any]) -> tuple[Account, int]:
         },
         blocked_until=blocked_until,
         began=began,
-        tenants=decode(tenants),
+        tenants=decode_kept(tenants),
         days={int(day): calls for day, calls in counted.get("calls", {}).items()},
         days_from=float(counted.get("from", 0)),
         promised={name: [float(one) for one in moments] for name, moments in promised.items()},

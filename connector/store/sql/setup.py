@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.codec import decode, encode_text
+from connector.codec import decode_kept, encode_text
 from connector.errors import StoreError
 from connector.store.rows import ConnectionRow, FlowRow, FlowVersionRow, HookRow
 from connector.store.sql.backend import BUMP, Statement, TenantRows
@@ -91,7 +91,7 @@ class SetUp(TenantRows):
         stored = await self._one(
             "SELECT settings FROM connection WHERE tenant = ? AND id = ?", self.tenant, was.id
         )
-        if stored is None or decode(stored[0]) != was.settings:
+        if stored is None or decode_kept(stored[0]) != was.settings:
             return False
         outcome = await self._change(
             (
@@ -171,7 +171,7 @@ class SetUp(TenantRows):
             ("DELETE FROM consent WHERE expires_at < ?", (now,)),
         )
         rows = outcome[0][1]
-        return decode(rows[0][0]) if rows and rows[0][1] >= now else None
+        return decode_kept(rows[0][0]) if rows and rows[0][1] >= now else None
 
     async def has_consent(self, state: str) -> bool:
         """Whether a state waits for its answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connector.codec import decode, encode_text
+from connector.codec import decode_kept, encode_text
 from connector.store.rows import AlarmRow, OriginRow
 from connector.store.sql.backend import TenantRows
 from connector.store.sql.columns import json_text, json_value
@@ -68,7 +68,7 @@ class Watching(TenantRows):
         for row in rows:
             one = OriginRow(
                 realm=row[0], place=row[1], item_id=row[2], effect_key=row[3], run_id=row[4],
-                depth=row[5], flows=tuple(decode(row[6])), made=bool(row[7]), sent_at=row[8],
+                depth=row[5], flows=tuple(decode_kept(row[6])), made=bool(row[7]), sent_at=row[8],
                 done_at=row[9], updated_at=row[10],
             )  # fmt: skip
             found.setdefault(one.item_id, []).append(one)
@@ -103,7 +103,7 @@ class Watching(TenantRows):
             self.tenant,
             since,
         )
-        return [(row[0], row[1], row[2], decode(row[3])) for row in rows]
+        return [(row[0], row[1], row[2], decode_kept(row[3])) for row in rows]
 
     # --- alarms -------------------------------------------------------------------------------
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import string
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from connector.errors import StoreError, TakenOver
+from connector.errors import StoreBusy, StoreError, TakenOver
 from connector.store.sql.database import SqlDatabase
 from connector.store.sql.tenant import TenantStore
 from connector.store.sqlite.database import Database
@@ -254,3 +256,18 @@ async def test_no_digit_of_an_amount_is_lost(store: TenantStore, digits: str) ->
         assert kept == amount
         assert str(kept["net"]) == str(kept["rows"][0]) == digits
         assert type(kept["net"]) is Decimal
+
+
+async def test_what_no_index_holds_is_refused_once_and_never_called_busy(
+    store: TenantStore,
+) -> None:
+    """PostgreSQL refuses it for ever: whoever waited for the database would wait for ever."""
+    letters = random.Random(3).choices(string.ascii_letters, k=16_000)
+    long = replace(effect_row("main", 1, key="long"), natural_key="".join(letters))
+    others = [effect_row("main", 1, key=f"other-{number}") for number in range(5)]
+    told = await asyncio.gather(*map(store.save_effect, [*others, long]), return_exceptions=True)
+    assert told[:5] == [None] * 5
+    assert all([await store.effect(one.key) for one in others])
+    assert not isinstance(told[5], StoreBusy)
+    assert told[5] is None or type(told[5]) is StoreError
+    assert (await store.effect("long") is not None) == (told[5] is None)

@@ -25,7 +25,7 @@ def path_of(caller: Caller, inputs: Mapping[str, Any], rest: str = "") -> str:
 async def document_of(caller: Caller, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The document in `document_id`, with all its rows."""
     answer = await caller.request("GET", path_of(caller, inputs), query=DETAILED)
-    return dict((answer or {}).get("data") or {})
+    return finding.record_in(answer)
 
 
 async def update(caller: Caller, inputs: dict[str, Any]) -> Prepared:
@@ -201,7 +201,7 @@ async def _account(
         answer = await caller.request("GET", f"/c/{company}/info/payment_accounts")
         place = "account_id" if id_ is not None else "account"
         found, issue = choosing.by_name(
-            (answer or {}).get("data") or (), name, id_, "payment account", f"data.{place}"
+            finding.rows_in(answer), name, id_, "payment account", f"data.{place}"
         )
         if issue is not None:
             raise MappingError(

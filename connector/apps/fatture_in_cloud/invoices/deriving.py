@@ -62,7 +62,7 @@ async def join(caller: Caller, inputs: dict[str, Any]) -> Prepared:
 
 
 def _derived(answer: Any, inputs: dict[str, Any], given: Mapping[str, Any]) -> Prepared:
-    proposal = dict((answer or {}).get("data") or {})
+    proposal = finding.record_in(answer)
     options = {key: value for key, value in dict((answer or {}).get("options") or {}).items()
                if value is not None}  # fmt: skip
     data = {name: _clean(name, value) for name, value in proposal.items() if _is_ours(name, value)}

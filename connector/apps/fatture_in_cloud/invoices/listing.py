@@ -60,7 +60,7 @@ async def find(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
         query["q"] = q
     records: dict[int, dict[str, Any]] = {}
     async for row in _fitting(caller, f"/c/{company}/issued_documents", query, inputs):
-        records[int(row["id"])] = dict(row)
+        records[finding.whole(row.get("id"))] = dict(row)
         if len(records) >= limit:
             break
     if which == "exactly_one" and len(records) != 1:

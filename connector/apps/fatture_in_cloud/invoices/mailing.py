@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from connector import finding
 from connector.apps.fatture_in_cloud.invoices import changing
 from connector.errors import Issue, MappingError
 from connector.model import Caller, Prepared
@@ -17,7 +18,7 @@ _MAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
 async def defaults(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     """What Fatture in Cloud proposes: recipient, senders, subject and text."""
     answer = await caller.request("GET", changing.path_of(caller, inputs, "/email"))
-    return dict((answer or {}).get("data") or {})
+    return finding.record_in(answer)
 
 
 async def compose(caller: Caller, inputs: dict[str, Any]) -> Prepared:

@@ -29,7 +29,7 @@ async def read_ground(caller: Caller, company: int, given: Mapping[str, Any]) ->
     kind = str(given.get("type") or "invoice")
     info = await caller.request("GET", f"/c/{company}/issued_documents/info", query={"type": kind})
     return Ground(
-        info=dict((info or {}).get("data") or {}),
+        info=finding.record_in(info),
         customer=await _customer(caller, company, kind, given),
         products=await _products(caller, company, given.get("items_list") or ()),
     )
@@ -51,7 +51,7 @@ async def _customer(
     if entity.get("id") not in (None, ""):
         number = finding.number(caller, {"data.entity.id": entity["id"]}, "data.entity.id")
         answer = await caller.request("GET", f"{path}/{number}", query={"fieldset": "detailed"})
-        return dict(answer["data"])
+        return finding.record_in(answer)
     asked = {key: str(entity[key]).strip() for key in _KEYS if entity.get(key) not in (None, "")}
     if len(asked) > 1:
         # An accountant's e-mail stands at many customers: beside a number it proves nothing.

@@ -1,0 +1,54 @@
+"""Numbers of any size come in without a freeze, and those that money needs without a loss."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from connector import finding, paths
+from connector.apps.fatture_in_cloud.answers import read_error as fatture_error
+from connector.apps.perfex_crm.answers import read_error as perfex_error
+from connector.codec import decode, decode_kept, encode
+from connector.errors import MappingError, Unclear
+from connector.model import Answer, Field
+from connector.values import coerce
+
+
+@pytest.mark.parametrize(
+    "text", ["0.1", "1E+30", "-2.5e-7", "1e400", "0.0", "19.90", f"0.{'1' * 400}", "1E-400"]
+)
+def test_what_a_number_says_stays_as_it_is(text: str) -> None:
+    assert decode(f"[{text}]") == [Decimal(text)]
+    assert str(decode(text)) == str(Decimal(text))
+
+
+BOMBS = ["1E+1000000", "1e-1000000", "0E+999999", f"{'9' * 2_000}.0", f"0.{'1' * 2_000}", "1E+401",
+         "1E+99999999999999999999", "9" * 5_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BOMBS)
+def test_a_number_out_of_all_proportion_is_unreadable(text: str) -> None:
+    body = f'[{{"userid": {text}}}]'.encode()
+    with pytest.raises(ValueError, match=r"."):
+        decode(body)
+    for read_error in (fatture_error, perfex_error):
+        assert isinstance(read_error(Answer(status=200, body=body)), Unclear)
+    with pytest.raises(MappingError):
+        coerce(f'{{"a": {text}}}', Field(path="x", label="X", type="object"))
+
+
+def test_what_is_stored_already_can_still_be_read() -> None:
+    assert decode_kept(encode([Decimal("1E+1000000")])) == [Decimal("1E+1000000")]
+
+
+@pytest.mark.parametrize(
+    "one", [Decimal("1E+1000000"), "9" * 100_000, "1E+9", None, True, "", "-", {}, Decimal("NaN")]
+)
+def test_no_id_takes_long_to_be_refused(one: object) -> None:
+    with pytest.raises(Unclear):
+        finding.found([{"id": one}])
+
+
+def test_an_index_of_any_length_is_only_not_there() -> None:
+    assert paths.get(["a"], "9" * 100_000) is paths.ABSENT
