@@ -145,7 +145,7 @@ class People:
         await self._store.save_person(PersonRow(name, role, kept, self._clock()))
 
     async def remove(self, name: str) -> bool:
-        """Remove somebody with all sessions; tells whether there was such a person."""
+        """Remove somebody with all sessions and links; tells whether there was such a person."""
         await self._keep_an_owner(name)
         return await self._store.drop_person(name)
 
