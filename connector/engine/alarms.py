@@ -27,6 +27,9 @@ SILENT_CHANGES = 3
 """So many changes they must have told of: one or two are lost now and then."""
 SILENT = "webhooks_silent"
 LOST = "subscription_lost"
+UNSURE = "webhook_key_unknown"
+UNTIL_HEARD = (SILENT, UNSURE)
+"""Over as soon as an event has come."""
 
 Place = tuple[str, str]
 """Connection and account."""
@@ -56,8 +59,8 @@ class Alarms:
             ):
                 await self._raise_silent(connection_id, account, count, first)
         for alarm in await self._store.alarms():
-            if alarm.kind == SILENT and await self._is_over(alarm):
-                await self._end(SILENT, alarm.connection_id, alarm.account)
+            if alarm.kind in UNTIL_HEARD and await self._is_over(alarm):
+                await self._end(alarm.kind, alarm.connection_id, alarm.account)
 
     async def lost(
         self, connection_id: str, account: str, what: str, well_at: float | None
@@ -82,6 +85,24 @@ class Alarms:
         """Note that a subscription is as it should be."""
         await self._end(LOST, connection_id, account)
 
+    async def unsure(self, connection_id: str, account: str) -> None:
+        """Note that an event seemed genuine, but was signed with a key that is not known."""
+        name = await self._name(connection_id)
+        newest = await self._store.events(limit=1)
+        alarm = AlarmRow(
+            kind=UNSURE,
+            connection_id=connection_id,
+            account=account,
+            since=self._clock(),
+            message=f"An event of {name} {account} was signed with a key that is not known.",
+            remedy="If the vendor has changed its key, add the new one to "
+            "CONNECTOR_FATTURE_IN_CLOUD_KEYS. Until then events are not taken; the next sweep finds"
+            " what was changed.",
+            details={"after": newest[0].id if newest else 0},
+        )
+        if await self._store.raise_alarm(alarm):
+            logger.error("%s", alarm.message)
+
     async def open(self) -> list[dict[str, Any]]:
         """What lasts, the newest first."""
         return [
@@ -94,7 +115,7 @@ class Alarms:
                 "remedy": one.remedy,
             }
             for one in await self._store.alarms()
-            if one.kind != SILENT or not await self._is_over(one)
+            if one.kind not in UNTIL_HEARD or not await self._is_over(one)
         ]
 
     async def recovered(self) -> list[dict[str, Any]]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from connector import finding
+from connector.engine.alarms import Alarms
 from connector.engine.book import Book
 from connector.engine.proof import short
 from connector.engine.waits import Clock
-from connector.errors import HookRefused, StoreError
+from connector.errors import HookRefused, HookUnsure, StoreError
 from connector.model import Inbound, Json
 from connector.store.rows import EventRow
 
@@ -59,7 +61,14 @@ class Intake:
         answer = webhook.challenge(opened.hook, inbound, now)
         if answer is not None:
             return answer
-        delivery = webhook.receive(opened.hook, inbound, now)
+        try:
+            delivery = webhook.receive(opened.hook, inbound, now)
+        except HookUnsure:
+            # It is refused all the same; the sender tries again, and the next one may be told.
+            with suppress(StoreError):
+                alarms = Alarms(self._store_of(opened.tenant), self._book, self._clock)
+                await alarms.unsure(opened.hook.connection_id, opened.hook.account)
+            raise
         if any(len(one) > finding.MOST_ID for one in delivery.ids):
             raise HookRefused(
                 "The notification is malformed: one of its ids is too long.", status=400

@@ -17,7 +17,7 @@ import pytest
 from connector.model import HttpRequest
 from connector.sandbox.fic.signing import Signer
 from connector.sandbox.fic.webhooks import Delivery
-from tests.runtime.kit import HUB, World, clock, flow, story, world
+from tests.runtime.kit import HUB, World, client, clock, flow, story, world
 
 PREFIX = "it.fattureincloud.webhooks."
 
@@ -293,3 +293,21 @@ async def test_an_event_that_was_acknowledged_and_not_begun_runs_at_the_next_sta
         await w.restart()
         await w.quiet()
         assert [one["company"] for one in w.customers] == ["A"]
+
+
+@story
+async def test_an_unknown_key_is_an_alarm_until_an_event_has_come(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.follow(flow())
+        w.person.create("clients", client())
+        await w.quiet()
+        one = notice(w)
+        assert await w.runtime._oversight.alarms.open() == []
+        for _ in range(2):
+            assert await post(w, signed(w, one, signer=STRANGER)) == 503
+        (alarm,) = await w.runtime._oversight.alarms.open()
+        assert (alarm["kind"], alarm["connection"]) == ("webhook_key_unknown", "fatture")
+        assert "CONNECTOR_FATTURE_IN_CLOUD_KEYS" in alarm["remedy"]
+        w.person.create("clients", client("Bianchi", "IT01234567890"))
+        await w.quiet()
+        assert await w.runtime._oversight.alarms.open() == []

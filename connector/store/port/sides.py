@@ -52,7 +52,7 @@ class People(Protocol):
         ...
 
     async def drop_person(self, name: str) -> bool:
-        """Remove somebody with all sessions; tells whether there was such a person."""
+        """Remove somebody with all sessions and links; tells whether there was such a person."""
         ...
 
     async def session(self, session_id: str) -> SessionRow | None:

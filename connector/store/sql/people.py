@@ -41,10 +41,11 @@ class People(TenantRows):
         )
 
     async def drop_person(self, name: str) -> bool:
-        """Remove somebody with all sessions; tells whether there was such a person."""
+        """Remove somebody with all sessions and links; tells whether there was such a person."""
         outcome = await self._backend.write(
             ("DELETE FROM session WHERE tenant = ? AND name = ?", (self.tenant, name)),
             ("DELETE FROM person WHERE tenant = ? AND name = ?", (self.tenant, name)),
+            ("DELETE FROM login_link WHERE tenant = ? AND name = ?", (self.tenant, name)),
         )
         return outcome[1][0] > 0
 

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from connector.errors import Throttled
 from connector.runtime.people import IDLE_SECONDS, LEAST_PASSPHRASE, LONGEST_SECONDS, ROLES, role_of
+from connector.web.pages.proxies import address_of
 from connector.web.pages.site import LANGUAGE_COOKIE, Site
 from connector.web.pages.words import LANGUAGES
 
@@ -51,7 +52,7 @@ class Login:
         form = await request.form()
         name, passphrase = str(form.get("name", "")), str(form.get("passphrase", ""))
         back = local(str(form.get("next", "")))
-        address = request.client.host if request.client else ""
+        address = address_of(request, self._site.proxies)
         try:
             secret = await self._site.runtime.people.enter(name, passphrase, address)
         except Throttled as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +22,7 @@ from connector.web.pages import safety
 from connector.web.pages.asked import MAX_ID
 from connector.web.pages.assets import Assets
 from connector.web.pages.bare import bare
+from connector.web.pages.proxies import is_through
 from connector.web.pages.telling import end_of
 from connector.web.pages.words import LANGUAGES, SOURCE, Words, choose, mark, words_of
 from connector.web.ports import Receive, Runtime, Scope, Send
@@ -62,7 +62,7 @@ class Site:
         self.reports = 0
         """How many breaches of the content policy browsers have told of."""
         self.secure = settings.base_url.startswith("https://")
-        self._proxies = parse_networks(settings.trusted_proxies)
+        self.proxies = parse_networks(settings.trusted_proxies)
         self._templates: dict[str, Any] = {}
 
     # --- routes -------------------------------------------------------------------------------
@@ -82,9 +82,11 @@ class Site:
 
         async def take(request: Request) -> Response:
             self.reports += 1
-            log.warning(
-                "a browser reports a breach of the content policy: %s", await _told(request)
-            )
+            told = await _told(request)
+            # Anybody may send these: beyond the first hundred, each doubling is told.
+            if self.reports <= 100 or self.reports.bit_count() == 1:
+                count = self.reports
+                log.warning("breach of the content policy, report %d of a browser: %s", count, told)
             return Response(status_code=204)
 
         return Route(path, take, methods=["POST"])
@@ -123,13 +125,7 @@ class Site:
     def _vouched_for(self, request: Request) -> Person | None:
         """Whom the platform around us names; only its own proxies are believed."""
         header = self.settings.user_header
-        if not header or request.client is None:
-            return None
-        try:
-            address = ip_address(request.client.host)
-        except ValueError:
-            return None
-        if not any(address in network for network in self._proxies):
+        if not header or not is_through(request, self.proxies):
             return None
         names = request.headers.getlist(header)
         if len(names) != 1 or not names[0].strip():

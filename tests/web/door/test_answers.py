@@ -94,6 +94,16 @@ class TestAnswers:
         assert "s3cret" not in caplog.text
         assert (await one.post("/csp-report", content=b"[]", headers=kind)).status_code == 204
 
+    async def test_nobody_fills_the_log_with_breaches(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        one = house.browser()
+        kind = {"content-type": "application/csp-report"}
+        for _ in range(260):
+            assert (await one.post("/csp-report", content=b"[]", headers=kind)).status_code == 204
+        told = [line.args[0] for line in caplog.records if "content policy" in line.msg]  # type: ignore[index]
+        assert told == [*range(1, 101), 128, 256]
+
     async def test_messages_are_shown_once_and_are_ours(self, house: House) -> None:
         one = await house.inside()
         await post(one, "/people", name="Bruno", role="owner", passphrase=PHRASE)

@@ -188,6 +188,15 @@ class TestLogin:
         lesser = await post(owner, "/people", name="Bruno", role="viewer", passphrase=PHRASE)
         assert lesser.status_code == 422
 
+    async def test_who_is_removed_has_no_link_left(self, house: House) -> None:
+        people = house.runtime.people
+        for name in ("Anna", "Bruno"):
+            await people.set_passphrase(name, "owner", PHRASE)
+        theirs, ours = await people.make_link("Bruno"), await people.make_link("Anna")
+        assert await people.remove("Bruno")
+        assert await people.use_link(theirs) is None
+        assert await people.use_link(ours)
+
     @pytest.mark.parametrize(
         "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", ""]
     )
