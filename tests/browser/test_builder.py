@@ -218,9 +218,17 @@ def test_an_invoice_with_rows_from_a_list(played: House, visit: Callable[..., Vi
     vat = lines.locator(".fieldrow[data-path='data.items_list.vat.id'] select")
     vat.select_option(label="22%")
     lines.locator("table tbody tr").first.wait_for()
+    step.locator(".fieldrow[data-path='data.date'] .tokens").click()
+    one.page.keyboard.type("2026-03-04")
+    step.locator(".fieldrow[data-path='data.date'] .kind", has_text="the same in every").wait_for()
     build.fine()
     one.usable()
     one.picture("builder-invoice")
+    one.page.get_by_role("button", name=build.words["try"]).click()
+    tried = one.page.get_by_role("dialog").locator("table.values").inner_text()
+    assert "Mar 4, 2026" in tried
+    assert "22% (" in tried, "a chosen id has its name, and the exact request the id"
+    one.page.keyboard.press("Escape")
     step.get_by_role("button", name=build.words["whole"]).click()
     assert '"items_list": [' in one.page.get_by_role("dialog").inner_text()
     one.page.keyboard.press("Escape")
@@ -426,7 +434,7 @@ def test_three_mistakes_are_understood(played: House, visit: Callable[..., Visit
     page.get_by_text("not published yet").wait_for()
     Builder(one).more("Delete the draft")
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    page.get_by_text("This is the published version.").wait_for()
+    page.get_by_text("This is the published version").wait_for()
 
 
 STRINGS = (

@@ -49,6 +49,37 @@ EN = words_of("en")
                 "del flusso f."
             ),
         ),
+        (
+            (
+                "Nothing was issued: this document comes to 1176.00 with VAT, and in the other app"
+                " to 1180.50. The difference is -4.50."
+            ),
+            (
+                "Non è stato emesso niente: questo documento arriva a 1.176,00 con IVA, nell’altra"
+                " app a 1.180,50. La differenza è -4,50."
+            ),
+        ),
+        (
+            "The instalments come to 99.5 %, not to 100 %.",
+            "Le rate fanno 99,5 %, non 100\N{NO-BREAK SPACE}%.",
+        ),
+        (
+            (
+                "Nothing was issued: Fatture in Cloud comes to other totals "
+                "(net amount: ours 1176.00, theirs 1180.50; rivalsa: ours 22.00, theirs 22.01)."
+            ),
+            (
+                "Non è stato emesso niente: a Fatture in Cloud risultano altri totali "
+                "(imponibile: per noi 1.176,00, per loro 1.180,50; "
+                "rivalsa: per noi 22,00, per loro 22,01)."
+            ),
+        ),
+        # A number that is no amount stays as it is.
+        ("This document has no instalment 17.50.", "Questo documento non ha la rata 17.50."),
+        (
+            "The lines come to a total of 176.00, not 180.5.",
+            "Dalle righe risulta 176,00 (total), non 180,5.",
+        ),
         ("The flow invoices has 1 error.", "Il flusso invoices ha 1 errore."),
         ("In the flow f: There is no step 'a'.", "Nel flusso f: Non c’è un passo 'a'."),
         (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Final
 
 FILES: Final = "errors"
@@ -15,10 +16,14 @@ TOLD: Final = "told_"
 """A place for a part that must be ours: where it is not, the sentence is somebody else's."""
 NUMBER: Final = "n_"
 """A place for a number, or for what begins with one."""
+AMOUNT: Final = "amount_"
+"""A place for an amount or a rate, written as the reader writes numbers; else as a `part_`."""
+_AMOUNT: Final = re.compile(r"-?\d{1,20}(?:\.(\d{1,10}))?", re.ASCII)
 SUMMARIES: Final = "summaries"
 """The file of what steps say they did."""
 _HOLE: Final = re.compile(r"%\((\w+)\)s")
 LIST: Final = ", "
+SEVERAL: Final = "; "
 MOST_READ: Final = 2_000
 DEEPEST: Final = 4
 
@@ -48,7 +53,14 @@ class Form:
 class Sentences:
     """All that is known of one language: what says the most is tried first."""
 
-    def __init__(self, told: Mapping[str, str], words: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        told: Mapping[str, str],
+        words: Mapping[str, str],
+        written: Callable[[Decimal, int], str],
+    ) -> None:
+        """`written` writes a number with at least so many digits after its sign."""
+        self._written = written
         self._whole = {one: text for one, text in told.items() if not _HOLE.search(one)}
         self._forms = _sorted(told)
         self._words = {one: text for one, text in words.items() if not _HOLE.search(one)}
@@ -86,12 +98,27 @@ class Sentences:
     def _place(self, name: str, value: str, deep: int) -> str | None:
         """What stands in a place: a word or a sentence of ours is told, all else stays."""
         text = value.strip()
-        found = self.told(text, deep) if " " in text else None
-        if found is None and name.startswith((PART, TOLD)):
+        found = self._each(text, deep) if SEVERAL in text else None
+        if found is None and " " in text:
+            found = self.told(text, deep)
+        if found is None and name.startswith(AMOUNT):
+            found = self._amount(text)
+        if found is None and name.startswith((PART, TOLD, AMOUNT)):
             found = self.part(text, deep) or self._listed(text, deep)
         if found is None:
             return None if name.startswith(TOLD) else value
         return value.replace(text, found, 1)
+
+    def _each(self, text: str, deep: int) -> str | None:
+        """Several sentences of ours, one after the other."""
+        told = [self.told(one, deep) for one in text.split(SEVERAL)]
+        known = [one for one in told if one is not None]
+        return SEVERAL.join(known) if len(known) == len(told) else None
+
+    def _amount(self, text: str) -> str | None:
+        """A number of ours, which has a point."""
+        found = _AMOUNT.fullmatch(text)
+        return self._written(Decimal(text), len(found[1] or "")) if found else None
 
     def _listed(self, text: str, deep: int) -> str | None:
         """Several words of ours, one after the other."""

@@ -222,8 +222,9 @@ def words_of(language: str) -> Words:
             place = words if path.stem == WORDS else sentences
         place.update(read_texts(path))
     if sentences:
-        texts[SENTENCES] = Sentences(sentences, words)
-        texts[SUMMARIES] = Sentences(summaries, words)
+        written = Words(language, {}).exact
+        texts[SENTENCES] = Sentences(sentences, words, written)
+        texts[SUMMARIES] = Sentences(summaries, words, written)
     return Words(language, texts)
 
 

@@ -57,7 +57,7 @@ export class Standing {
     const where = this.held();
     this.element.replaceChildren(
       h("div", { class: "row spread" },
-        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, told.filter(Boolean).map((one) => one.replace(/\.$/, "")).join(" · ")),
+        h("div", { class: "standing" }, h("p", { class: "quiet", role: "status" }, told.filter(Boolean).join(" · ").replaceAll(". · ", " · ")),
           errors.length || warnings.length ? null : h("p", { class: "quiet fine" }, w.fine)),
         h("div", { class: "row" },
           button(w.try, () => host.samples.dry(), { disabled: !host.ok }),
