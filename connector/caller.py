@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from connector import finding
 from connector.apps.answers import moment_of
 from connector.codec import decode
 from connector.connections.addresses import is_built_in
@@ -149,7 +150,7 @@ class AppCaller:
     async def read(self, request: Request, inputs: Mapping[str, Any]) -> Json:
         """Render, send, judge and decode in one go, for reads. Raises ApiError."""
         prepared = render_request(self.app, self.connection, request, inputs)
-        return self._result(await self.send(prepared, write=False))
+        return self._result(await self.send(prepared, write=False), write=False)
 
     async def request(
         self,
@@ -169,7 +170,9 @@ class AppCaller:
             self.app, self.connection, method, path, query or {}, body, encoding
         )
         write = method != "GET"
-        return self._result(await self.send(prepared, write=write, not_after=not_after))
+        return self._result(
+            await self.send(prepared, write=write, not_after=not_after), write=write
+        )
 
     async def download(
         self, where: str, *, query: Mapping[str, str] | None = None, most: int = 0
@@ -341,14 +344,18 @@ class AppCaller:
             return False
         return isinstance(self.app.read_error(answer), Unauthorized)
 
-    def _result(self, answer: Answer) -> Json:
+    def _result(self, answer: Answer, *, write: bool) -> Json:
         error = self.app.read_error(answer)
         if error is not None:
             raise error
         try:
-            return decode(answer.body)
+            told = decode(answer.body)
         except ValueError:
-            return None
+            told = None
+        if not write and not isinstance(told, dict | list):
+            # A write may be confirmed by nothing at all; a question is not answered by it.
+            raise finding.strange(told)
+        return told
 
 
 def _quota_key(app: App, connection: Connection, account: str) -> str:

@@ -11,8 +11,9 @@ from connector.apps.fatture_in_cloud.answers import read_error as fatture_error
 from connector.apps.perfex_crm.answers import read_error as perfex_error
 from connector.codec import decode, decode_kept, encode
 from connector.errors import MappingError, Unclear
-from connector.model import Answer, Field
+from connector.model import Answer, Field, Request
 from connector.values import coerce
+from tests.test_caller import FIC, PERFEX, door
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,12 @@ def test_no_id_takes_long_to_be_refused(one: object) -> None:
 
 def test_an_index_of_any_length_is_only_not_there() -> None:
     assert paths.get(["a"], "9" * 100_000) is paths.ABSENT
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"  ", b'"soon"', b"7", b"true"])
+async def test_a_body_that_is_nothing_answers_no_question(body: bytes) -> None:
+    for app in (FIC, PERFEX):
+        with pytest.raises(Unclear):
+            await door((200, body), app=app).caller.request("GET", "/c/7/x")
+        with pytest.raises(Unclear):
+            await door((200, body), app=app).caller.read(Request(method="GET", path="/x"), {})

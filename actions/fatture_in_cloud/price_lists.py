@@ -17,12 +17,15 @@ list_price_lists = fatture.choices(
     scopes=("products:r",),
 )
 
+_NO_PRICES: tuple[Any, ...] = ({"data": {}}, {"data": []}, {"data": None})
+
 
 async def _items(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
     """The answer is no list: it maps the id of each product to its price."""
     company = finding.number(caller, inputs, "company_id")
     path = f"/c/{company}/price_lists/{inputs['price_list_id']}/items"
-    told = (await caller.request("GET", path)).get("data") or {}
+    answer = await caller.request("GET", path)
+    told = {} if answer in _NO_PRICES else finding.record_in(answer)
     wanted = str(inputs.get("product_id") or "")
     rows = [
         {"id": finding.whole(product), **(price or {})}

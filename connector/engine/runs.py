@@ -346,7 +346,7 @@ async def read(search: Search, inputs: dict[str, Any], door: AppDoor) -> Any:
         raise error
     told = decode_or_none(answer)
     found = paths.get(told, search.result) if search.result else told
-    if told is None or found is paths.ABSENT:
+    if not isinstance(told, dict | list) or found is paths.ABSENT:
         raise finding.strange(told)
     return found
 

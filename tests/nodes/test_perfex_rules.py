@@ -11,7 +11,7 @@ import pytest
 from connector.apps.perfex_crm.invoices import new_invoice, totals_of
 from connector.apps.perfex_crm.numbers import custom_fields, payment_modes, taxes
 from connector.apps.perfex_crm.resources import CONTACTS, CUSTOMERS, INVOICES, ITEMS, PAYMENTS
-from connector.errors import ApiError, Conflict, MappingError, Missing, Unclear
+from connector.errors import ApiError, Conflict, MappingError, Missing, Refused, Unclear
 from connector.model import Connection
 
 NONE = Missing("No data were found", status=404)
@@ -65,6 +65,16 @@ class TestFinding:
     async def test_an_empty_result_is_a_404_and_no_error(self) -> None:
         found = await ITEMS.find(Crm({}), {"description": "x"})
         assert (found["found"], found["records"]) == (False, [])
+
+    async def test_a_list_without_an_end_is_never_taken_for_a_whole_one(self) -> None:
+        def answer(path: str, query: Mapping[str, str]) -> Any:
+            row = {"id": query["page"], "description": "x", "group_id": "3"}
+            return {"data": [row], "meta": {"has_more": True}}
+
+        with pytest.raises(Refused, match="not read to the end"):
+            await ITEMS.find(Crm(answer), {"group_id": "4"})
+        # What has enough of it has no need of the rest.
+        assert (await ITEMS.listed(Crm(answer), {"limit": 7}))["count"] == 7
 
     async def test_a_search_that_breaks_is_made_up_by_the_list(self) -> None:
         broken = Unclear("500", status=500)

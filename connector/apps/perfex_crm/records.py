@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connector import finding
-from connector.errors import Conflict, Missing, Unclear
+from connector.errors import Conflict, Missing, Refused, Unclear
 from connector.model import Caller
 
 MAX_PAGES = 100
@@ -173,8 +173,14 @@ class Records:
             for row in rows:
                 yield self._named(row)
             meta = answer.get("meta") if isinstance(answer, dict) else None
-            if not rows or not (meta or {}).get("has_more"):
+            if not rows or not isinstance(meta, dict) or not meta.get("has_more"):
                 return
+        # What lies beyond was not looked at: to stop in silence would say that it is not there.
+        raise Refused(
+            f"Perfex CRM lists more than {MAX_PAGES} pages here, and they are not read to the end.",
+            remedy="Narrow what is asked for: search by a value of its own, or give a limit.",
+            who="user",
+        )
 
     def _named(self, row: dict[str, Any]) -> dict[str, Any]:
         """A row under the id that all releases share: some call it `itemid`."""

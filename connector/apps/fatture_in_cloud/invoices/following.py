@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from connector import finding
 from connector.apps.fatture_in_cloud.invoices import changing, states
 from connector.errors import ApiError, Refused
 from connector.model import Caller
 
 DAYS_TO_CORRECT = 5
 """SDI takes a discarded invoice again, with its number and date, within so many days."""
+NO_REASON: tuple[Any, ...] = ({"data": {}}, {"data": []}, {"data": None})
 
 
 async def follow(caller: Caller, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,7 @@ async def _reason(caller: Caller, inputs: Mapping[str, Any]) -> Mapping[str, Any
         return {}
     except ApiError:
         raise
-    return dict((answer or {}).get("data") or {})
+    return {} if answer in NO_REASON else finding.record_in(answer)
 
 
 def _until(status: str, moment: str) -> str | None:
