@@ -56,9 +56,13 @@ def test_in_italian_on_a_telephone_in_the_dark(fresh: House, visit: Callable[...
     one.usable()
     one.page.get_by_role("button", name="Prova con le app simulate").click()
     one.page.wait_for_url(re.compile(r"/runs/\d+$"))
-    for name in ("", "play", "flows", "runs", "inbox", "parked", "connections", "quota", "people"):
-        one.go(f"/{name}")
-        one.picture(f"it-{name or 'start'}")
+    ((flow,),) = fresh.rows("SELECT key FROM flow")
+    event = fresh.rows("SELECT max(id) FROM event")[0][0]
+    of_one = (f"inbox/{event}", f"flows/{flow}", f"flows/{flow}/versions", f"flows/{flow}/delete")
+    plain = ("", "play", "flows", "runs", "inbox", "parked", "connections", "quota", "people")
+    for name in (*plain, "pictures", "pictures?period=week", "runs?q=nobody", *of_one):
+        assert one.go(f"/{name}").status == 200, name
+        one.picture(f"it-{name.partition('?')[0].replace('/', '-') or 'start'}")
         one.usable()
     one.page.get_by_role("link", name="EN English").click()
     assert one.page.locator("html").get_attribute("lang") == "en"

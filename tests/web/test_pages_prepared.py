@@ -174,6 +174,26 @@ async def test_tests_are_saved_run_and_downloaded(tmp_path: Path) -> None:
 
 
 @story
+async def test_an_old_version_comes_back_as_the_next_one(tmp_path: Path) -> None:
+    async with world(tmp_path) as w, person(w, "anna") as anna, person(w, "carlo", "viewer") as c:
+        await w.runtime.apply_flow(TEXT)
+        await w.runtime.apply_flow(TEXT.replace("{{ trigger.resource.name }}", "Fixed"))
+        versions = "/flows/simple/versions"
+        assert "Company" in (await anna.get(versions)).text, "it says what was changed"
+        assert "Go back" not in (await c.get(versions)).text
+        answer = await anna.send("/flows/simple/back", versions, version="9")
+        assert answer.status_code == 422
+        assert (await w.runtime.get_flow("simple") or {})["version"] == 2
+        answer = await anna.send("/flows/simple/back", versions, version="1")
+        assert answer.headers["location"].endswith("/flows/simple")
+        shown = (await anna.get("/flows/simple")).text
+        assert "Version 1 is back, as version 3." in shown
+        stored = await w.runtime.get_flow("simple")
+        assert stored is not None
+        assert (stored["version"], stored["document"]) == (3, TEXT)
+
+
+@story
 async def test_a_viewer_looks_and_keeps_nothing(tmp_path: Path) -> None:
     async with world(tmp_path) as w, person(w, "carlo", "viewer") as carlo:
         await w.runtime.apply_flow(TEXT)
