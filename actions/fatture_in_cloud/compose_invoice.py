@@ -40,7 +40,8 @@ compose_invoice = Action(
             ),
             message="It is not said whom this document is for.",
             remedy="Fill the customer's VAT number, tax code, code, e-mail or id, or the whole "
-            "name.",
+            "name. Where the event tells only an id of another app, add a step before this one that"
+            " finds the customer there.",
         ),
         Demand(
             one_of=("data.items_list",),
