@@ -187,6 +187,8 @@ def _settings(folder: Path, world: World) -> Settings:
         host="127.0.0.1",
         port=free_port(),
         public_url="",
+        # The client is the emulated app's own, whoever else may stand before these pages.
+        oauth_addresses=world.fic,
         fatture_in_cloud_client_id=world.client_id,
         fatture_in_cloud_client_secret=SecretStr(world.client_secret),
         fatture_in_cloud_application_id=str(world.app_id),

@@ -38,6 +38,8 @@ def _parts(document: str) -> Iterator[dict[str, Any]]:
         data = read_document(document)[0].plain()
     except DocumentFault:
         return
-    given = data.get("steps") if isinstance(data, dict) else None
-    parts = [data.get("trigger"), *(given if isinstance(given, list) else [])] if data else []
+    if not isinstance(data, dict):
+        return
+    steps = data.get("steps")
+    parts = [data.get("trigger"), *(steps if isinstance(steps, list) else [])]
     yield from (one for one in parts if isinstance(one, dict) and one.get("enabled") is not False)

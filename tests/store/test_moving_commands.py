@@ -138,7 +138,7 @@ def test_it_waits_for_the_server_and_ctrl_c_leaves_all_as_it_is(
 def test_the_end_of_the_server_ends_the_move(place: Path, postgres_url: str) -> None:
     server = program("serve", "--port", "0", "--json", folder=place)
     with server as serving:
-        assert serving.line()
+        assert serving.line(), serving.err
         with program("migrate-store", "--to", postgres_url, "--json", folder=place) as moving:
             moving.until("All is there. Waiting for the server to be stopped: Another process")
             assert serving.end(signal.SIGTERM).code == 0
