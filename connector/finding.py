@@ -159,7 +159,9 @@ def whole(value: Any) -> int:
     ):
         return int(value)
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() <= MOST_DIGITS:
-        return int(value)
+        number = int(value)
+        if number == value:
+            return number
     raise strange(value)
 
 

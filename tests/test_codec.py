@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,16 @@ async def test_a_body_that_is_nothing_answers_no_question(body: bytes) -> None:
             await door((200, body), app=app).caller.request("GET", "/c/7/x")
         with pytest.raises(Unclear):
             await door((200, body), app=app).caller.read(Request(method="GET", path="/x"), {})
+
+
+@pytest.mark.parametrize(("value", "number"), [(7, 7), ("07", 7), (Decimal("7.00"), 7)])
+def test_a_whole_number_of_an_app_is_read_as_it_stands(value: Any, number: int) -> None:
+    assert finding.whole(value) == number
+
+
+@pytest.mark.parametrize(
+    "value", [True, None, "", "7a", "1.5", Decimal("7.5"), Decimal("1E+50"), Decimal("NaN"), [7]]
+)
+def test_what_is_no_whole_number_is_not_cut_to_one(value: Any) -> None:
+    with pytest.raises(Unclear):
+        finding.whole(value)

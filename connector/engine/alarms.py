@@ -85,8 +85,11 @@ class Alarms:
         """Note that a subscription is as it should be."""
         await self._end(LOST, connection_id, account)
 
-    async def unsure(self, connection_id: str, account: str) -> None:
-        """Note that an event seemed genuine, but was signed with a key that is not known."""
+    async def unsure(self, connection_id: str, account: str, remedy: str) -> None:
+        """Note that an event seemed genuine, but was signed with a key that is not known.
+
+        The remedy is the app's: it knows where its keys are set.
+        """
         name = await self._name(connection_id)
         newest = await self._store.events(limit=1)
         alarm = AlarmRow(
@@ -95,9 +98,7 @@ class Alarms:
             account=account,
             since=self._clock(),
             message=f"An event of {name} {account} was signed with a key that is not known.",
-            remedy="If the vendor has changed its key, add the new one to "
-            "CONNECTOR_FATTURE_IN_CLOUD_KEYS. Until then events are not taken; the next sweep finds"
-            " what was changed.",
+            remedy=remedy,
             details={"after": newest[0].id if newest else 0},
         )
         if await self._store.raise_alarm(alarm):

@@ -63,11 +63,12 @@ class Intake:
             return answer
         try:
             delivery = webhook.receive(opened.hook, inbound, now)
-        except HookUnsure:
+        except HookUnsure as error:
             # It is refused all the same; the sender tries again, and the next one may be told.
             with suppress(StoreError):
-                alarms = Alarms(self._store_of(opened.tenant), self._book, self._clock)
-                await alarms.unsure(opened.hook.connection_id, opened.hook.account)
+                hook, store = opened.hook, self._store_of(opened.tenant)
+                alarms = Alarms(store, self._book, self._clock)
+                await alarms.unsure(hook.connection_id, hook.account, error.remedy or "")
             raise
         if any(len(one) > finding.MOST_ID for one in delivery.ids):
             raise HookRefused(

@@ -85,5 +85,7 @@ class FattureWebhooks:
 def _unknown_key() -> HookUnsure:
     return HookUnsure(
         "The token says all the right things, but no known key has signed it.",
-        remedy="If the vendor has changed its key, add the new one; it tries four times.",
+        remedy="If the vendor has changed its key, add the new one to "
+        "CONNECTOR_FATTURE_IN_CLOUD_KEYS. Until then events are not taken; the next sweep finds"
+        " what was changed.",
     )
